@@ -1,0 +1,226 @@
+//! What happened, as data. Execution emits events; only `report` knows text, bars and colours.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{Bytes, DatasetName, Guid, PoolName};
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run of this drive begins.
+    DriveStarted {
+        /// Its name in the configuration.
+        drive: String,
+        /// The pool's name.
+        pool: PoolName,
+        /// The pool's guid.
+        guid: Guid,
+    },
+    /// The drive is not connected; we wait.
+    Waiting {
+        /// Its name in the configuration.
+        drive: String,
+        /// For how long at most.
+        seconds: u64,
+    },
+    /// The drive is connected.
+    Found {
+        /// Its name in the configuration.
+        drive: String,
+        /// Model and serial as udev has them.
+        description: String,
+        /// Device nodes of the pool.
+        devices: Vec<PathBuf>,
+    },
+    /// The pool is imported now.
+    Imported {
+        /// The pool's name.
+        pool: PoolName,
+        /// How it came to be.
+        how: ImportHow,
+    },
+    /// The plan was made. Steps follow.
+    Planned {
+        /// Datasets with something to send.
+        datasets: usize,
+        /// Datasets with nothing to send.
+        up_to_date: usize,
+        /// Snapshots that will travel.
+        snapshots: usize,
+        /// Estimate of the bytes that will travel.
+        estimate: Bytes,
+    },
+    /// A stream begins.
+    SendStarted {
+        /// Where from.
+        source: DatasetName,
+        /// Where to.
+        target: DatasetName,
+        /// What is sent and why, as the plan says it.
+        what: String,
+        /// Estimate of its bytes.
+        estimate: Bytes,
+    },
+    /// Bytes of the current stream so far. At most a few a second.
+    SendProgress {
+        /// Where to.
+        target: DatasetName,
+        /// Bytes of this stream so far.
+        sent: Bytes,
+    },
+    /// A stream ended well (not yet verified).
+    SendFinished {
+        /// Where to.
+        target: DatasetName,
+        /// Bytes of this stream.
+        sent: Bytes,
+        /// How long it took.
+        #[serde(serialize_with = "as_seconds")]
+        took: Duration,
+    },
+    /// What arrived is what was sent, guid for guid.
+    Verified {
+        /// The target.
+        target: DatasetName,
+        /// Snapshots that arrived in this run.
+        snapshots: usize,
+    },
+    /// Snapshots were destroyed on the drive.
+    Pruned {
+        /// The target.
+        target: DatasetName,
+        /// The names, oldest first.
+        snapshots: Vec<String>,
+    },
+    /// A step that is neither a send nor a prune was done (placeholder, rename, dropped partial state …).
+    Done {
+        /// The target.
+        target: DatasetName,
+        /// The plan's sentence.
+        what: String,
+    },
+    /// The dataset is left alone, on purpose.
+    Refused {
+        /// Where from.
+        source: DatasetName,
+        /// Where to.
+        target: DatasetName,
+        /// What was found and what it means.
+        finding: String,
+        /// What the user can do, each with the command to type.
+        remedies: Vec<String>,
+    },
+    /// The dataset failed.
+    Failed {
+        /// Where from.
+        source: DatasetName,
+        /// Where to.
+        target: DatasetName,
+        /// The error with its causes.
+        error: String,
+    },
+    /// Something that the user should know and that does not fail the run.
+    Warning {
+        /// A full sentence, possibly with the command that mends it.
+        text: String,
+    },
+    /// Something worth a line.
+    Note {
+        /// A full sentence.
+        text: String,
+    },
+    /// The pool was exported, and that was confirmed.
+    Exported {
+        /// The pool's name.
+        pool: PoolName,
+    },
+    /// The pool could not be exported.
+    NotExported {
+        /// The pool's name.
+        pool: PoolName,
+        /// Why, with the processes that keep it busy.
+        why: String,
+    },
+    /// The drive was powered off, and is gone from the system.
+    PoweredOff {
+        /// Its name in the configuration.
+        drive: String,
+    },
+    /// The run of this drive ended. Always the last event of a drive.
+    DriveFinished(Summary),
+}
+
+/// How the pool came to be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportHow {
+    /// By this run.
+    Fresh,
+    /// By this run, read-only.
+    ReadOnly,
+    /// By a run of zferry that died; this run exports it.
+    Adopted,
+    /// By somebody else: used as it is, and left imported.
+    Foreign,
+}
+
+/// Whether the drive may be unplugged. The words on the screen come from this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Unplug {
+    /// Exported, and confirmed to be.
+    Safe {
+        /// Gone from the system.
+        powered_off: bool,
+    },
+    /// Not exported, or not confirmed.
+    Unsafe {
+        /// Why.
+        why: String,
+    },
+    /// It was never imported by this run: what was true before is still true.
+    Untouched,
+    /// Somebody else imported it before the run, and it is left imported.
+    LeftImported,
+}
+
+/// How the run of one drive ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Summary {
+    /// Its name in the configuration.
+    pub drive: String,
+    /// Datasets that are as they should be.
+    pub done: usize,
+    /// Datasets that failed or were refused.
+    pub failed: usize,
+    /// Warnings that were given.
+    pub warnings: usize,
+    /// Snapshots that arrived.
+    pub snapshots: usize,
+    /// Snapshots that were destroyed on the drive.
+    pub pruned: usize,
+    /// Bytes that travelled.
+    pub sent: Bytes,
+    /// How long it took.
+    #[serde(serialize_with = "as_seconds")]
+    pub took: Duration,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+    /// Whether the drive may be unplugged.
+    pub unplug: Unplug,
+}
+
+/// Who is told. The engine calls this; it must not block for long.
+pub trait Sink: Send + Sync {
+    /// Takes one event.
+    fn event(&self, event: Event);
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+}

@@ -1,0 +1,28 @@
+//! zferry carries ZFS snapshots to a removable drive.
+//!
+//! # The map
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`model`] | the vocabulary: names, identities, histories; no I/O, no clock, no decisions |
+//! | [`plan`] | pure: policy and inventory to plan, and the independent checker of plans |
+//! | [`zfs`] | typed requests on `zfs` and `zpool`, and the parsers of what they print |
+//! | [`observe`] | listings to inventory; reads only |
+//! | [`execute`] | effects: the steps of a plan, the session from import to power-off |
+//! | [`drive`] | the device: find, wait, watch, labels, power off |
+//! | [`process`] | the seam to the world: the only place that spawns |
+//! | [`config`] | the configuration file: as written, validated, printed |
+//! | [`jobs`] | one file per command, as the user would tell it |
+//! | [`event`], [`report`] | what happened as data; bars, lines, JSON, summary |
+//! | [`state`] | what is remembered between runs |
+//! | [`cli`] | what the user typed; errors to headings, hints and exit codes |
+//!
+//! # Dependencies point down only
+//!
+//! `main → cli → jobs → {config, observe, plan, execute, report}`, `execute → {plan, zfs, drive, state, event}`,
+//! `report → event → plan → model`, `{zfs, drive} → {process, model}`, `model → nothing`. Spawning only in
+//! `process`, the wall clock only in `cli` (fenced by clippy's `disallowed-methods`), printing only in `report` and
+//! `cli`.
+
+pub mod event;
+pub mod model;

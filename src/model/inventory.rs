@@ -1,0 +1,173 @@
+//! What is: both pools as the listings showed them at one moment. The world may have moved since; whoever acts on
+//! this checks guids again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Bytes, DatasetName, Guid, History, IvsetGuid, PoolName, SnapshotName};
+
+/// Filesystem or volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatasetKind {
+    /// A filesystem.
+    Filesystem,
+    /// A volume (zvol).
+    Volume,
+}
+
+/// Whether the key of an encryption root is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// Loaded: the data could be read on this machine now.
+    Available,
+    /// Not loaded: only raw operations are possible.
+    Unavailable,
+}
+
+/// What raw sends need to know about an encrypted dataset (facts: zfs.md 2.2, 2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// The dataset that holds the wrapping key.
+    pub root: DatasetName,
+    /// The hidden `keyguid`: which master key encrypts the data. Survives `change-key`.
+    pub keyguid: Option<Guid>,
+    /// Whether the key is loaded.
+    pub key: KeyStatus,
+}
+
+/// Whether the dataset is mounted now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mount {
+    /// Mounted somewhere.
+    Mounted,
+    /// Not mounted, or a volume.
+    Unmounted,
+}
+
+/// What an interrupted receive left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResumeState {
+    /// Nothing.
+    Clean,
+    /// A resume token. It comes from the removable pool: untrusted (S11).
+    Token(String),
+    /// A dataset whose first receive never finished and that has no token.
+    Inconsistent,
+}
+
+/// What is asked only about the snapshots that matter, since it costs a kernel look-up each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotDetail {
+    /// Must be equal on both sides for a raw increment.
+    pub ivset: Option<IvsetGuid>,
+    /// Number of holds.
+    pub holds: u64,
+    /// Number of clones, the hidden partial receive among them.
+    pub clones: u64,
+    /// Space written between the snapshot before it and this one.
+    pub written: Bytes,
+    /// Space that it refers to: what a full send of it carries.
+    pub referenced: Bytes,
+}
+
+/// One filesystem or volume with its history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// Full name.
+    pub name: DatasetName,
+    /// Filesystem or volume.
+    pub kind: DatasetKind,
+    /// Stable over renames; not carried by a receive.
+    pub guid: Guid,
+    /// None: not encrypted.
+    pub encryption: Option<Encryption>,
+    /// Changed since its newest snapshot; anything but 0 on a target refuses increments.
+    pub written: Bytes,
+    /// Space that it and everything below it takes.
+    pub used: Bytes,
+    /// Space that it could still take.
+    pub available: Bytes,
+    /// Left by an interrupted receive.
+    pub resume: ResumeState,
+    /// The snapshot that it is a clone of.
+    pub origin: Option<SnapshotName>,
+    /// Made by a redacted send or receive: refused.
+    pub redacted: bool,
+    /// Whether it is mounted now.
+    pub mount: Mount,
+    /// `canmount=off`: a container, nobody expects data of its own in it.
+    pub container: bool,
+    /// `org.zferry:source` on a target: the guid of the source dataset that it is the copy of.
+    pub source: Option<Guid>,
+    /// `org.zferry:mirror` on a target: the source guid for which a mirror run was completed once (S21).
+    pub mirror: Option<Guid>,
+    /// `org.zferry:placeholder` on a target: made by us, empty, for children to stand under.
+    pub placeholder: bool,
+    /// Snapshots and bookmarks.
+    pub history: History,
+    /// Filled for the snapshots and bookmarks that a plan depends on, by guid.
+    pub details: HashMap<Guid, SnapshotDetail>,
+}
+
+impl Dataset {
+    /// What was asked about the snapshot or bookmark with this guid; all unknown when it was not.
+    pub fn detail(&self, guid: Guid) -> SnapshotDetail {
+        self.details.get(&guid).cloned().unwrap_or_default()
+    }
+}
+
+/// One pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolFacts {
+    /// Name at this moment.
+    pub name: PoolName,
+    /// Identity.
+    pub guid: Guid,
+    /// Features by name: `disabled`, `enabled` or `active`.
+    pub features: BTreeMap<String, String>,
+}
+
+impl PoolFacts {
+    /// Whether streams that need the feature can be received.
+    pub fn supports(&self, feature: &str) -> bool {
+        self.features.get(feature).is_some_and(|state| state == "enabled" || state == "active")
+    }
+}
+
+/// The datasets of one side, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Side {
+    /// Every dataset that was listed.
+    pub datasets: BTreeMap<DatasetName, Dataset>,
+}
+
+impl Side {
+    /// The dataset with this name.
+    pub fn get(&self, name: &DatasetName) -> Option<&Dataset> {
+        self.datasets.get(name)
+    }
+
+    /// The dataset itself, if it is there, and all below it, parents first.
+    pub fn tree<'a>(&'a self, top: &'a DatasetName) -> impl Iterator<Item = &'a Dataset> {
+        let mut all: Vec<_> = self.datasets.values().filter(|d| d.name.below(top).is_some()).collect();
+        all.sort_by_key(|dataset| dataset.name.depth());
+        all.into_iter()
+    }
+
+    /// The datasets directly below.
+    pub fn children<'a>(&'a self, parent: &'a DatasetName) -> impl Iterator<Item = &'a Dataset> {
+        self.datasets.values().filter(move |d| d.name.parent().as_ref() == Some(parent))
+    }
+}
+
+/// Both sides at one moment.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// The datasets below the sources of the backups, from one or more pools.
+    pub source: Side,
+    /// All datasets of the drive's pool.
+    pub target: Side,
+    /// The source pools and the drive's pool, by name.
+    pub pools: BTreeMap<PoolName, PoolFacts>,
+    /// Guids of all snapshots of the source pools, asked only when a dataset's identity is in doubt (S21).
+    pub elsewhere: Option<HashSet<Guid>>,
+}

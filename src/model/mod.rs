@@ -1,0 +1,21 @@
+//! The vocabulary: names, identities, histories, what was observed and what is wanted.
+//!
+//! No I/O, no clock and no decisions here. Names are parsed once at the border into types that cannot become
+//! each other, so that a value proves that its check was made.
+
+mod bytes;
+mod ident;
+mod inventory;
+mod name;
+mod policy;
+mod snapshot;
+
+pub use bytes::{Bytes, BytesError};
+pub use ident::{Guid, GuidError, IvsetGuid, Txg};
+pub use inventory::{
+    Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Mount, PoolFacts, ResumeState, Side,
+    SnapshotDetail,
+};
+pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, SnapshotName};
+pub use policy::{Consents, DatasetFilter, HistoryMode, Policy, Prune, SendMode, SnapshotFilter, glob_set};
+pub use snapshot::{Base, Bookmark, History, HistoryError, Snapshot};
