@@ -6,7 +6,9 @@ use std::ops::{Add, AddAssign};
 use std::str::FromStr;
 
 /// A number of bytes. Sums saturate: an estimate that overflowed is "very much", not a panic.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct Bytes(pub u64);
 
 const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
