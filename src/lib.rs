@@ -26,3 +26,4 @@
 
 pub mod event;
 pub mod model;
+pub mod process;
