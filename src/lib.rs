@@ -26,4 +26,7 @@
 
 pub mod event;
 pub mod model;
+pub mod observe;
+pub mod plan;
 pub mod process;
+pub mod zfs;
