@@ -25,6 +25,7 @@
 //! `cli`.
 
 pub mod event;
+pub mod execute;
 pub mod model;
 pub mod observe;
 pub mod plan;

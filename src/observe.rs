@@ -69,7 +69,10 @@ fn join<T>(result: std::thread::Result<Result<T, ZfsError>>) -> Result<T, ZfsErr
 }
 
 /// The whole drive, bookmarks left out.
-fn list_drive(client: &Client<'_>, drive: &PoolName) -> Result<Side, ZfsError> {
+///
+/// # Errors
+/// When a listing failed or cannot be read.
+pub fn list_drive(client: &Client<'_>, drive: &PoolName) -> Result<Side, ZfsError> {
     let top = DatasetName::root_of(drive);
     let datasets = client.datasets([drive])?;
     let listed = client.snapshots("snapshot", Reach::Below, [&top])?;

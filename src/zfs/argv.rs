@@ -294,6 +294,11 @@ pub fn rename_snapshot(from: &SnapshotName, to: &SnapName) -> Invocation {
     with(zfs(["rename"], SHORT), [from.to_string(), format!("{}@{to}", from.dataset)])
 }
 
+/// Makes a bookmark from another one, whose snapshot is gone.
+pub fn copy_bookmark(from: &str, bookmark: &BookmarkName) -> Invocation {
+    with(zfs(["bookmark", from], SHORT), [bookmark])
+}
+
 /// Removes one of our bookmarks.
 pub fn destroy_bookmark(bookmark: &BookmarkName) -> Invocation {
     with(zfs(["destroy"], SHORT), [bookmark])

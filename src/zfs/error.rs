@@ -8,6 +8,8 @@ use crate::process::{Exit, Output, RunError};
 pub enum Kind {
     /// A dataset, snapshot or bookmark that was named is not there (any more).
     Missing,
+    /// Something of that name (or a hold of that tag) is there already.
+    Exists,
     /// Something uses it.
     Busy,
     /// The pool has no room, or a quota is reached.
@@ -33,6 +35,8 @@ impl Kind {
             ("previously in use from another system", Self::ForeignHost),
             ("last accessed by another system", Self::ForeignHost),
             ("a pool with that name already exists", Self::NameTaken),
+            ("tag already exists", Self::Exists),
+            ("dataset already exists", Self::Exists),
             ("out of space", Self::NoSpace),
             ("quota exceeded", Self::NoSpace),
             ("No space left", Self::NoSpace),

@@ -74,7 +74,7 @@ pub fn destroy_argument(snapshot: &crate::model::SnapshotName, guid: Guid) -> St
 }
 
 /// An argument of [`BOOKMARK`].
-pub fn bookmark_argument(snapshot: &crate::model::SnapshotName, guid: Guid, name: &str) -> String {
+pub fn bookmark_argument(snapshot: &str, guid: Guid, name: &str) -> String {
     format!("{snapshot}={}={name}", guid.as_lua())
 }
 
@@ -127,6 +127,6 @@ mod tests {
     fn an_argument_carries_the_guid_as_lua_prints_it() {
         let snapshot = "t/my home@a".parse().unwrap();
         assert_eq!(destroy_argument(&snapshot, Guid(u64::MAX)), "t/my home@a=-1");
-        assert_eq!(bookmark_argument(&snapshot, Guid(5), "zferry_1_5"), "t/my home@a=5=zferry_1_5");
+        assert_eq!(bookmark_argument("t/my home@a", Guid(5), "zferry_1_5"), "t/my home@a=5=zferry_1_5");
     }
 }

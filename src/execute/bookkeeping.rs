@@ -1,0 +1,191 @@
+//! Bookmarks and holds on the source: all of a phase in as few transactions as ZFS allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Base, Guid, PoolName, Side, SnapshotName};
+use crate::plan::{Bookmarking, Ours, Standing, Step};
+use crate::zfs::program::{self, EEXIST, Fate};
+use crate::zfs::{Client, ZfsError, argv};
+
+use super::{Execution, State, chain};
+
+/// `zfs destroy` takes one bookmark at a time and waits for a transaction group; so many share one.
+const AT_ONCE: usize = 8;
+
+/// The holds of a run on this drive. The lock of the drive says whether their owner lives (S12).
+fn tag(drive: Guid) -> String {
+    format!("zferry:{drive}")
+}
+
+impl Execution<'_> {
+    /// Makes bookmarks: from snapshots in one transaction with their guids checked, from bookmarks one by one.
+    pub(super) fn bookmark(&mut self, steps: &[(usize, Step)]) {
+        let mut pools: BTreeMap<PoolName, Vec<(usize, &Bookmarking)>> = BTreeMap::new();
+        for (index, step) in steps {
+            let (Step::Protect(made) | Step::Keep(made)) = step else { continue };
+            match &made.from {
+                Base::Snapshot(_) => {
+                    pools.entry(made.bookmark.dataset.pool()).or_default().push((*index, made))
+                }
+                Base::Bookmark(_) => self.copy_bookmark(*index, made),
+            }
+        }
+        for (pool, members) in pools {
+            self.bookmark_snapshots(&pool, &members);
+        }
+    }
+
+    fn copy_bookmark(&mut self, index: usize, made: &Bookmarking) {
+        let from = format!("{}{}", made.bookmark.dataset, made.from.argument());
+        if let Err(error) = self.context.client.run(&argv::copy_bookmark(&from, &made.bookmark)) {
+            self.fail_with(index, &error);
+        }
+    }
+
+    fn bookmark_snapshots(&mut self, pool: &PoolName, members: &[(usize, &Bookmarking)]) {
+        let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+        let mut arguments = Vec::new();
+        for (index, made) in members {
+            let Base::Snapshot(snapshot) = &made.from else { continue };
+            let name = format!("{}@{}", made.bookmark.dataset, snapshot.name);
+            arguments.push(program::bookmark_argument(&name, snapshot.guid, made.bookmark.name.as_str()));
+            owners.insert(name, *index);
+        }
+        match self.context.client.program(pool, program::BOOKMARK, &arguments) {
+            Err(error) => members.iter().for_each(|(index, _)| self.fail_with(*index, &error)),
+            Ok(fates) => {
+                for (name, index) in owners {
+                    self.bookmarked(index, &name, fates.get(&name));
+                }
+            }
+        }
+    }
+
+    fn bookmarked(&mut self, index: usize, snapshot: &str, fate: Option<&Fate>) {
+        match fate {
+            Some(Fate::Done | Fate::Errno(EEXIST)) => {}
+            Some(Fate::Missing | Fate::OtherGuid) => self.vanished(index),
+            Some(Fate::Errno(errno)) => {
+                let error = std::io::Error::from_raw_os_error(i32::try_from(*errno).unwrap_or_default());
+                self.fail(index, &format!("{snapshot} could not be bookmarked: {error}"));
+            }
+            None => self.fail(index, &format!("the channel program said nothing about {snapshot}")),
+        }
+    }
+
+    fn vanished(&mut self, index: usize) {
+        if self.tally.states[index] == State::Running {
+            self.tally.states[index] = State::Vanished;
+        }
+    }
+
+    /// Holds what the streams need: one command for a pool, one by one when one of them is not there any more.
+    pub(super) fn hold(&mut self, steps: &[(usize, Step)]) {
+        let tag = tag(self.context.drive);
+        for (_, members) in by_pool(steps) {
+            let client = &self.context.client;
+            let together = client.run(&argv::hold(&tag, members.iter().map(|(_, snapshot)| *snapshot)));
+            if together.is_ok() {
+                continue;
+            }
+            for (index, snapshot) in members {
+                match self.context.client.run(&argv::hold(&tag, [snapshot])) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == crate::zfs::Kind::Exists => {}
+                    Err(error) if error.kind() == crate::zfs::Kind::Missing => self.vanished(index),
+                    Err(error) => self.fail_with(index, &error),
+                }
+            }
+        }
+    }
+
+    /// Releases all holds of this run, also those of datasets that failed.
+    pub(super) fn release_holds(&mut self) {
+        let steps: Vec<_> = self
+            .plan
+            .phase(crate::plan::Phase::Hold)
+            .filter(|(index, _)| !matches!(self.tally.states[*index], State::Vanished | State::Refused))
+            .map(|(index, step)| (index, step.clone()))
+            .collect();
+        let tag = tag(self.context.drive);
+        for (_, members) in by_pool(&steps) {
+            let snapshots = members.iter().map(|(_, snapshot)| *snapshot);
+            if self.context.client.run(&argv::release(&tag, snapshots)).is_ok() {
+                continue;
+            }
+            for (_, snapshot) in members {
+                if let Err(error) = self.context.client.run(&argv::release(&tag, [snapshot])) {
+                    log::debug!("{}", chain(&error));
+                }
+            }
+        }
+    }
+
+    /// Removes bookmarks, several at a time: each command waits for a transaction group that others share.
+    pub(super) fn unbookmark(&mut self, steps: &[(usize, Step)]) {
+        let client = self.context.client;
+        for group in steps.chunks(AT_ONCE) {
+            let results: Vec<(usize, Result<(), ZfsError>)> = std::thread::scope(|scope| {
+                let remove = |step: &Step| match step {
+                    Step::Unbookmark(bookmark, _) => client.run(&argv::destroy_bookmark(bookmark)).map(drop),
+                    _ => Ok(()),
+                };
+                let started: Vec<_> =
+                    group.iter().map(|(index, step)| (*index, scope.spawn(move || remove(step)))).collect();
+                let ended =
+                    started.into_iter().map(|(index, thread)| (index, thread.join().unwrap_or(Ok(()))));
+                ended.collect()
+            });
+            for (_, error) in results.into_iter().filter_map(|(index, r)| r.err().map(|error| (index, error)))
+            {
+                if error.kind() != crate::zfs::Kind::Missing {
+                    self.warn(format!(
+                        "A bookmark that is no longer needed stays for now: {}",
+                        chain(&error)
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn by_pool(steps: &[(usize, Step)]) -> BTreeMap<PoolName, Vec<(usize, &SnapshotName)>> {
+    let mut pools: BTreeMap<PoolName, Vec<(usize, &SnapshotName)>> = BTreeMap::new();
+    for (index, step) in steps {
+        if let Step::Hold(snapshot) = step {
+            pools.entry(snapshot.dataset.pool()).or_default().push((*index, snapshot));
+        }
+    }
+    pools
+}
+
+/// Releases what runs that died left held, of this drive (whose lock we have) and of others whose lock is free. Holds
+/// only ever stand where pending bookmarks are, so that a host at rest is not asked anything.
+///
+/// # Errors
+/// When the holds cannot be listed.
+pub fn release_stale_holds(
+    client: &Client<'_>,
+    source: &Side,
+    is_dead: &dyn Fn(Guid) -> bool,
+) -> Result<usize, ZfsError> {
+    let mut tags = BTreeSet::new();
+    let mut names = Vec::new();
+    for dataset in source.datasets.values() {
+        let ours: Vec<Ours> = dataset.history.bookmarks().iter().filter_map(Ours::read).collect();
+        let pending = ours.iter().filter(|ours| ours.standing == Standing::Pending);
+        let drives: BTreeSet<Guid> = pending.map(|ours| ours.drive).filter(|&drive| is_dead(drive)).collect();
+        let snapshots = ours.iter().filter(|ours| drives.contains(&ours.drive));
+        let snapshots = snapshots.filter_map(|ours| dataset.history.snapshot(ours.guid));
+        names.extend(snapshots.map(|snapshot| format!("{}@{}", dataset.name, snapshot.name)));
+        tags.extend(drives.into_iter().map(tag));
+    }
+    if names.is_empty() {
+        return Ok(0);
+    }
+    let stale: Vec<_> = client.holds(&names)?.into_iter().filter(|(_, tag)| tags.contains(tag)).collect();
+    for (snapshot, tag) in &stale {
+        client.run(&argv::release(tag, [snapshot]))?;
+    }
+    Ok(stale.len())
+}

@@ -1,0 +1,197 @@
+//! Effects. A checked plan is carried out phase by phase over all datasets; what fails in one dataset ends that
+//! dataset only (S14). Behaviour does not live here: a decision that is missing belongs into `plan`.
+
+mod bookkeeping;
+// pub mod lock;
+// pub mod session;
+mod streams;
+mod tidy;
+mod verify;
+
+use crate::event::{Event, Sink};
+use crate::model::{Bytes, Guid, PoolName};
+use crate::plan::{Phase, Plan, Step, Verdict};
+use crate::zfs::{Client, ZfsError};
+
+pub use bookkeeping::release_stale_holds;
+pub use tidy::repair;
+
+/// What execution works with.
+pub struct Context<'a> {
+    /// The host's ZFS.
+    pub client: Client<'a>,
+    /// Who is told.
+    pub sink: &'a dyn Sink,
+    /// The drive's pool, by the name that it has now.
+    pub pool: PoolName,
+    /// The drive's pool guid: part of the names of bookmarks and of the holds' tag.
+    pub drive: Guid,
+    /// The drive's name in the configuration, for what the user is told to type.
+    pub drive_name: &'a str,
+    /// Says why the drive cannot be used any more, once it cannot.
+    pub lost: &'a (dyn Fn() -> Option<String> + Sync),
+    /// Error counters of the drive's pool when the run began (S3).
+    pub errors_before: u64,
+}
+
+/// How one dataset ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Going on, and at the end: done.
+    Running,
+    /// Left alone on purpose.
+    Refused,
+    /// An error.
+    Failed,
+    /// Somebody asked us to stop before it was finished.
+    Interrupted,
+    /// A snapshot vanished between plan and send: it can be planned again.
+    Vanished,
+}
+
+/// What a plan's execution came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// One for each dataset of the plan, in its order.
+    pub states: Vec<State>,
+    /// Bytes that travelled.
+    pub sent: Bytes,
+    /// Snapshots that arrived and were verified.
+    pub snapshots: usize,
+    /// Snapshots that were destroyed on the drive.
+    pub pruned: usize,
+    /// Warnings that were given.
+    pub warnings: usize,
+}
+
+/// One run through a plan.
+struct Execution<'a> {
+    context: &'a Context<'a>,
+    plan: &'a Plan,
+    tally: Tally,
+}
+
+/// Carries out a plan that passed the checker.
+pub fn execute(context: &Context<'_>, plan: &Plan) -> Tally {
+    let state = |verdict: &Verdict| match verdict {
+        Verdict::Refused(_) => State::Refused,
+        _ => State::Running,
+    };
+    let states = plan.datasets.iter().map(|dataset| state(&dataset.verdict)).collect();
+    let mut execution = Execution { context, plan, tally: Tally { states, ..Tally::default() } };
+    execution.announce();
+    for phase in Phase::ALL {
+        execution.phase(phase);
+    }
+    execution.tally
+}
+
+impl Execution<'_> {
+    /// What the plan says before anything is done.
+    fn announce(&self) {
+        for dataset in &self.plan.datasets {
+            let (source, target) = (&dataset.source, &dataset.target);
+            if let Verdict::Refused(refusal) = &dataset.verdict {
+                self.context.sink.event(Event::Refused {
+                    source: source.clone(),
+                    target: target.clone(),
+                    finding: refusal.finding(source, target).to_string(),
+                    remedies: refusal.remedies(source, target),
+                });
+            }
+            for text in &dataset.notes {
+                self.context.sink.event(Event::Note { text: text.clone() });
+            }
+        }
+        let with = |verdict: Verdict| self.plan.datasets.iter().filter(|d| d.verdict == verdict).count();
+        self.context.sink.event(Event::Planned {
+            datasets: with(Verdict::Behind),
+            up_to_date: with(Verdict::UpToDate),
+            snapshots: self.plan.snapshots(),
+            estimate: self.plan.estimate(),
+        });
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        if phase == Phase::Reduce {
+            self.release_holds();
+        }
+        self.stop_if_lost();
+        let steps = self.steps(phase);
+        match phase {
+            Phase::Prepare => self.prepare(&steps),
+            Phase::Protect | Phase::Keep => self.bookmark(&steps),
+            Phase::Hold => self.hold(&steps),
+            Phase::Send => self.send(&steps),
+            Phase::Verify => self.verify(&steps),
+            Phase::Reduce => self.unbookmark(&steps),
+            Phase::Prune => self.prune(&steps),
+            Phase::Rename | Phase::Record => self.small_changes(&steps),
+            Phase::Swap => self.swap(&steps),
+        }
+    }
+
+    /// The steps of a phase whose datasets are still going on. Parents come with refused datasets too (S14).
+    fn steps(&self, phase: Phase) -> Vec<(usize, Step)> {
+        let goes_on = |index: usize, step: &Step| {
+            let parent = matches!(step, Step::CreatePlaceholder { .. });
+            matches!((&self.tally.states[index], parent), (State::Running, _) | (State::Refused, true))
+        };
+        let steps = self.plan.phase(phase).filter(|(index, step)| goes_on(*index, step));
+        steps.map(|(index, step)| (index, step.clone())).collect()
+    }
+
+    /// After the drive vanished no command touches its pool (S13).
+    fn stop_if_lost(&mut self) {
+        if let Some(why) = (self.context.lost)() {
+            for index in 0..self.tally.states.len() {
+                self.fail(index, &why);
+            }
+        }
+    }
+
+    /// Ends a dataset, once, and says why.
+    fn fail(&mut self, index: usize, error: &str) {
+        if self.tally.states[index] != State::Running {
+            return;
+        }
+        self.tally.states[index] = State::Failed;
+        let dataset = &self.plan.datasets[index];
+        self.context.sink.event(Event::Failed {
+            source: dataset.source.clone(),
+            target: dataset.target.clone(),
+            error: error.to_owned(),
+        });
+    }
+
+    /// Ends a dataset because of a request that did not work out.
+    fn fail_with(&mut self, index: usize, error: &ZfsError) {
+        if error.is_interruption() {
+            self.interrupt(index);
+        } else {
+            self.fail(index, &chain(error));
+        }
+    }
+
+    fn interrupt(&mut self, index: usize) {
+        if self.tally.states[index] == State::Running {
+            self.tally.states[index] = State::Interrupted;
+        }
+    }
+
+    fn warn(&mut self, text: String) {
+        self.tally.warnings += 1;
+        self.context.sink.event(Event::Warning { text });
+    }
+
+    fn done(&self, index: usize, what: &dyn std::fmt::Display) {
+        let target = self.plan.datasets[index].target.clone();
+        self.context.sink.event(Event::Done { target, what: what.to_string() });
+    }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,162 @@
+//! Changes on the drive other than streams: partial state, placeholders, pruning, names, records, swaps.
+
+use std::collections::BTreeMap;
+
+use crate::event::Event;
+use crate::model::DatasetName;
+use crate::plan::{self, Obsolete, Repair, Step};
+use crate::zfs::program::{self, EBUSY, Fate};
+use crate::zfs::{Client, ZfsError, argv};
+
+use super::{Execution, State, chain};
+
+impl Execution<'_> {
+    pub(super) fn prepare(&mut self, steps: &[(usize, Step)]) {
+        for (index, step) in steps {
+            let command = match step {
+                Step::DropPartial(dataset, _) => argv::drop_partial(dataset),
+                Step::CreatePlaceholder { dataset, parent_encrypted } => {
+                    argv::create_placeholder(dataset, *parent_encrypted)
+                }
+                _ => continue,
+            };
+            match self.context.client.run(&command) {
+                Ok(_) => self.done(*index, step),
+                Err(error) => self.fail_with(*index, &error),
+            }
+        }
+    }
+
+    pub(super) fn small_changes(&mut self, steps: &[(usize, Step)]) {
+        for (index, step) in steps {
+            let command = match step {
+                Step::RenameSnapshot { from, to, .. } => argv::rename_snapshot(from, to),
+                Step::Record { target, source, mirror } => {
+                    let mut properties = vec![(argv::PROPERTY_SOURCE, source.to_string())];
+                    if *mirror {
+                        properties.push((argv::PROPERTY_MIRROR, source.to_string()));
+                    }
+                    argv::set(target, &properties)
+                }
+                _ => continue,
+            };
+            match self.context.client.run(&command) {
+                Ok(_) if matches!(step, Step::RenameSnapshot { .. }) => self.done(*index, step),
+                Ok(_) => {}
+                Err(error) => self.fail_with(*index, &error),
+            }
+        }
+    }
+
+    /// Pruning: nothing when somebody wants us to stop, or when the drive showed errors in this run (S3).
+    pub(super) fn prune(&mut self, steps: &[(usize, Step)]) {
+        self.tell_held_back();
+        if steps.is_empty() || self.context.client.cancel().is_requested() {
+            return;
+        }
+        match self.context.client.status(&self.context.pool) {
+            Ok(status) if status.errors <= self.context.errors_before => {}
+            Ok(_) => {
+                return self.warn(
+                    "The drive reported errors during this run, so nothing was pruned on it. `zpool status -v` tells more."
+                        .to_owned(),
+                );
+            }
+            Err(error) => {
+                return self.warn(format!(
+                    "Nothing was pruned, since the drive's state is not known: {}",
+                    chain(&error)
+                ));
+            }
+        }
+        let mut members: BTreeMap<String, (usize, &Obsolete)> = BTreeMap::new();
+        for (index, step) in steps {
+            if let Step::Prune(obsolete) = step {
+                members.insert(obsolete.snapshot.to_string(), (*index, obsolete));
+            }
+        }
+        self.destroy(&members);
+    }
+
+    fn tell_held_back(&mut self) {
+        let warnings: Vec<String> = self
+            .plan
+            .datasets
+            .iter()
+            .zip(&self.tally.states)
+            .filter(|(_, state)| **state == State::Running)
+            .flat_map(|(dataset, _)| {
+                let held = dataset.held_back.as_ref();
+                let held = held.map(|held| held.warning(&dataset.target, self.context.drive_name));
+                dataset.warnings.iter().cloned().chain(held)
+            })
+            .collect();
+        warnings.into_iter().for_each(|warning| self.warn(warning));
+    }
+
+    /// Destroys by guid, checked again in the transaction that destroys (S4).
+    fn destroy(&mut self, members: &BTreeMap<String, (usize, &Obsolete)>) {
+        let arguments: Vec<_> = members
+            .values()
+            .map(|(_, obsolete)| program::destroy_argument(&obsolete.snapshot, obsolete.guid))
+            .collect();
+        let fates = match self.context.client.program(&self.context.pool, program::DESTROY, &arguments) {
+            Ok(fates) => fates,
+            Err(error) => return self.warn(format!("Pruning did not work out: {}", chain(&error))),
+        };
+        let mut gone: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (name, (index, obsolete)) in members {
+            match fates.get(name) {
+                Some(Fate::Done) => gone.entry(*index).or_default().push(obsolete.snapshot.snap.to_string()),
+                Some(Fate::Missing) => {}
+                Some(Fate::OtherGuid) => self.warn(format!("{name} is another snapshot now and was kept.")),
+                Some(Fate::Errno(EBUSY)) => self.warn(format!("{name} is held or in use and was kept.")),
+                Some(Fate::Errno(errno)) => {
+                    let error = std::io::Error::from_raw_os_error(i32::try_from(*errno).unwrap_or_default());
+                    self.warn(format!("{name} could not be destroyed: {error}"));
+                }
+                None => self.warn(format!("It is not known whether {name} was destroyed.")),
+            }
+        }
+        for (index, snapshots) in gone {
+            self.tally.pruned += snapshots.len();
+            let target = self.plan.datasets[index].target.clone();
+            self.context.sink.event(Event::Pruned { target, snapshots });
+        }
+    }
+
+    /// Puts verified datasets in their placeholders' places, from a fresh look at the drive.
+    pub(super) fn swap(&mut self, steps: &[(usize, Step)]) {
+        for (index, step) in steps {
+            let Step::Swap { placeholder, received, .. } = step else { continue };
+            match self.swap_one(placeholder, received) {
+                Ok(()) => self.done(*index, step),
+                Err(error) => self.fail_with(*index, &error),
+            }
+        }
+    }
+
+    fn swap_one(&self, placeholder: &DatasetName, received: &DatasetName) -> Result<(), ZfsError> {
+        let client = &self.context.client;
+        let drive = crate::observe::list_drive(client, &self.context.pool)?;
+        let Some(received) = drive.get(received) else { return Ok(()) };
+        repair(client, &plan::swap(&drive, placeholder, received))
+    }
+}
+
+/// Carries out what is missing of swaps.
+///
+/// # Errors
+/// At the first that does not work out; the next run goes on from there.
+pub fn repair(client: &Client<'_>, repairs: &[Repair]) -> Result<(), ZfsError> {
+    for repair in repairs {
+        let command = match repair {
+            Repair::MoveChild { from, to, kind } | Repair::TakeName { from, to, kind } => {
+                argv::rename_dataset(from, to, *kind)
+            }
+            Repair::DestroyPlaceholder(dataset) => argv::destroy_empty(dataset),
+        };
+        client.run(&command)?;
+    }
+    Ok(())
+}
