@@ -29,4 +29,5 @@ pub mod model;
 pub mod observe;
 pub mod plan;
 pub mod process;
+pub mod state;
 pub mod zfs;
