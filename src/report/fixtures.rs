@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Channel, Colour, Format, Loudness, Output};
 use crate::event::{Event, ImportHow, Summary, Unplug};
-use crate::model::{Bytes, DatasetName, Guid};
+use crate::model::{Bytes, DatasetName, Guid, PoolName};
 
 /// A writer that keeps what it gets, and that can be closed.
 #[derive(Clone, Default)]
@@ -83,20 +83,19 @@ pub(super) fn finished() -> Event {
 
 /// One event of each kind, with what people are told of it.
 pub(super) fn one_of_each() -> Vec<(Event, &'static str)> {
-    let pool = || "backup".parse().unwrap();
-    let planned = |datasets, up_to_date| Event::Planned {
-        datasets,
-        up_to_date,
-        snapshots: 12,
-        estimate: Bytes(312 << 20),
-    };
+    [beginning(), streams(), trouble_and_end()].concat()
+}
+
+fn t7() -> String {
+    "t7".to_owned()
+}
+
+fn pool() -> PoolName {
+    "backup".parse().unwrap()
+}
+
+fn beginning() -> Vec<(Event, &'static str)> {
     let import = |how| Event::Imported { pool: pool(), how };
-    let t7 = || "t7".to_owned();
-    let text = || "The pool is 91 % full.".to_owned();
-    let pruned = |names: &[&str]| Event::Pruned {
-        target: target(),
-        snapshots: names.iter().map(|name| (*name).to_owned()).collect(),
-    };
     vec![
         (
             Event::DriveStarted { drive: t7(), pool: pool(), guid: Guid(1190) },
@@ -121,6 +120,21 @@ pub(super) fn one_of_each() -> Vec<(Event, &'static str)> {
             import(ImportHow::Foreign),
             "“backup” was imported before this run; it is used as it is and stays imported.",
         ),
+    ]
+}
+
+fn streams() -> Vec<(Event, &'static str)> {
+    let planned = |datasets, up_to_date| Event::Planned {
+        datasets,
+        up_to_date,
+        snapshots: 12,
+        estimate: Bytes(312 << 20),
+    };
+    let pruned = |names: &[&str]| Event::Pruned {
+        target: target(),
+        snapshots: names.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    vec![
         (planned(5, 1), "To send: 5 datasets with 12 snapshots, about 312 MiB; 1 dataset is up to date."),
         (planned(0, 8), "Nothing to send; 8 datasets are up to date."),
         (started(312), "Sending “rpool/home” to “backup/home”: 3 snapshots since @monday, about 312 MiB."),
@@ -143,6 +157,12 @@ pub(super) fn one_of_each() -> Vec<(Event, &'static str)> {
             Event::Done { target: target(), what: "dropped a partial receive".to_owned() },
             "“backup/home”: dropped a partial receive",
         ),
+    ]
+}
+
+fn trouble_and_end() -> Vec<(Event, &'static str)> {
+    let text = || "The pool is 91 % full.".to_owned();
+    vec![
         (
             Event::Refused {
                 source: source(),

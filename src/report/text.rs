@@ -68,7 +68,7 @@ fn sentence(event: &Event) -> String {
             are(*up_to_date, "dataset"),
         ),
         Event::SendStarted { source, target, what, estimate } => {
-            format!("Sending “{source}” to “{target}”: {what}, about {estimate}.")
+            format!("Sending “{source}” to “{target}”: {}, about {estimate}.", what.trim_end_matches('.'))
         }
         Event::SendFinished { target, sent, took } => {
             format!("Sent {sent} to “{target}” in {}.", duration(*took))
