@@ -78,16 +78,9 @@ impl Bars {
     fn follow(&mut self, event: &Event, now: Instant) {
         match event {
             Event::DriveStarted { .. } => self.clear(),
-            Event::Planned { estimate, .. } => {
-                let bar = self.bar("in total", *estimate);
-                self.total = Some(Total { ended: Bytes(0), ahead: *estimate, bar });
-            }
+            Event::Planned { estimate, .. } => self.plan(*estimate),
             Event::SendStarted { target, estimate, .. } => {
-                let bar = self.bar(target.as_str(), *estimate);
-                if self.shown {
-                    self.add(&bar);
-                }
-                self.streams.insert(target.clone(), Stream { estimate: *estimate, sent: Bytes(0), bar });
+                self.begin(target, *estimate);
                 self.since.get_or_insert(now);
             }
             Event::SendProgress { target, sent } => {
@@ -102,6 +95,34 @@ impl Bars {
             Event::DriveFinished(_) => self.clear(),
             _ => {}
         }
+    }
+
+    /// A plan, or a plan made anew: what was sent stays sent.
+    fn plan(&mut self, estimate: Bytes) {
+        if let Some(total) = &mut self.total {
+            total.ahead = estimate;
+        } else {
+            let bar = self.bar("in total", estimate);
+            if self.shown {
+                self.multi.add(bar.clone());
+            }
+            self.total = Some(Total { ended: Bytes(0), ahead: estimate, bar });
+        }
+        self.count();
+    }
+
+    /// A stream begins, perhaps again: what was expected of it is ahead once more.
+    fn begin(&mut self, target: &DatasetName, estimate: Bytes) {
+        self.end(target, None);
+        let bar = self.bar(target.as_str(), estimate);
+        if self.shown {
+            self.add(&bar);
+        }
+        self.streams.insert(target.clone(), Stream { estimate, sent: Bytes(0), bar });
+        if let Some(total) = &mut self.total {
+            total.ahead = total.ahead.max(self.streams.values().map(|stream| stream.estimate).sum());
+        }
+        self.count();
     }
 
     /// A stream ended: its bytes are facts now, no estimate.

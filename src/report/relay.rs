@@ -61,6 +61,7 @@ impl Sink for Reporter {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let Some(events) = &self.events else { return };
         if let Err(SendError(event)) = events.send(event) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.tell_here(&event);
         }
     }

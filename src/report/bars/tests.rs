@@ -124,6 +124,22 @@ fn a_stream_that_ends_makes_the_total_exact() {
 }
 
 #[test]
+fn a_stream_that_begins_again_and_a_plan_made_anew_have_one_bar_each() {
+    let screen = Screen::new(80);
+    let mut bars = bars(&screen, size::<80>);
+    let now = half_a_run(&mut bars);
+    for event in [planned(), started(100), started(200), note("Again.")] {
+        bars.event(&event, now);
+    }
+    let lines = screen.lines();
+    let [.., note, stream, total] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(note, "Again.");
+    assert!(stream.starts_with("backup/home ") && stream.contains("  0 % "), "{stream}");
+    assert!(total.starts_with("in total ") && total.contains(" 50.0 MiB of  250 MiB"), "{total}");
+    assert_eq!(lines.iter().filter(|line| line.contains(" % ")).count(), 2, "{lines:?}");
+}
+
+#[test]
 fn a_second_drive_ends_with_its_own_last_line() {
     let screen = Screen::new(80);
     let mut bars = bars(&screen, size::<80>);
