@@ -30,4 +30,6 @@ pub mod model;
 pub mod observe;
 pub mod plan;
 pub mod process;
+pub mod report;
+pub mod state;
 pub mod zfs;
