@@ -24,5 +24,6 @@
 //! `process`, the wall clock only in `cli` (fenced by clippy's `disallowed-methods`), printing only in `report` and
 //! `cli`.
 
+pub mod config;
 pub mod event;
 pub mod model;
