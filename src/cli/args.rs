@@ -31,17 +31,24 @@ pub struct Arguments {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The configuration [default: /etc/zferry/config.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "ZFERRY_CONFIG", hide_env_values = true)]
+    /// The configuration; also $ZFERRY_CONFIG [default: /etc/zferry/config.toml]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ZFERRY_CONFIG",
+        hide_env = true,
+        help_heading = "Options of every command"
+    )]
     pub config: Option<PathBuf>,
     /// Print results as JSON on standard output
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options of every command")]
     pub json: bool,
     /// Say more: each command that is run; twice: everything
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Options of every command")]
     pub verbose: u8,
     /// Say only what went wrong
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Options of every command")]
     pub quiet: bool,
 }
 
@@ -94,10 +101,10 @@ pub struct Which {
     /// Names of drives in the configuration [default: every one that is connected]
     #[arg(value_name = "DRIVE")]
     pub drives: Vec<DriveName>,
-    /// Only this backup of the drive; may be given several times
+    /// Only this one of its backups; repeatable
     #[arg(long = "backup", value_name = "NAME")]
     pub backups: Vec<BackupName>,
-    /// Wait for a drive that is not connected, without end or for TIME such as 10m
+    /// Wait for an absent drive: without end, or 10m
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
     pub wait: Option<Option<Duration>>,
 }
@@ -105,10 +112,10 @@ pub struct Which {
 /// What is accepted for this one run.
 #[derive(Debug, Args)]
 pub struct Consent {
-    /// Import the pool although the host named HOST used it last; for this run only
+    /// This once, import although HOST used the pool last
     #[arg(long, value_name = "HOST", value_parser = host_name)]
     pub last_used_by: Option<String>,
-    /// Let this dataset of the drive lose more snapshots than prune-limit allows; for this run only
+    /// This once, prune DATASET beyond prune-limit
     #[arg(long, value_name = "DATASET")]
     pub accept_source_loss: Vec<DatasetName>,
 }
@@ -122,7 +129,7 @@ pub struct Run {
     /// Change nothing: the same as `plan`
     #[arg(short = 'n', long, conflicts_with_all = ["eject", "no_power_off", "last_used_by"])]
     pub dry_run: bool,
-    /// Export the pool and power the drive off even if the pool was imported before
+    /// Export also a pool that was imported before
     #[arg(long)]
     pub eject: bool,
     /// Leave the drive powered on
@@ -139,7 +146,7 @@ pub struct Plan {
     /// Drives and backups.
     #[command(flatten)]
     pub which: Which,
-    /// Plan as if `run` were given the same consent
+    /// Plan as if `run` were given this consent
     #[arg(long, value_name = "DATASET")]
     pub accept_source_loss: Vec<DatasetName>,
 }
@@ -169,10 +176,10 @@ pub struct Replicate {
     /// The dataset to back up
     #[arg(value_name = "SOURCE")]
     pub source: DatasetName,
-    /// The dataset that is or becomes its copy, below another pool; imported and exported if need be
+    /// Its copy, below another pool, which is imported if need be
     #[arg(value_name = "TARGET")]
     pub target: DatasetName,
-    /// Guid of the target's pool; needed when two pools have its name
+    /// Guid of TARGET's pool, if two have its name
     #[arg(long, value_name = "GUID")]
     pub pool_guid: Option<Guid>,
     /// Back up the datasets below SOURCE too
@@ -181,25 +188,25 @@ pub struct Replicate {
     /// Only the datasets below SOURCE, not SOURCE itself
     #[arg(long, requires = "recursive")]
     pub skip_parent: bool,
-    /// Leave out datasets below SOURCE that match; may be given several times
+    /// Leave out datasets below SOURCE; repeatable
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<Glob>,
-    /// Send only snapshots whose name matches; may be given several times
+    /// Send only snapshots of such names; repeatable
     #[arg(long, value_name = "GLOB")]
     pub include_snapshots: Vec<Glob>,
-    /// Do not send snapshots whose name matches; may be given several times
+    /// Send no snapshots of such names; repeatable
     #[arg(long, value_name = "GLOB")]
     pub exclude_snapshots: Vec<Glob>,
-    /// Send all selected snapshots or only the newest
-    #[arg(long, value_enum, default_value_t = HistoryArg::All)]
+    /// Which selected snapshots: all or newest
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = HistoryArg::All)]
     pub history: HistoryArg,
-    /// Destroy on the target what the source no longer has, or never destroy anything
-    #[arg(long, value_enum, default_value_t = PruneArg::Never)]
+    /// What the source no longer has: mirror or never
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = PruneArg::Never)]
     pub prune: PruneArg,
-    /// As encrypted as it lies on the disk, or decrypted
-    #[arg(long, value_enum, default_value_t = SendArg::Raw)]
+    /// raw: as encrypted as it is; or plain
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = SendArg::Raw)]
     pub send: SendArg,
-    /// Let datasets that are not encrypted land on the target
+    /// Also send datasets that are not encrypted
     #[arg(long)]
     pub allow_plaintext: bool,
     /// Power the drive off once the export is confirmed

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::age::AgeLimit;
 use super::keys::{BACKUP, DRIVE, SNAPSHOTS, TOP};
 use super::name::{BackupName, DriveName};
-use super::problem::Problems;
+use super::problem::{Problems, place};
 use super::property;
 use super::reader::{Reader, Written};
 use crate::model::{DatasetName, Guid, HistoryMode, PoolName, Prune, SendMode, glob_set};
@@ -137,6 +137,14 @@ impl File {
         let backups = top.sections("backups", BACKUP, read_backup);
         Self { drives, backups }
     }
+}
+
+/// `backups` is a list. Who takes it for a table gets an error of the parser that does not help.
+fn override_hint(line: &str) -> Option<String> {
+    let table = line.trim().starts_with("[drives.") && line.contains(".backups.");
+    table.then(|| {
+        format!("what differs on a drive goes into {}", line.trim().replacen(".backups.", ".override.", 1))
+    })
 }
 
 fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile {
