@@ -28,3 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod event;
 pub mod model;
+pub mod observe;
+pub mod plan;
+pub mod process;
+pub mod zfs;

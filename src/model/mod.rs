@@ -7,6 +7,7 @@ mod bytes;
 mod ident;
 mod inventory;
 mod name;
+mod nvlist;
 mod policy;
 mod snapshot;
 
@@ -17,5 +18,6 @@ pub use inventory::{
     SnapshotDetail,
 };
 pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, SnapshotName};
+pub use nvlist::{NvValue, Nvlist, NvlistError};
 pub use policy::{Consents, DatasetFilter, HistoryMode, Policy, Prune, SendMode, SnapshotFilter, glob_set};
 pub use snapshot::{Base, Bookmark, History, HistoryError, Snapshot};

@@ -78,6 +78,7 @@ pub struct History {
     snapshots: Vec<Snapshot>,
     bookmarks: Vec<Bookmark>,
     by_guid: HashMap<Guid, usize>,
+    bookmarks_by_guid: HashMap<Guid, usize>,
 }
 
 impl History {
@@ -99,7 +100,8 @@ impl History {
                 return Err(HistoryError::SameGuid(snapshots[other].name.clone(), snapshot.name.clone()));
             }
         }
-        Ok(Self { snapshots, bookmarks, by_guid })
+        let bookmarks_by_guid = bookmarks.iter().enumerate().map(|(index, b)| (b.guid, index)).collect();
+        Ok(Self { snapshots, bookmarks, by_guid, bookmarks_by_guid })
     }
 
     /// Oldest first.
@@ -129,7 +131,7 @@ impl History {
 
     /// A bookmark with this guid; of several (one per drive) any is as good.
     pub fn bookmark(&self, guid: Guid) -> Option<&Bookmark> {
-        self.bookmarks.iter().find(|bookmark| bookmark.guid == guid)
+        self.bookmarks_by_guid.get(&guid).map(|&index| &self.bookmarks[index])
     }
 
     /// The snapshot with this guid, or a bookmark of it. Never by name.

@@ -30,7 +30,8 @@ impl Cancel {
     /// Asks to stop because of this signal number; asking twice means at once.
     pub fn request(&self, signal: u8) {
         self.signal.store(signal, Ordering::Relaxed);
-        let _ = self.level.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| Some((level + 1).min(2)));
+        let _ =
+            self.level.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| Some((level + 1).min(2)));
     }
 
     /// How urgently we were asked to stop.

@@ -3,12 +3,21 @@
 //! This is the only module that spawns. Everything above speaks to [`Runner`], so that a simulated host can answer in
 //! the text that `zfs` and the others print. Every call has a deadline or a stall watch and a [`Cancel`]; a child
 //! that does not die is abandoned, never joined (S13).
+//!
+//! No thread belongs to a child: the calling thread polls all streams without blocking, so that there is nothing
+//! that could hang with a child in uninterruptible sleep.
+//!
+//! Children get no parent-death signal: it can only be set between fork and exec, which is unsafe code. When zferry
+//! is killed, `zfs send` dies by its broken pipe, `zfs receive -s` meets the end of its input and keeps what it has,
+//! and everything else is short.
 
 use std::fmt;
 use std::time::Duration;
 
 mod cancel;
-#[cfg(unix)]
+mod child;
+mod complaint;
+mod pump;
 mod supervisor;
 mod transfer;
 
@@ -208,3 +217,6 @@ pub trait Runner: Send + Sync {
         cancel: &Cancel,
     ) -> Result<PipeOutput, RunError>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Listings to [`Inventory`]. Reads only.
+//!
+//! Each pool is listed once: its datasets with their properties (cheap), its snapshots by name, guid and txg only
+//! (the one listing that ZFS answers without opening every snapshot: facts zfs.md 1.2, 1.4). What else a plan needs
+//! is asked by name, for the few snapshots that matter. Both pools are listed at the same time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::{
+    Bookmark, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, Side, Snapshot,
+};
+use crate::plan::{Questions, questions};
+use crate::process::RunError;
+use crate::zfs::argv::Reach;
+use crate::zfs::parse::Listed;
+use crate::zfs::{Client, Kind, ZfsError};
+
+/// Snapshots come and go while we look. This often we look again when one vanished between two questions.
+const ATTEMPTS: usize = 3;
+
+/// Looks at the sources of these backups and at the drive's pool. `imported` are all pools that are imported now.
+///
+/// # Errors
+/// When a listing failed or cannot be read. A source that does not exist is no error: the plan refuses it.
+pub fn observe(
+    client: &Client<'_>,
+    policies: &[Policy],
+    drive: &PoolName,
+    imported: &[PoolName],
+) -> Result<Inventory, ZfsError> {
+    let mut attempt = 1;
+    loop {
+        match look(client, policies, drive, imported) {
+            Err(error) if error.kind() == Kind::Missing && attempt < ATTEMPTS => attempt += 1,
+            result => return result,
+        }
+    }
+}
+
+fn look(
+    client: &Client<'_>,
+    policies: &[Policy],
+    drive: &PoolName,
+    imported: &[PoolName],
+) -> Result<Inventory, ZfsError> {
+    let sources: BTreeSet<PoolName> =
+        policies.iter().map(|p| p.source.pool()).filter(|pool| imported.contains(pool)).collect();
+    let (source, target, properties) = std::thread::scope(|scope| {
+        let source = scope.spawn(|| list_sources(client, policies, &sources));
+        let properties = scope.spawn(|| client.pool_properties(sources.iter().chain([drive])));
+        let target = list_drive(client, drive);
+        (join(source.join()), target, join(properties.join()))
+    });
+    let pools = properties?.into_iter().filter_map(|(name, all)| pool_facts(name, all)).collect();
+    let mut inventory = Inventory { source: source?, target: target?, pools, elsewhere: None };
+    let asked = questions(policies, &inventory);
+    answer(client, &mut inventory, &asked)?;
+    Ok(inventory)
+}
+
+/// A thread that panicked gave no answer.
+fn join<T>(result: std::thread::Result<Result<T, ZfsError>>) -> Result<T, ZfsError> {
+    let stream = |_| {
+        let source = std::io::Error::other("a listing thread ended early");
+        ZfsError::Run(RunError::Stream { command: "zfs list".to_owned(), source })
+    };
+    result.map_err(stream)?
+}
+
+/// The whole drive, bookmarks left out.
+fn list_drive(client: &Client<'_>, drive: &PoolName) -> Result<Side, ZfsError> {
+    let top = DatasetName::root_of(drive);
+    let datasets = client.datasets([drive])?;
+    let listed = client.snapshots("snapshot", Reach::Below, [&top])?;
+    side(datasets, listed)
+}
+
+/// All datasets of the source pools (cheap, and a renamed one is found by guid), and the histories below the sources.
+fn list_sources(
+    client: &Client<'_>,
+    policies: &[Policy],
+    pools: &BTreeSet<PoolName>,
+) -> Result<Side, ZfsError> {
+    if pools.is_empty() {
+        return Ok(Side::default());
+    }
+    let datasets = client.datasets(pools)?;
+    let there = |name: &&DatasetName| datasets.iter().any(|dataset| dataset.name == **name);
+    let tops = |recursive: bool| -> BTreeSet<&DatasetName> {
+        policies.iter().filter(|p| p.recursive == recursive).map(|p| &p.source).filter(there).collect()
+    };
+    let below = outermost(&tops(true));
+    let covered = |name: &&&DatasetName| !below.iter().any(|top| name.below(top).is_some());
+    let alone: Vec<_> = tops(false).into_iter().filter(|name| covered(&name)).collect();
+    let mut listed = Vec::new();
+    for (reach, tops) in [(Reach::Below, &below), (Reach::Itself, &alone)] {
+        if !tops.is_empty() {
+            listed.extend(client.snapshots("snapshot,bookmark", reach, tops.iter().copied())?);
+        }
+    }
+    side(datasets, listed)
+}
+
+/// Without those that are below another one: nothing is listed twice.
+fn outermost<'a>(names: &BTreeSet<&'a DatasetName>) -> Vec<&'a DatasetName> {
+    let inside =
+        |name: &DatasetName| names.iter().any(|top| name.below(top).is_some_and(|rest| !rest.is_empty()));
+    names.iter().copied().filter(|name| !inside(name)).collect()
+}
+
+/// Puts snapshots and bookmarks to their datasets.
+fn side(datasets: Vec<Dataset>, listed: Vec<Listed>) -> Result<Side, ZfsError> {
+    let mut histories: HashMap<DatasetName, (Vec<Snapshot>, Vec<Bookmark>)> = HashMap::new();
+    for entry in listed {
+        match entry {
+            Listed::Snapshot(name, guid, txg) => {
+                histories.entry(name.dataset).or_default().0.push(Snapshot { name: name.snap, guid, txg });
+            }
+            Listed::Bookmark(name, guid, txg) => {
+                histories.entry(name.dataset).or_default().1.push(Bookmark { name: name.name, guid, txg });
+            }
+        }
+    }
+    let mut side = Side::default();
+    for mut dataset in datasets {
+        let (snapshots, bookmarks) = histories.remove(&dataset.name).unwrap_or_default();
+        dataset.history = History::new(snapshots, bookmarks).map_err(|error| ZfsError::Unreadable {
+            command: format!("zfs list -t snapshot {}", dataset.name),
+            line: 0,
+            what: error.to_string(),
+        })?;
+        side.datasets.insert(dataset.name.clone(), dataset);
+    }
+    Ok(side)
+}
+
+fn pool_facts(name: PoolName, all: BTreeMap<String, String>) -> Option<(PoolName, PoolFacts)> {
+    let guid = all.get("guid")?.parse().ok()?;
+    let feature = |(key, value): (&String, &String)| {
+        key.strip_prefix("feature@").map(|feature| (feature.to_owned(), value.clone()))
+    };
+    let features = all.iter().filter_map(feature).collect();
+    Some((name.clone(), PoolFacts { name, guid, features }))
+}
+
+/// Asks what the plan wants to know, and puts the answers where they belong.
+fn answer(client: &Client<'_>, inventory: &mut Inventory, asked: &Questions) -> Result<(), ZfsError> {
+    let (source, target) = std::thread::scope(|scope| {
+        let source = scope.spawn(|| client.details(&asked.source));
+        let target = client.details(&asked.target);
+        (join(source.join()), target)
+    });
+    for (side, details) in [(&mut inventory.source, source?), (&mut inventory.target, target?)] {
+        for (name, detail) in details {
+            let Some((dataset, guid)) = resolve(side, &name) else { continue };
+            if let Some(dataset) = side.datasets.get_mut(&dataset) {
+                dataset.details.insert(guid, detail);
+            }
+        }
+    }
+    if !asked.elsewhere.is_empty() {
+        let listed = client.guids(&asked.elsewhere)?;
+        let guid = |entry: &Listed| match entry {
+            Listed::Snapshot(_, guid, _) | Listed::Bookmark(_, guid, _) => *guid,
+        };
+        inventory.elsewhere = Some(listed.iter().map(guid).collect());
+    }
+    Ok(())
+}
+
+/// The dataset and guid of a snapshot or bookmark that was asked about by name.
+fn resolve(side: &Side, name: &str) -> Option<(DatasetName, crate::model::Guid)> {
+    let separator = name.find(['@', '#'])?;
+    let dataset: DatasetName = name[..separator].parse().ok()?;
+    let short = name[separator + 1..].parse().ok()?;
+    let history = &side.get(&dataset)?.history;
+    let guid = if name[separator..].starts_with('@') {
+        history.named(&short)?.guid
+    } else {
+        history.bookmarks().iter().find(|bookmark| bookmark.name == short)?.guid
+    };
+    Some((dataset, guid))
+}

@@ -1,0 +1,190 @@
+//! What both sides share, and everything that would make an increment from it fail in the kernel (facts: zfs.md 2.2,
+//! 10): found out from the listings, before a byte is sent.
+
+use crate::model::{Base, Bytes, Dataset, Inventory, Policy, ResumeState, SendMode};
+use crate::zfs::token::Token;
+
+use super::bookmarks::{self, Standing};
+use super::{DatasetPlan, Drop, Refusal, Verdict};
+
+/// Where a target stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ground {
+    /// Nothing there, or nothing that will be left there.
+    Nothing {
+        /// Partial state to be dropped first.
+        drop: Option<Drop>,
+    },
+    /// Its newest snapshot is known to the source.
+    Base {
+        /// As the source has it.
+        base: Base,
+        /// Partial state to be dropped first.
+        drop: Option<Drop>,
+    },
+    /// An interrupted stream that can be resumed; what it started from, if it was an increment.
+    Partial {
+        /// The validated token.
+        token: Token,
+        /// The token's text.
+        text: String,
+        /// What both sides have already.
+        base: Option<Base>,
+    },
+}
+
+/// Whether streams of this dataset are raw in ZFS's sense. `-w` of an unencrypted one is not (facts: zfs.md 2.1).
+pub fn is_raw(source: &Dataset, mode: SendMode) -> bool {
+    source.encryption.is_some() && mode == SendMode::Raw
+}
+
+/// What the source itself says against sending it.
+pub fn refuse_source(policy: &Policy, source: &Dataset, inventory: &Inventory) -> Option<Refusal> {
+    if source.redacted {
+        return Some(Refusal::Redacted(source.name.clone()));
+    }
+    match (&source.encryption, policy.send) {
+        (None, _) if !policy.allow_plaintext => Some(Refusal::Plaintext),
+        (Some(_), SendMode::Plain) if !policy.allow_plaintext => Some(Refusal::PlainSend),
+        (Some(encryption), SendMode::Plain) if encryption.key != crate::model::KeyStatus::Available => {
+            Some(Refusal::KeyNotLoaded { root: encryption.root.clone() })
+        }
+        (Some(_), SendMode::Raw) => {
+            let pool = inventory.pools.get(&policy.target.pool())?;
+            let missing = !pool.features.is_empty() && !pool.supports("encryption");
+            missing.then_some(Refusal::FeatureMissing { feature: "encryption" })
+        }
+        _ => None,
+    }
+}
+
+/// Looks at a target that exists: refuses it, or says what to build on.
+pub fn ground(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<Ground, Refusal> {
+    if target.redacted {
+        return Err(Refusal::Redacted(target.name.clone()));
+    }
+    let newest = target.history.newest();
+    let (token, drop) = resume(policy, source, target);
+    let Some(newest) = newest else {
+        return match (token, drop, &target.resume) {
+            (Some((token, text)), _, _) => Ok(Ground::Partial { token, text, base: None }),
+            (None, Some(drop), _) => Ok(Ground::Nothing { drop: Some(drop) }),
+            (None, None, ResumeState::Inconsistent) => Err(Refusal::Inconsistent),
+            (None, None, _) => Err(Refusal::NotOurs { used: target.used }),
+        };
+    };
+    refuse_form(policy, source, target)?;
+    let newest_name = target.name.snapshot(&newest.name).map_err(|e| Refusal::NameTooLong(e.to_string()))?;
+    let base = source.history.base(newest.guid).ok_or_else(|| parted(source, target))?;
+    if target.written != Bytes(0) {
+        return Err(Refusal::Modified { since: newest_name, written: target.written });
+    }
+    Ok(match token {
+        Some((token, text)) => Ground::Partial { token, text, base: Some(base) },
+        None => Ground::Base { base, drop },
+    })
+}
+
+/// Whether the target is the kind of dataset that an increment of this source fits.
+fn refuse_form(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<(), Refusal> {
+    if source.kind != target.kind {
+        return Err(Refusal::OtherKind);
+    }
+    match (&source.encryption, &target.encryption, policy.send) {
+        (Some(here), Some(there), SendMode::Raw) => {
+            if here.keyguid.is_none() || here.keyguid != there.keyguid {
+                return Err(Refusal::OtherKey);
+            }
+            if there.root != target.name {
+                return Err(Refusal::EncryptionRoot { root: there.root.clone() });
+            }
+            Ok(())
+        }
+        (Some(_), None, SendMode::Raw) | (_, Some(_), SendMode::Plain) | (None, Some(_), SendMode::Raw) => {
+            Err(Refusal::OtherMode)
+        }
+        (_, None, _) => Ok(()),
+    }
+}
+
+/// For a raw increment the IV sets of the base must be equal (facts: zfs.md 2.3).
+pub fn refuse_ivset(policy: &Policy, source: &Dataset, target: &Dataset, base: &Base) -> Result<(), Refusal> {
+    if !is_raw(source, policy.send) {
+        return Ok(());
+    }
+    let (here, there) = (source.detail(base.guid()).ivset, target.detail(base.guid()).ivset);
+    if here.is_some() && here == there {
+        return Ok(());
+    }
+    let name = target.history.snapshot(base.guid()).map(|snapshot| target.name.snapshot(&snapshot.name));
+    match name {
+        Some(Ok(base)) => Err(Refusal::OtherIvset { base }),
+        _ => Err(Refusal::Inconsistent),
+    }
+}
+
+/// Validates the target's resume token: resumed when it is what we would send, dropped otherwise (S11).
+fn resume(policy: &Policy, source: &Dataset, target: &Dataset) -> (Option<(Token, String)>, Option<Drop>) {
+    let ResumeState::Token(text) = &target.resume else {
+        return (None, None);
+    };
+    let token: Token = match text.parse::<Token>() {
+        Ok(token) => token,
+        Err(error) => return (None, Some(Drop::Unreadable(error.to_string()))),
+    };
+    let drop = if source.history.snapshot(token.to).is_none() {
+        Drop::SnapshotGone(token.to)
+    } else if token.from != target.history.newest().map(|newest| newest.guid) {
+        Drop::OtherBase
+    } else if token.raw != is_raw(source, policy.send) {
+        Drop::OtherMode
+    } else {
+        return (Some((token, text.clone())), None);
+    };
+    (None, Some(drop))
+}
+
+/// The target's newest snapshot is unknown to the source: where did they part?
+fn parted(source: &Dataset, target: &Dataset) -> Refusal {
+    let name =
+        |dataset: &Dataset, snapshot: &crate::model::Snapshot| dataset.name.snapshot(&snapshot.name).ok();
+    let snapshots = target.history.snapshots();
+    let common = snapshots.iter().rposition(|snapshot| source.history.base(snapshot.guid).is_some());
+    let refusal = match common {
+        Some(common) => name(target, &snapshots[common]).map(|common_name| Refusal::Ahead {
+            common: common_name,
+            extra: snapshots[common + 1..].iter().filter_map(|s| name(target, s)).collect(),
+        }),
+        None => snapshots.last().and_then(|newest| name(target, newest)).map(|target| Refusal::NoCommon {
+            source: source.history.newest().and_then(|newest| name(source, newest)),
+            target,
+        }),
+    };
+    refusal.unwrap_or(Refusal::Inconsistent)
+}
+
+/// S6: from the second run on, at least one snapshot that this drive was seen to have must be where it was left.
+/// Otherwise it is another drive that claims the guid, and nothing is written to it.
+pub fn refuse_unrecognised(policies: &[Policy], inventory: &Inventory, datasets: &mut [DatasetPlan]) {
+    let Some(drive) = policies.first().map(|policy| policy.drive) else {
+        return;
+    };
+    let (mut recorded, mut found) = (0, false);
+    for dataset in datasets.iter() {
+        let Some(source) = inventory.source.get(&dataset.source) else { continue };
+        let seen = bookmarks::of_drive(source, drive).filter(|(_, ours)| ours.standing == Standing::Verified);
+        for (bookmark, _) in seen {
+            recorded += 1;
+            // Anywhere on the drive: a target that was renamed is told more precisely than by this.
+            found |= inventory.target.datasets.values().any(|t| t.history.snapshot(bookmark.guid).is_some());
+        }
+    }
+    if recorded == 0 || found {
+        return;
+    }
+    for dataset in datasets {
+        dataset.verdict = Verdict::Refused(Box::new(Refusal::Unrecognised { drive, recorded }));
+        dataset.steps.clear();
+        dataset.held_back = None;
+    }
+}

@@ -1,0 +1,126 @@
+//! The sentences: what `plan` prints is what `run` logs.
+
+use std::fmt;
+
+use crate::model::Base;
+
+use super::prune::{HeldBack, PruneHold};
+use super::refusal::count;
+use super::swap::Repair;
+use super::{Drop, SendKind, SendStep, Step};
+
+impl fmt::Display for Drop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(why) => write!(f, "its resume token is not usable ({why})"),
+            Self::SnapshotGone(guid) => {
+                write!(f, "the snapshot that was being received (guid {guid}) is no longer on the source")
+            }
+            Self::OtherBase => f.write_str("it builds on another snapshot than the newest one there"),
+            Self::OtherMode => f.write_str("it is raw where plain is wanted, or the other way round"),
+        }
+    }
+}
+
+/// "full @a", "@a … @f, 5 snapshots from @base".
+impl fmt::Display for SendStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.delivers.last().map(|delivery| delivery.name.as_str()).unwrap_or_default();
+        match &self.kind {
+            SendKind::Full => write!(f, "@{last} in full")?,
+            SendKind::Increment(base @ Base::Snapshot(_)) => {
+                write!(f, "@{last}, the difference to {}", base.argument())?;
+            }
+            SendKind::Increment(base @ Base::Bookmark(_)) => {
+                write!(f, "@{last}, the difference to the bookmark {}", base.argument())?;
+            }
+            SendKind::Range(from, _) => {
+                let snapshots = count(self.delivers.len(), "snapshot");
+                write!(f, "{snapshots} up to @{last}, from @{from}")?;
+            }
+            SendKind::Resume(_) => write!(f, "the rest of @{last}, which was interrupted")?,
+        }
+        match &self.rename_to {
+            Some(name) => write!(f, " (as @{name}, since another snapshot has its name there)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DropPartial(dataset, why) => {
+                write!(f, "drop the interrupted receive of {dataset}: {why}")
+            }
+            Self::CreatePlaceholder { dataset, .. } => {
+                write!(f, "create {dataset}, empty, for the datasets below it")
+            }
+            Self::Protect(made) => write!(f, "bookmark {} before it is sent", made.bookmark),
+            Self::Hold(snapshot) => write!(f, "hold {snapshot} while the run lasts"),
+            Self::Send(send) => write!(f, "send {}{send}", send.source),
+            Self::Verify(expected) => {
+                write!(f, "verify that {}@{} arrived (guid {})", expected.into, expected.name, expected.guid)
+            }
+            Self::Keep(made) => write!(f, "bookmark {} as the base for next time", made.bookmark),
+            Self::Unbookmark(bookmark, _) => write!(f, "remove the bookmark {bookmark}"),
+            Self::Prune(obsolete) => {
+                write!(f, "destroy {} on the drive: the source no longer has it", obsolete.snapshot)
+            }
+            Self::RenameSnapshot { from, to, .. } => {
+                write!(f, "rename {from} on the drive to @{to}, its name on the source")
+            }
+            Self::Swap { placeholder, received, .. } => {
+                write!(f, "put {received} in the place of the empty {placeholder}")
+            }
+            Self::Record { target, .. } => write!(f, "record on {target} where it comes from"),
+        }
+    }
+}
+
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MoveChild { from, to, .. } | Self::TakeName { from, to, .. } => {
+                write!(f, "rename {from} to {to} on the drive")
+            }
+            Self::DestroyPlaceholder(dataset) => write!(f, "destroy the empty placeholder {dataset}"),
+        }
+    }
+}
+
+impl HeldBack {
+    /// The warning: what, why, and the consent to type.
+    pub fn warning(&self, target: &crate::model::DatasetName, drive: &str) -> String {
+        let what = count(self.snapshots.len(), "snapshot");
+        let names: Vec<_> = self.snapshots.iter().take(8).map(|name| format!("@{}", name.snap)).collect();
+        let more = match self.snapshots.len().saturating_sub(names.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let why = match &self.why {
+            PruneHold::FirstRun => {
+                return format!(
+                    "{target}: this was the first run that mirrors this source there, so nothing was pruned. The next run destroys {what} that the source no longer has: {}{more}.",
+                    names.join(", ")
+                );
+            }
+            PruneHold::Limit { total, percent } => {
+                format!("that is more than {percent} % of its {total} snapshots")
+            }
+            PruneHold::OtherSource { recorded } => {
+                format!(
+                    "it is the copy of another dataset (guid {recorded}): the source was created anew or restored"
+                )
+            }
+            PruneHold::Moved { moved } => {
+                format!("{moved} of them are elsewhere in the source's pool now (promoted or renamed)")
+            }
+        };
+        format!(
+            "{target}: {what} that the source no longer has were kept, since {why}: {}{more}. If they may go: zferry run {drive} --accept-source-loss={}",
+            names.join(", "),
+            if target.as_str().contains(' ') { format!("'{target}'") } else { target.to_string() },
+        )
+    }
+}

@@ -1,0 +1,142 @@
+//! Decides everything, does nothing: `(policies, inventory) → Plan`, pure (S19).
+//!
+//! A dataset of a backup becomes a [`DatasetPlan`]: what is true of it ([`Verdict`]) and the [`Step`]s that make it as
+//! wanted, in the order of [`Phase`]s. Execution takes all steps of a phase over all datasets before the next phase,
+//! so that bookmarks, holds, verification and pruning cost one command for many datasets.
+//!
+//! [`check`] is a second, independent implementation of the invariants; a plan that it refuses is never executed.
+
+mod base;
+mod bookmarks;
+pub mod check;
+mod display;
+mod prune;
+mod questions;
+mod refusal;
+mod sends;
+mod step;
+mod swap;
+mod tree;
+
+pub use bookmarks::{Ours, Standing};
+pub use prune::{HeldBack, PruneHold};
+pub use questions::{Questions, questions};
+pub use refusal::Refusal;
+pub use step::{Bookmarking, Delivery, Drop, Expected, Obsolete, Phase, SendKind, SendStep, Step};
+pub use swap::{Repair, beside, repairs, swap};
+
+use crate::model::{Bytes, DatasetName, Inventory, Policy};
+
+/// What is true of a dataset now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The target has everything that is selected.
+    UpToDate,
+    /// Something travels.
+    Behind,
+    /// Not sent: a parent for others, without snapshots of its own.
+    Parent,
+    /// Left alone, for this reason.
+    Refused(Box<Refusal>),
+}
+
+/// One dataset of one backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetPlan {
+    /// The backup that it belongs to.
+    pub backup: String,
+    /// Where from.
+    pub source: DatasetName,
+    /// Where to.
+    pub target: DatasetName,
+    /// What is true of it.
+    pub verdict: Verdict,
+    /// What will be done, in order.
+    pub steps: Vec<Step>,
+    /// Pruning that was held back, with the names and the consent to type.
+    pub held_back: Option<HeldBack>,
+    /// Worth a line, not a warning.
+    pub notes: Vec<String>,
+    /// Worth a warning.
+    pub warnings: Vec<String>,
+}
+
+impl DatasetPlan {
+    /// A dataset about which nothing was decided yet.
+    fn new(policy: &Policy, source: &DatasetName, target: &DatasetName) -> Self {
+        Self {
+            backup: policy.name.clone(),
+            source: source.clone(),
+            target: target.clone(),
+            verdict: Verdict::UpToDate,
+            steps: Vec::new(),
+            held_back: None,
+            notes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The same, refused.
+    fn refused(policy: &Policy, source: &DatasetName, target: &DatasetName, refusal: Refusal) -> Self {
+        let verdict = Verdict::Refused(Box::new(refusal));
+        Self { verdict, ..Self::new(policy, source, target) }
+    }
+
+    /// The streams of this dataset.
+    pub fn sends(&self) -> impl Iterator<Item = &SendStep> {
+        self.steps.iter().filter_map(|step| if let Step::Send(send) = step { Some(send) } else { None })
+    }
+
+    /// The snapshots that will be destroyed on the drive.
+    pub fn prunes(&self) -> impl Iterator<Item = &Obsolete> {
+        self.steps
+            .iter()
+            .filter_map(|step| if let Step::Prune(obsolete) = step { Some(obsolete) } else { None })
+    }
+}
+
+/// What one run of one drive will do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Parents before children.
+    pub datasets: Vec<DatasetPlan>,
+}
+
+impl Plan {
+    /// Estimate of all bytes that travel.
+    pub fn estimate(&self) -> Bytes {
+        self.datasets.iter().flat_map(DatasetPlan::sends).map(|send| send.estimate).sum()
+    }
+
+    /// The number of snapshots that travel.
+    pub fn snapshots(&self) -> usize {
+        self.datasets.iter().flat_map(DatasetPlan::sends).map(|send| send.delivers.len()).sum()
+    }
+
+    /// Datasets that are left alone.
+    pub fn refused(&self) -> impl Iterator<Item = &DatasetPlan> {
+        self.datasets.iter().filter(|dataset| matches!(dataset.verdict, Verdict::Refused(_)))
+    }
+
+    /// All steps of one phase, with the index of their dataset. Streams of parents come before those of children.
+    pub fn phase(&self, phase: Phase) -> impl Iterator<Item = (usize, &Step)> {
+        self.datasets
+            .iter()
+            .enumerate()
+            .flat_map(|(index, dataset)| dataset.steps.iter().map(move |step| (index, step)))
+            .filter(move |(_, step)| step.phase() == phase)
+    }
+}
+
+/// Plans a run of one drive.
+pub fn plan(policies: &[Policy], inventory: &Inventory) -> Plan {
+    let mut datasets = tree::pairs(policies, inventory)
+        .into_iter()
+        .map(|pair| tree::plan_pair(&pair, inventory))
+        .collect::<Vec<_>>();
+    base::refuse_unrecognised(policies, inventory, &mut datasets);
+    datasets.sort_by_key(|dataset| dataset.target.depth());
+    sends::refuse_what_does_not_fit(inventory, &mut datasets);
+    tree::add_parents(inventory, &mut datasets);
+    Plan { datasets }
+}

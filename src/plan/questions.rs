@@ -1,0 +1,67 @@
+//! What the listings did not show and a plan depends on: asked for by name, since each costs the kernel a look-up.
+
+use crate::model::{Base, Dataset, Inventory, Policy, PoolName};
+
+use super::base::{self, Ground};
+use super::{prune, sends, tree};
+
+/// Full names of snapshots and bookmarks whose details are needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// On the source.
+    pub source: Vec<String>,
+    /// On the drive.
+    pub target: Vec<String>,
+    /// Pools in which missing snapshots must be looked for (S21).
+    pub elsewhere: Vec<PoolName>,
+}
+
+/// What has to be asked before [`super::plan`] can decide.
+pub fn questions(policies: &[Policy], inventory: &Inventory) -> Questions {
+    let mut questions = Questions::default();
+    for pair in tree::pairs(policies, inventory) {
+        let Some(source) = pair.source else { continue };
+        if base::refuse_source(pair.policy, source, inventory).is_some() {
+            continue;
+        }
+        let target = pair.place(inventory).and_then(|place| place.existing);
+        ask(&mut questions, pair.policy, source, target);
+    }
+    questions.elsewhere.sort();
+    questions.elsewhere.dedup();
+    questions
+}
+
+fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Option<&Dataset>) {
+    let ground = target.map(|target| base::ground(policy, source, target));
+    let base = match ground {
+        None | Some(Ok(Ground::Nothing { .. })) => None,
+        Some(Ok(Ground::Base { base, .. })) => Some(base),
+        Some(Ok(Ground::Partial { base, .. })) => base,
+        Some(Err(_)) => return,
+    };
+    let snapshots = source.history.snapshots();
+    let wanted = sends::wanted(policy, source, base.as_ref().map(Base::txg));
+    if let Some(&last) = wanted.last() {
+        let first = base
+            .as_ref()
+            .map_or(wanted[0], |base| snapshots.partition_point(|snapshot| snapshot.txg <= base.txg()));
+        let between = &snapshots[first.min(last)..=last];
+        questions.source.extend(between.iter().map(|s| format!("{}@{}", source.name, s.name)));
+        if let Some(base) = &base {
+            questions.source.push(format!("{}{}", source.name, base.argument()));
+        }
+    }
+    let Some((target, base)) = target.zip(base) else { return };
+    if !wanted.is_empty()
+        && let Some(there) = target.history.snapshot(base.guid())
+    {
+        questions.target.push(format!("{}@{}", target.name, there.name));
+    }
+    let newest = wanted.last().map_or(base.guid(), |&last| snapshots[last].guid);
+    let gone: Vec<_> = prune::gone_from_source(policy, source, target, newest).collect();
+    if !gone.is_empty() && prune::identity_in_doubt(source, target) {
+        questions.elsewhere.push(source.name.pool());
+    }
+    questions.target.extend(gone.into_iter().map(|(_, name)| name.to_string()));
+}

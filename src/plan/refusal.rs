@@ -1,0 +1,290 @@
+//! Why a dataset is left alone: a value with its evidence, not a failed command. What was found, what it means and
+//! what the user can do are said from here, so that `plan` and `run` use the same words.
+
+use std::fmt;
+
+use crate::model::{Bytes, DatasetName, Guid, SnapshotName};
+
+/// Something that would make a receive fail, lose history, or put data where it must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The source of the backup does not exist.
+    SourceMissing,
+    /// It has no snapshot at all.
+    NoSnapshot,
+    /// It has snapshots, none of which is selected.
+    NoneSelected {
+        /// How many it has.
+        existing: usize,
+        /// Its newest one.
+        newest: SnapshotName,
+    },
+    /// Not encrypted, and `send = "raw"` without `allow-plaintext`.
+    Plaintext,
+    /// `send = "plain"` of an encrypted dataset, without `allow-plaintext`.
+    PlainSend,
+    /// `send = "plain"` and the key is not loaded.
+    KeyNotLoaded {
+        /// Where it would be loaded.
+        root: DatasetName,
+    },
+    /// Redacted on one side: raw sends cannot be.
+    Redacted(DatasetName),
+    /// The name would be too long on the drive, or with a bookmark behind it.
+    NameTooLong(String),
+    /// The drive's pool lacks a feature that the stream needs.
+    FeatureMissing {
+        /// The feature.
+        feature: &'static str,
+    },
+    /// The target exists and has no snapshot: created by hand.
+    NotOurs {
+        /// Space that it takes.
+        used: Bytes,
+    },
+    /// Filesystem here, volume there.
+    OtherKind,
+    /// Received raw and now to be continued plain, or the other way round.
+    OtherMode,
+    /// Another master key than the source's.
+    OtherKey,
+    /// Its encryption root was changed by hand (facts: zfs.md decision 10).
+    EncryptionRoot {
+        /// What it is now.
+        root: DatasetName,
+    },
+    /// Same snapshot, other IV set: it was received plain in between.
+    OtherIvset {
+        /// The base.
+        base: SnapshotName,
+    },
+    /// The head has changes that are in no snapshot.
+    Modified {
+        /// Since this snapshot.
+        since: SnapshotName,
+        /// So much.
+        written: Bytes,
+    },
+    /// The drive has snapshots that the source does not have, newer than the newest common one.
+    Ahead {
+        /// The newest common snapshot, by its name on the drive.
+        common: SnapshotName,
+        /// Newer ones, oldest first.
+        extra: Vec<SnapshotName>,
+    },
+    /// Nothing in common.
+    NoCommon {
+        /// Newest on the source.
+        source: Option<SnapshotName>,
+        /// Newest on the drive.
+        target: SnapshotName,
+    },
+    /// A first receive that can be neither resumed nor dropped.
+    Inconsistent,
+    /// A copy of this source is elsewhere on the drive.
+    Elsewhere {
+        /// There.
+        copy: DatasetName,
+    },
+    /// Every snapshot that this drive was last seen to have is missing.
+    Unrecognised {
+        /// The pool's guid.
+        drive: Guid,
+        /// How many were recorded.
+        recorded: usize,
+    },
+    /// Not enough space.
+    NoSpace {
+        /// Estimate.
+        needed: Bytes,
+        /// What there is.
+        available: Bytes,
+    },
+    /// A parent is refused in a way that leaves no place to stand for this one.
+    ParentRefused(DatasetName),
+}
+
+/// What was found and what it means, about this source and target.
+pub struct Finding<'a> {
+    pub(super) refusal: &'a Refusal,
+    pub(super) source: &'a DatasetName,
+    pub(super) target: &'a DatasetName,
+}
+
+impl fmt::Display for Finding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (source, target) = (self.source, self.target);
+        match self.refusal {
+            Refusal::SourceMissing => {
+                write!(f, "{source} does not exist. Its copy on the drive is left as it is.")
+            }
+            Refusal::NoSnapshot => write!(f, "{source} has no snapshot, so there is nothing to send."),
+            Refusal::NoneSelected { existing, newest } => write!(
+                f,
+                "{source} has {existing} snapshots (newest {newest}), and `snapshots` in the configuration selects none of them."
+            ),
+            Refusal::Plaintext => write!(
+                f,
+                "{source} is not encrypted: it would lie on the drive readable by anyone, and `send = \"raw\"` does not encrypt."
+            ),
+            Refusal::PlainSend => write!(
+                f,
+                "{source} is encrypted and `send = \"plain\"` would decrypt it: it would lie on the drive readable by anyone."
+            ),
+            Refusal::KeyNotLoaded { root } => {
+                write!(f, "{source} is to be sent decrypted, and the key of {root} is not loaded.")
+            }
+            Refusal::Redacted(dataset) => write!(f, "{dataset} is redacted, which is not a whole copy."),
+            Refusal::NameTooLong(what) => write!(f, "{what}"),
+            Refusal::FeatureMissing { feature } => {
+                write!(
+                    f,
+                    "The drive's pool does not have the feature {feature}, which the stream of {source} needs."
+                )
+            }
+            Refusal::NotOurs { used } => write!(
+                f,
+                "{target} exists on the drive ({used}) and has no snapshot: it was created by hand. Nothing is received over it."
+            ),
+            Refusal::OtherKind => {
+                write!(f, "One of {source} and {target} is a volume and the other a filesystem.")
+            }
+            Refusal::OtherMode => write!(
+                f,
+                "{target} was received the other way (raw or plain) than `send` says now. One increment of the other kind would end it as a replica."
+            ),
+            Refusal::OtherKey => write!(
+                f,
+                "{target} is encrypted with another master key than {source}: it is the copy of another dataset, or the source was created anew."
+            ),
+            Refusal::EncryptionRoot { root } => write!(
+                f,
+                "{target} takes its key from {root}: `zfs change-key` was used on the drive. A raw increment would make it impossible to unlock (OpenZFS issue 12614)."
+            ),
+            Refusal::OtherIvset { base } => write!(
+                f,
+                "{base} was received decrypted once (its IV set differs from the source's), so no raw increment can build on it."
+            ),
+            Refusal::Modified { since, written } => write!(
+                f,
+                "{target} was written to on the drive: {written} since {since}. Increments fit an unmodified copy only."
+            ),
+            Refusal::Ahead { common, extra } => write!(
+                f,
+                "The drive has {} newer than the newest common one ({common}): {}.",
+                count(extra.len(), "snapshot"),
+                list(extra)
+            ),
+            Refusal::NoCommon { source: newest, target: there } => match newest {
+                Some(newest) => write!(
+                    f,
+                    "{source} and {target} have no snapshot in common, nor a bookmark (newest here {newest}, newest there {there})."
+                ),
+                None => write!(
+                    f,
+                    "{source} has no snapshot, and no bookmark of any that is on the drive (newest there {there})."
+                ),
+            },
+            Refusal::Inconsistent => {
+                write!(f, "{target} is the rest of a receive that never finished and cannot be resumed.")
+            }
+            Refusal::Elsewhere { copy } => write!(
+                f,
+                "A copy of {source} is on this drive already, as {copy}. A second full copy is not begun."
+            ),
+            Refusal::Unrecognised { drive, recorded } => write!(
+                f,
+                "The drive has the pool guid {drive}, but none of the {recorded} snapshots that it was last seen to have. It may be another drive, or one that was set up anew."
+            ),
+            Refusal::NoSpace { needed, available } => {
+                write!(f, "About {needed} are to be sent and {available} are available on the drive.")
+            }
+            Refusal::ParentRefused(parent) => write!(f, "{parent}, above it on the drive, was refused."),
+        }
+    }
+}
+
+impl Refusal {
+    /// What was found and what it means.
+    pub fn finding<'a>(&'a self, source: &'a DatasetName, target: &'a DatasetName) -> Finding<'a> {
+        Finding { refusal: self, source, target }
+    }
+
+    /// What the user can do: each a sentence, or a command to type.
+    pub fn remedies(&self, source: &DatasetName, target: &DatasetName) -> Vec<String> {
+        let aside = || {
+            let to = format!("{target}_old");
+            format!("zfs rename {} {}", quote(target.as_str()), quote(&to))
+        };
+        let snapshot = format!("zfs snapshot {}", quote(&format!("{source}@first")));
+        let plaintext = "set allow-plaintext = true for this backup, if that is what you want".to_owned();
+        match self {
+            Self::SourceMissing => {
+                vec!["correct `source` in the configuration, or rename the dataset back".to_owned()]
+            }
+            Self::NoSnapshot => vec![snapshot],
+            Self::NoneSelected { .. } => vec!["widen `snapshots` in the configuration".to_owned()],
+            Self::Plaintext | Self::PlainSend => vec![plaintext],
+            Self::KeyNotLoaded { root } => vec![format!("zfs load-key {}", quote(root.as_str()))],
+            Self::NameTooLong(_) => vec!["choose a shorter `target`".to_owned()],
+            Self::FeatureMissing { feature } => vec![format!(
+                "zpool set feature@{feature}=enabled {}   (older ZFS may then not read the drive)",
+                target.pool()
+            )],
+            Self::NotOurs { .. } => vec![
+                format!("zfs destroy {}   (if nothing in it is needed)", quote(target.as_str())),
+                aside(),
+            ],
+            Self::OtherKind
+            | Self::OtherMode
+            | Self::OtherKey
+            | Self::EncryptionRoot { .. }
+            | Self::OtherIvset { .. } => {
+                vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
+            }
+            Self::Modified { since, .. } => vec![
+                format!("zfs rollback {}   (discards the changes)", quote(&since.to_string())),
+                format!("{}   (keeps them; the next run starts afresh)", aside()),
+            ],
+            Self::Ahead { common, .. } => vec![
+                format!("{}   (keeps them; the next run starts afresh)", aside()),
+                format!(
+                    "destroy them one by one, newest first, down to {common}, if nothing in them is needed"
+                ),
+            ],
+            Self::NoCommon { .. } => {
+                vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
+            }
+            Self::Inconsistent => vec![format!("zfs destroy {}", quote(target.as_str()))],
+            Self::Elsewhere { copy } => {
+                vec![
+                    format!("zfs rename {} {}", quote(copy.as_str()), quote(target.as_str())),
+                    "or set `target` to match".to_owned(),
+                ]
+            }
+            Self::Unrecognised { drive, .. } => vec![format!(
+                "if you did set it up anew, remove what is recorded: zfs list -t bookmark -r {} shows it, zfs destroy DATASET#zferry_{drive}_… removes it",
+                quote(source.as_str())
+            )],
+            Self::NoSpace { .. } => vec!["make room on the drive, or exclude datasets".to_owned()],
+            Self::Redacted(_) | Self::ParentRefused(_) => Vec::new(),
+        }
+    }
+}
+
+/// "1 snapshot", "3 snapshots".
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The first few of a list, and how many more.
+fn list(names: &[SnapshotName]) -> String {
+    let shown: Vec<_> = names.iter().take(5).map(|name| format!("@{}", name.snap)).collect();
+    let more = names.len().saturating_sub(5);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+/// For a shell: only names with spaces need it.
+fn quote(name: &str) -> String {
+    if name.contains(' ') { format!("'{name}'") } else { name.to_owned() }
+}

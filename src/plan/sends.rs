@@ -1,0 +1,215 @@
+//! Which streams carry the wanted snapshots: one full, `-I` over runs of selected snapshots, `-i` around unselected
+//! ones, from a bookmark, under another name, and the rest of an interrupted one.
+
+use std::collections::HashSet;
+
+use crate::model::{
+    Base, Bytes, Dataset, DatasetName, HistoryMode, Inventory, NameError, Policy, SnapName, Snapshot, Txg,
+};
+use crate::zfs::argv::Creation;
+use crate::zfs::token::Token;
+
+use super::{DatasetPlan, Delivery, Refusal, SendKind, SendStep, Verdict};
+
+/// Everything that the streams of one dataset depend on.
+pub struct Route<'a> {
+    /// What is wanted.
+    pub policy: &'a Policy,
+    /// Where from.
+    pub source: &'a Dataset,
+    /// Where to.
+    pub into: &'a DatasetName,
+    /// What is there; none: nothing.
+    pub target: Option<&'a Dataset>,
+    /// For a first receive.
+    pub creation: Option<Creation>,
+}
+
+/// The place in the source's history that the target has reached.
+enum Position {
+    Nothing,
+    Bookmark(Base),
+    At(usize),
+}
+
+/// The selected snapshots that come after `after`, as places in the source's history.
+pub fn wanted(policy: &Policy, source: &Dataset, after: Option<Txg>) -> Vec<usize> {
+    let snapshots = source.history.snapshots().iter().enumerate();
+    let selected: Vec<_> =
+        snapshots.filter(|(_, s)| policy.snapshots.wants(&s.name)).map(|(i, _)| i).collect();
+    let newer = |&place: &usize| after.is_none_or(|after| source.history.snapshots()[place].txg > after);
+    match policy.history {
+        HistoryMode::All => selected.into_iter().filter(newer).collect(),
+        HistoryMode::Newest => selected.last().copied().filter(newer).into_iter().collect(),
+    }
+}
+
+/// The streams from `base` to the newest selected snapshot, after the rest of an interrupted one.
+///
+/// # Errors
+/// When a name becomes too long.
+pub fn streams(
+    route: &Route<'_>,
+    base: Option<&Base>,
+    partial: Option<&(Token, String)>,
+) -> Result<Vec<SendStep>, NameError> {
+    let taken = taken_names(route);
+    let mut streams = Vec::new();
+    let mut base = base.cloned();
+    if let Some((token, text)) = partial
+        && let Some(to) = route.source.history.snapshot(token.to)
+    {
+        streams.push(resume(route, &taken, base.as_ref(), token, text, to)?);
+        base = Some(Base::Snapshot(to.clone()));
+    }
+    let mut position = position(route.source, base.as_ref());
+    let wanted = wanted(route.policy, route.source, base.as_ref().map(Base::txg));
+    let mut rest = wanted.as_slice();
+    while let [first, ..] = rest {
+        let length = range_length(route.source, &taken, &position, rest);
+        let (now, later) = rest.split_at(length);
+        streams.push(stream(route, &taken, &position, now)?);
+        position = Position::At(now.last().copied().unwrap_or(*first));
+        rest = later;
+    }
+    if let Some(first) = streams.first_mut() {
+        first.creation.clone_from(&route.creation);
+    }
+    Ok(streams)
+}
+
+/// Names on the target that belong to a snapshot with another guid than the source's of that name.
+fn taken_names<'a>(route: &Route<'a>) -> HashSet<&'a SnapName> {
+    let there = route.target.map(|target| target.history.snapshots()).unwrap_or_default();
+    there.iter().map(|snapshot| &snapshot.name).collect()
+}
+
+fn position(source: &Dataset, base: Option<&Base>) -> Position {
+    match base {
+        None => Position::Nothing,
+        Some(base @ Base::Bookmark(_)) => Position::Bookmark(base.clone()),
+        Some(base @ Base::Snapshot(snapshot)) => match source.history.position(snapshot.guid) {
+            Some(place) => Position::At(place),
+            None => Position::Bookmark(base.clone()),
+        },
+    }
+}
+
+/// How many of the next snapshots one stream can carry: with `-I` all that follow each other on the source, since it
+/// takes everything in between along, and whose names are free on the target, since it cannot rename.
+fn range_length(source: &Dataset, taken: &HashSet<&SnapName>, position: &Position, rest: &[usize]) -> usize {
+    let Position::At(at) = *position else { return 1 };
+    let fits = |(step, &place): (usize, &usize)| {
+        place == at + 1 + step && !taken.contains(&source.history.snapshots()[place].name)
+    };
+    rest.iter().enumerate().take_while(|&pair| fits(pair)).count().max(1)
+}
+
+fn stream(
+    route: &Route<'_>,
+    taken: &HashSet<&SnapName>,
+    position: &Position,
+    places: &[usize],
+) -> Result<SendStep, NameError> {
+    let snapshots = route.source.history.snapshots();
+    let (kind, after) = match position {
+        Position::Nothing => (SendKind::Full, None),
+        Position::Bookmark(base) => (SendKind::Increment(base.clone()), Some(base.txg())),
+        Position::At(at) if places.len() == 1 => {
+            (SendKind::Increment(Base::Snapshot(snapshots[*at].clone())), Some(snapshots[*at].txg))
+        }
+        Position::At(at) => {
+            (SendKind::Range(snapshots[*at].name.clone(), snapshots[*at].guid), Some(snapshots[*at].txg))
+        }
+    };
+    let delivered: Vec<&Snapshot> = places.iter().map(|&place| &snapshots[place]).collect();
+    let estimate = estimate(route.source, after, delivered.last().copied());
+    step(route, taken, kind, &delivered, estimate)
+}
+
+fn resume(
+    route: &Route<'_>,
+    taken: &HashSet<&SnapName>,
+    base: Option<&Base>,
+    token: &Token,
+    text: &str,
+    to: &Snapshot,
+) -> Result<SendStep, NameError> {
+    let whole = estimate(route.source, base.map(Base::txg), Some(to));
+    step(route, taken, SendKind::Resume(text.to_owned()), &[to], whole.saturating_sub(Bytes(token.bytes)))
+}
+
+fn step(
+    route: &Route<'_>,
+    taken: &HashSet<&SnapName>,
+    kind: SendKind,
+    delivered: &[&Snapshot],
+    estimate: Bytes,
+) -> Result<SendStep, NameError> {
+    let rename_to = match delivered {
+        [one] if taken.contains(&one.name) => Some(format!("{}_{}", one.name, one.guid.short()).parse()?),
+        _ => None,
+    };
+    for snapshot in delivered {
+        route.into.snapshot(rename_to.as_ref().unwrap_or(&snapshot.name))?;
+    }
+    let delivers = delivered.iter().map(|s| Delivery { name: s.name.clone(), guid: s.guid }).collect();
+    Ok(SendStep {
+        source: route.source.name.clone(),
+        into: route.into.clone(),
+        kind,
+        delivers,
+        rename_to,
+        creation: None,
+        mode: route.policy.send,
+        estimate,
+    })
+}
+
+/// From the space accounting of the source's snapshots: what each wrote since the one before it. As near as
+/// `zfs send -nP` comes, without a process per stream.
+fn estimate(source: &Dataset, after: Option<Txg>, to: Option<&Snapshot>) -> Bytes {
+    let Some(to) = to else { return Bytes(0) };
+    match after {
+        None => source.detail(to.guid).referenced,
+        Some(after) => {
+            let between = source.history.snapshots().iter().filter(|s| s.txg > after && s.txg <= to.txg);
+            between.map(|snapshot| source.detail(snapshot.guid).written).sum()
+        }
+    }
+}
+
+/// Refuses streams for which the drive has no room: in order, so that those that fit still travel.
+pub fn refuse_what_does_not_fit(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
+    let Some(mut left) = pool_available(inventory, datasets) else { return };
+    for dataset in datasets {
+        let needed: Bytes = dataset.sends().map(|send| send.estimate).sum();
+        if needed == Bytes(0) {
+            continue;
+        }
+        let available = left.min(nearest_available(inventory, &dataset.target).unwrap_or(left));
+        if needed > available {
+            dataset.verdict = Verdict::Refused(Box::new(Refusal::NoSpace { needed, available }));
+            dataset.steps.clear();
+        } else {
+            left = left.saturating_sub(needed);
+        }
+    }
+}
+
+fn pool_available(inventory: &Inventory, datasets: &[DatasetPlan]) -> Option<Bytes> {
+    let pool = DatasetName::root_of(&datasets.first()?.target.pool());
+    inventory.target.get(&pool).map(|root| root.available)
+}
+
+/// What the nearest dataset above (or the target itself) may still take: quotas count.
+fn nearest_available(inventory: &Inventory, target: &DatasetName) -> Option<Bytes> {
+    let mut name = Some(target.clone());
+    while let Some(candidate) = name {
+        if let Some(dataset) = inventory.target.get(&candidate) {
+            return Some(dataset.available);
+        }
+        name = candidate.parent();
+    }
+    None
+}

@@ -1,0 +1,215 @@
+//! The closed set of things that a run can do. Steps carry the guids that they were planned on.
+
+use crate::model::{
+    Base, BookmarkName, Bytes, DatasetKind, DatasetName, Guid, IvsetGuid, SendMode, SnapName, SnapshotName,
+};
+use crate::zfs::argv::Creation;
+
+/// When a step's turn comes. All steps of a phase are done, over all datasets, before the next phase begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Partial state that leads nowhere is dropped; parents are made.
+    Prepare,
+    /// What the streams will deliver is bookmarked on the source (S10).
+    Protect,
+    /// What the streams need is held on the source.
+    Hold,
+    /// Streams.
+    Send,
+    /// What arrived is compared with what was sent (S15).
+    Verify,
+    /// The verified base is bookmarked for this drive.
+    Keep,
+    /// Bookmarks that this one replaces go.
+    Reduce,
+    /// Snapshots that the source no longer has go from the drive.
+    Prune,
+    /// Names that are free again are taken.
+    Rename,
+    /// Where the copy comes from is recorded on it.
+    Record,
+    /// Received beside a placeholder: put in its place.
+    Swap,
+}
+
+impl Phase {
+    /// In the order of execution.
+    pub const ALL: [Self; 11] = [
+        Self::Prepare,
+        Self::Protect,
+        Self::Hold,
+        Self::Send,
+        Self::Verify,
+        Self::Keep,
+        Self::Reduce,
+        Self::Prune,
+        Self::Rename,
+        Self::Record,
+        Self::Swap,
+    ];
+}
+
+/// Why partial state is dropped rather than resumed (S11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drop {
+    /// The token cannot be read.
+    Unreadable(String),
+    /// The snapshot that was being received is no longer on the source.
+    SnapshotGone(Guid),
+    /// It continues from something else than the target's newest snapshot.
+    OtherBase,
+    /// It is raw and plain is configured, or the other way round.
+    OtherMode,
+}
+
+/// A bookmark to be made on the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bookmarking {
+    /// Made from this snapshot, or copied from this bookmark when the snapshot is gone.
+    pub from: Base,
+    /// The bookmark.
+    pub bookmark: BookmarkName,
+}
+
+/// Where a stream starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendKind {
+    /// The whole snapshot.
+    Full,
+    /// `-i`.
+    Increment(Base),
+    /// `-I`, from this snapshot.
+    Range(SnapName, Guid),
+    /// The rest of an interrupted stream.
+    Resume(String),
+}
+
+/// One snapshot that a stream delivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its name on the source.
+    pub name: SnapName,
+    /// What it is.
+    pub guid: Guid,
+}
+
+/// One `zfs send | zfs receive`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendStep {
+    /// The source dataset.
+    pub source: DatasetName,
+    /// The dataset that receives: the target, or the one beside a placeholder.
+    pub into: DatasetName,
+    /// Where it starts.
+    pub kind: SendKind,
+    /// Every snapshot that arrives by it, oldest first. Never empty.
+    pub delivers: Vec<Delivery>,
+    /// The name on the target, where the source's is taken there by another snapshot.
+    pub rename_to: Option<SnapName>,
+    /// Set at a dataset's first receive.
+    pub creation: Option<Creation>,
+    /// Raw or plain.
+    pub mode: SendMode,
+    /// Of its bytes, from the space accounting of the source's snapshots.
+    pub estimate: Bytes,
+}
+
+/// What must be true of a target after its streams (S15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The source snapshot that was sent last.
+    pub sent: SnapshotName,
+    /// The dataset that received.
+    pub into: DatasetName,
+    /// The name that it has there.
+    pub name: SnapName,
+    /// What it is.
+    pub guid: Guid,
+    /// Whether the IV set must be the same too: a raw send of an encrypted dataset.
+    pub compare_ivset: bool,
+    /// What was known of the IV set when planning.
+    pub ivset: Option<IvsetGuid>,
+}
+
+/// A snapshot that goes from the drive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obsolete {
+    /// Its name there.
+    pub snapshot: SnapshotName,
+    /// Checked again in the transaction that destroys it (S4).
+    pub guid: Guid,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// `zfs receive -A`.
+    DropPartial(DatasetName, Drop),
+    /// An empty dataset for children to stand under.
+    CreatePlaceholder {
+        /// Its name.
+        dataset: DatasetName,
+        /// `encryption=off` must be said below an encrypted one.
+        parent_encrypted: bool,
+    },
+    /// A bookmark before the first byte.
+    Protect(Bookmarking),
+    /// A hold for as long as the run lasts.
+    Hold(SnapshotName),
+    /// A stream.
+    Send(SendStep),
+    /// A look at what arrived.
+    Verify(Expected),
+    /// The drive's bookmark of the verified base.
+    Keep(Bookmarking),
+    /// One of our bookmarks that is no longer needed.
+    Unbookmark(BookmarkName, Guid),
+    /// One snapshot that goes from the drive.
+    Prune(Obsolete),
+    /// A snapshot on the drive gets the name that it has on the source.
+    RenameSnapshot {
+        /// What it is called now.
+        from: SnapshotName,
+        /// What it is.
+        guid: Guid,
+        /// What it will be called.
+        to: SnapName,
+    },
+    /// The dataset that was received beside a placeholder takes its place.
+    Swap {
+        /// The empty parent.
+        placeholder: DatasetName,
+        /// What takes its place.
+        received: DatasetName,
+        /// Filesystem or volume.
+        kind: DatasetKind,
+    },
+    /// User properties on the copy.
+    Record {
+        /// The copy.
+        target: DatasetName,
+        /// The guid of the source dataset.
+        source: Guid,
+        /// A mirror run for it is complete (S21).
+        mirror: bool,
+    },
+}
+
+impl Step {
+    /// When its turn comes.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::DropPartial(..) | Self::CreatePlaceholder { .. } => Phase::Prepare,
+            Self::Protect(_) => Phase::Protect,
+            Self::Hold(_) => Phase::Hold,
+            Self::Send(_) => Phase::Send,
+            Self::Verify(_) => Phase::Verify,
+            Self::Keep(_) => Phase::Keep,
+            Self::Unbookmark(..) => Phase::Reduce,
+            Self::Prune(_) => Phase::Prune,
+            Self::RenameSnapshot { .. } => Phase::Rename,
+            Self::Swap { .. } => Phase::Swap,
+            Self::Record { .. } => Phase::Record,
+        }
+    }
+}

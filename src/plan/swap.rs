@@ -1,0 +1,82 @@
+//! A placeholder gets snapshots of its own (safety.md, placeholders). A raw full stream cannot be received onto it, so
+//! it is received beside it, the children are renamed over, the empty placeholder goes, and what was received takes
+//! its name. Each of these leaves a state from which [`repairs`] goes on, before anything else is planned.
+
+use crate::model::{Dataset, DatasetKind, DatasetName, NameError, Side};
+
+/// Marks the dataset beside a placeholder.
+const SUFFIX: &str = ".zferry-swap";
+
+/// Where the dataset that replaces this placeholder is received.
+///
+/// # Errors
+/// When the name would be too long.
+pub fn beside(placeholder: &DatasetName) -> Result<DatasetName, NameError> {
+    format!("{placeholder}{SUFFIX}").parse()
+}
+
+/// Whether nothing but its name and place would be lost with it.
+pub fn is_placeholder(dataset: &Dataset) -> bool {
+    dataset.placeholder && dataset.encryption.is_none() && dataset.history.snapshots().is_empty()
+}
+
+/// One step of putting a received dataset in its placeholder's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repair {
+    /// A child moves over.
+    MoveChild {
+        /// Below the placeholder.
+        from: DatasetName,
+        /// Below what was received.
+        to: DatasetName,
+        /// Filesystem or volume.
+        kind: DatasetKind,
+    },
+    /// The placeholder, empty now, goes.
+    DestroyPlaceholder(DatasetName),
+    /// What was received takes its name.
+    TakeName {
+        /// Beside.
+        from: DatasetName,
+        /// The place.
+        to: DatasetName,
+        /// Filesystem or volume.
+        kind: DatasetKind,
+    },
+}
+
+/// What puts `received` in the place of `placeholder`, from wherever an earlier run stopped.
+pub fn swap(drive: &Side, placeholder: &DatasetName, received: &Dataset) -> Vec<Repair> {
+    let mut repairs = Vec::new();
+    if let Some(there) = drive.get(placeholder) {
+        if !is_placeholder(there) {
+            return Vec::new();
+        }
+        for child in drive.children(placeholder) {
+            if let Ok(to) = received.name.join(child.name.leaf()) {
+                repairs.push(Repair::MoveChild { from: child.name.clone(), to, kind: child.kind });
+            }
+        }
+        repairs.push(Repair::DestroyPlaceholder(placeholder.clone()));
+    }
+    let (from, to, kind) = (received.name.clone(), placeholder.clone(), received.kind);
+    repairs.push(Repair::TakeName { from, to, kind });
+    repairs
+}
+
+/// Swaps that an earlier run began: children are on both sides, or the placeholder is gone already. One that has not
+/// begun waits until its dataset was verified in this run.
+pub fn repairs(drive: &Side) -> Vec<Repair> {
+    let begun = |received: &&Dataset, place: &DatasetName| {
+        drive.children(&received.name).next().is_some() || drive.get(place).is_none()
+    };
+    let mut all = Vec::new();
+    for received in drive.datasets.values() {
+        let place = received.name.as_str().strip_suffix(SUFFIX).and_then(|name| name.parse().ok());
+        let Some(place) = place else { continue };
+        if received.source.is_some() && !received.history.snapshots().is_empty() && begun(&received, &place) {
+            all.extend(swap(drive, &place, received));
+        }
+    }
+    all
+}

@@ -1,0 +1,307 @@
+//! From a backup to its datasets: which source goes to which target, what stands as a parent for others, and what is
+//! planned for each.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Policy};
+use crate::zfs::argv::Creation;
+
+use super::base::{self, Ground};
+use super::sends::{self, Route};
+use super::{DatasetPlan, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap};
+
+/// A dataset of a backup and where it goes.
+pub struct Pair<'a> {
+    pub policy: &'a Policy,
+    /// Its name, also when it does not exist.
+    pub name: DatasetName,
+    pub source: Option<&'a Dataset>,
+    pub target: Result<DatasetName, NameError>,
+    /// Whether datasets below it are wanted too.
+    pub has_children: bool,
+}
+
+/// Where the streams of a pair go.
+pub struct Place<'a> {
+    /// The dataset that receives.
+    pub into: DatasetName,
+    /// It, when it is there.
+    pub existing: Option<&'a Dataset>,
+    /// The placeholder whose place it takes afterwards.
+    pub replaces: Option<DatasetName>,
+}
+
+impl Pair<'_> {
+    /// Where its streams go; none when the names would be too long.
+    pub fn place<'i>(&self, inventory: &'i Inventory) -> Option<Place<'i>> {
+        let target = self.target.as_ref().ok()?;
+        let there = inventory.target.get(target);
+        if there.is_some_and(swap::is_placeholder) {
+            let into = swap::beside(target).ok()?;
+            return Some(Place {
+                existing: inventory.target.get(&into),
+                into,
+                replaces: Some(target.clone()),
+            });
+        }
+        Some(Place { into: target.clone(), existing: there, replaces: None })
+    }
+}
+
+/// All datasets of all backups, parents first within each.
+pub fn pairs<'a>(policies: &'a [Policy], inventory: &'a Inventory) -> Vec<Pair<'a>> {
+    policies.iter().flat_map(|policy| pairs_of(policy, inventory)).collect()
+}
+
+fn pairs_of<'a>(policy: &'a Policy, inventory: &'a Inventory) -> Vec<Pair<'a>> {
+    let wanted = |dataset: &&Dataset| match dataset.name.below(&policy.source) {
+        Some("") => true,
+        Some(relative) => policy.recursive && policy.datasets.wants(relative),
+        None => false,
+    };
+    let datasets: Vec<_> = inventory.source.tree(&policy.source).filter(wanted).collect();
+    let pair = |source: Option<&'a Dataset>, name: &DatasetName| Pair {
+        policy,
+        name: name.clone(),
+        source,
+        target: policy.target.join(name.below(&policy.source).unwrap_or_default()),
+        has_children: datasets
+            .iter()
+            .any(|other| other.name.below(name).is_some_and(|below| !below.is_empty())),
+    };
+    if inventory.source.get(&policy.source).is_none() {
+        return vec![pair(None, &policy.source)];
+    }
+    datasets.iter().map(|dataset| pair(Some(dataset), &dataset.name)).collect()
+}
+
+/// Plans one dataset.
+pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory) -> DatasetPlan {
+    let target = pair.target.clone().unwrap_or_else(|_| pair.policy.target.clone());
+    let refused = |refusal| DatasetPlan::refused(pair.policy, &pair.name, &target, refusal);
+    let (Some(source), Some(place)) = (pair.source, pair.place(inventory)) else {
+        return refused(match &pair.target {
+            Err(error) => Refusal::NameTooLong(error.to_string()),
+            Ok(_) if pair.source.is_none() => Refusal::SourceMissing,
+            Ok(target) => Refusal::NameTooLong(format!("there is no room for a longer name beside {target}")),
+        });
+    };
+    if let Some(parent) = only_a_parent(pair, source, &target) {
+        return parent;
+    }
+    if let Some(refusal) =
+        base::refuse_source(pair.policy, source, inventory).or_else(|| nothing_selected(pair, source))
+    {
+        return refused(refusal);
+    }
+    plan_dataset(pair.policy, source, &target, &place, inventory).unwrap_or_else(refused)
+}
+
+/// A dataset that is not sent but stands above others that are.
+fn only_a_parent(pair: &Pair<'_>, source: &Dataset, target: &DatasetName) -> Option<DatasetPlan> {
+    let skipped = pair.policy.skip_parent && source.name == pair.policy.source;
+    let empty = sends::wanted(pair.policy, source, None).is_empty();
+    if !skipped && !(empty && pair.has_children) {
+        return None;
+    }
+    let mut plan = DatasetPlan::new(pair.policy, &source.name, target);
+    plan.verdict = Verdict::Parent;
+    if !skipped && !source.container {
+        let which =
+            if source.history.snapshots().is_empty() { "no snapshot" } else { "no selected snapshot" };
+        plan.warnings.push(format!(
+            "{} has {which} and is not backed up itself; the datasets below it are.",
+            source.name
+        ));
+    }
+    Some(plan)
+}
+
+fn nothing_selected(pair: &Pair<'_>, source: &Dataset) -> Option<Refusal> {
+    let newest = match source.history.newest() {
+        None => return Some(Refusal::NoSnapshot),
+        Some(newest) => source.name.snapshot(&newest.name).ok()?,
+    };
+    let existing = source.history.snapshots().len();
+    sends::wanted(pair.policy, source, None).is_empty().then_some(Refusal::NoneSelected { existing, newest })
+}
+
+/// What is decided about a dataset that can be sent.
+fn plan_dataset(
+    policy: &Policy,
+    source: &Dataset,
+    target: &DatasetName,
+    place: &Place<'_>,
+    inventory: &Inventory,
+) -> Result<DatasetPlan, Refusal> {
+    let ground = match place.existing {
+        Some(existing) => base::ground(policy, source, existing)?,
+        None => {
+            refuse_elsewhere(source, target, inventory)?;
+            Ground::Nothing { drop: None }
+        }
+    };
+    let (base, drop, partial) = match ground {
+        Ground::Nothing { drop } => (None, drop, None),
+        Ground::Base { base, drop } => (Some(base), drop, None),
+        Ground::Partial { token, text, base } => (base, None, Some((token, text))),
+    };
+    let creation = base.is_none().then(|| creation(policy, source));
+    let route = Route { policy, source, into: &place.into, target: place.existing, creation };
+    let too_long = |error: NameError| Refusal::NameTooLong(error.to_string());
+    let streams = sends::streams(&route, base.as_ref(), partial.as_ref()).map_err(too_long)?;
+    if let (Some(base), Some(existing), false) = (&base, place.existing, streams.is_empty()) {
+        base::refuse_ivset(policy, source, existing, base)?;
+    }
+    let mut plan = DatasetPlan::new(policy, &source.name, target);
+    plan.steps.extend(drop.map(|why| Step::DropPartial(place.into.clone(), why)));
+    let parts = Parts { policy, source, place, base: base.as_ref(), streams };
+    parts.add_steps(&mut plan, inventory).map_err(too_long)?;
+    Ok(plan)
+}
+
+fn creation(policy: &Policy, source: &Dataset) -> Creation {
+    let top = source.name == policy.source;
+    let mut properties = if top { policy.properties.clone() } else { Vec::new() };
+    if policy.prune == crate::model::Prune::Mirror {
+        properties.push((crate::zfs::argv::PROPERTY_MIRROR.to_owned(), source.guid.to_string()));
+    }
+    Creation { kind: source.kind, unencrypted_below_encrypted: false, source: source.guid, properties }
+}
+
+/// Before a second full copy is begun: is there one under another name?
+fn refuse_elsewhere(source: &Dataset, target: &DatasetName, inventory: &Inventory) -> Result<(), Refusal> {
+    let is_copy = |there: &&Dataset| {
+        let shares = || there.history.snapshots().iter().any(|s| source.history.base(s.guid).is_some());
+        there.name != *target && (there.source == Some(source.guid) || (there.source.is_none() && shares()))
+    };
+    match inventory.target.datasets.values().find(is_copy) {
+        Some(copy) => Err(Refusal::Elsewhere { copy: copy.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The pieces that the steps of one dataset are made of.
+struct Parts<'a> {
+    policy: &'a Policy,
+    source: &'a Dataset,
+    place: &'a Place<'a>,
+    base: Option<&'a Base>,
+    streams: Vec<SendStep>,
+}
+
+impl Parts<'_> {
+    fn add_steps(self, plan: &mut DatasetPlan, inventory: &Inventory) -> Result<(), NameError> {
+        let (policy, source) = (self.policy, self.source);
+        let delivered: Vec<Guid> =
+            self.streams.iter().flat_map(|s| s.delivers.iter().map(|d| d.guid)).collect();
+        let last =
+            delivered.last().and_then(|&guid| source.history.snapshot(guid)).cloned().map(Base::Snapshot);
+        let Some(newest) = last.as_ref().or(self.base) else { return Ok(()) };
+        plan.steps.extend(bookmarks::protect(source, policy.drive, self.base, &delivered)?);
+        if !self.streams.is_empty() {
+            plan.verdict = Verdict::Behind;
+            plan.steps.extend(self.holds()?);
+            plan.steps.extend(self.expected()?.map(Step::Verify));
+        }
+        plan.steps.extend(bookmarks::settle(source, policy.drive, newest, self.base, &delivered)?);
+        if let Some(existing) = self.place.existing {
+            let (prunes, held_back) = prune::prune(policy, source, existing, newest.guid(), inventory);
+            let renames = prune::renames(source, existing, &prunes);
+            plan.held_back = held_back;
+            plan.steps.extend(prunes);
+            plan.steps.extend(renames);
+            plan.steps.extend(self.record(existing, plan.held_back.as_ref()));
+        }
+        if let Some(placeholder) = &self.place.replaces {
+            let (placeholder, received) = (placeholder.clone(), self.place.into.clone());
+            plan.steps.push(Step::Swap { placeholder, received, kind: source.kind });
+        }
+        plan.steps.extend(self.streams.into_iter().map(Step::Send));
+        plan.steps.sort_by_key(Step::phase);
+        Ok(())
+    }
+
+    /// Both ends of each stream stay for as long as the run lasts.
+    fn holds(&self) -> Result<Vec<Step>, NameError> {
+        let starts = match self.base {
+            Some(Base::Snapshot(snapshot)) => vec![snapshot.name.clone()],
+            _ => Vec::new(),
+        };
+        let ends = self.streams.iter().filter_map(|stream| stream.delivers.last()).map(|d| d.name.clone());
+        let names: BTreeSet<_> = starts.into_iter().chain(ends).collect();
+        names.iter().map(|name| self.source.name.snapshot(name).map(Step::Hold)).collect()
+    }
+
+    fn expected(&self) -> Result<Option<Expected>, NameError> {
+        let Some((stream, last)) = self.streams.last().and_then(|s| s.delivers.last().map(|last| (s, last)))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Expected {
+            sent: self.source.name.snapshot(&last.name)?,
+            into: stream.into.clone(),
+            name: stream.rename_to.clone().unwrap_or_else(|| last.name.clone()),
+            guid: last.guid,
+            compare_ivset: base::is_raw(self.source, self.policy.send),
+            ivset: self.source.detail(last.guid).ivset,
+        }))
+    }
+
+    /// What the copy should say of itself, when it does not yet.
+    fn record(&self, existing: &Dataset, held_back: Option<&super::HeldBack>) -> Option<Step> {
+        let waits = held_back.is_some_and(|held| !matches!(held.why, prune::PruneHold::FirstRun));
+        let mirror = self.policy.prune == crate::model::Prune::Mirror && !waits;
+        let source = self.source.guid;
+        let known = existing.source == Some(source) && (!mirror || existing.mirror == Some(source));
+        let other = existing.source.is_some_and(|recorded| recorded != source)
+            && !self.policy.consents.source_loss.contains(&existing.name);
+        (!known && !other).then(|| Step::Record { target: existing.name.clone(), source, mirror })
+    }
+}
+
+/// Makes parents for what is received for the first time: those that are not there and do not arrive themselves. And
+/// says `encryption=off` where an unencrypted dataset comes below an encrypted one (facts: zfs.md 2.2).
+pub fn add_parents(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
+    let arriving: Vec<(DatasetName, bool)> = datasets
+        .iter()
+        .flat_map(|plan| plan.sends().filter(|send| send.creation.is_some()).map(move |send| (plan, send)))
+        .map(|(plan, send)| {
+            let source = inventory.source.get(&plan.source);
+            (send.into.clone(), source.is_some_and(|source| base::is_raw(source, send.mode)))
+        })
+        .collect();
+    let encrypted = |name: &DatasetName| match inventory.target.get(name) {
+        Some(there) => there.encryption.is_some(),
+        None => arriving.iter().any(|(arrives, encrypted)| arrives == name && *encrypted),
+    };
+    let exists = |name: &DatasetName| {
+        inventory.target.get(name).is_some() || arriving.iter().any(|(arrives, _)| arrives == name)
+    };
+    let mut made = BTreeSet::new();
+    for plan in datasets.iter_mut() {
+        let source_encrypted =
+            inventory.source.get(&plan.source).is_some_and(|source| source.encryption.is_some());
+        let mut steps = Vec::new();
+        for step in &mut plan.steps {
+            let Step::Send(SendStep { into, creation: Some(creation), mode, .. }) = step else { continue };
+            let raw = source_encrypted && *mode == crate::model::SendMode::Raw;
+            creation.unencrypted_below_encrypted =
+                !raw && into.parent().is_some_and(|parent| encrypted(&parent));
+            let missing = ancestors(into).into_iter().filter(|name| !exists(name));
+            for dataset in missing.collect::<Vec<_>>().into_iter().rev() {
+                if made.insert(dataset.clone()) {
+                    let parent_encrypted = dataset.parent().is_some_and(|parent| encrypted(&parent));
+                    steps.push(Step::CreatePlaceholder { dataset, parent_encrypted });
+                }
+            }
+        }
+        plan.steps.splice(0..0, steps);
+    }
+}
+
+/// All datasets above, nearest first, without the pool's top dataset.
+fn ancestors(name: &DatasetName) -> Vec<DatasetName> {
+    let above = std::iter::successors(name.parent(), DatasetName::parent);
+    above.filter(|ancestor| ancestor.depth() > 1).collect()
+}

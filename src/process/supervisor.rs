@@ -1,0 +1,165 @@
+//! The real host: finds the tools, runs them under a deadline.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+
+use super::child::{Child, DIRECTORIES, Wiring, kill, read_ready, wait, watched};
+use super::transfer::Transfer;
+use super::{Cancel, Exit, Interruption, Invocation, Output, PipeOutput, RunError, Runner, Tool, Watch};
+
+/// More than this on standard output, in bytes, is not an answer. A listing of a million snapshots is a fifth of it.
+const LARGEST_OUTPUT: usize = 1 << 30;
+
+/// What a running command gets after we were asked to stop at once: enough for an export in good health, so that
+/// a second Ctrl-C does not leave the drive imported.
+const LAST_CHANCE: Duration = Duration::from_secs(10);
+
+/// How often a sleeping call looks whether it was cancelled.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs the tools that are installed on this host.
+///
+/// They are looked for once: first among the booted system's programs (on NixOS these fit the loaded kernel module,
+/// `/run/current-system` need not), then in fixed system directories. The caller's `PATH` has no say.
+#[derive(Debug, Clone)]
+pub struct System {
+    directories: Vec<PathBuf>,
+    found: HashMap<Tool, PathBuf>,
+}
+
+impl System {
+    /// With the tools of this host.
+    pub fn new() -> Self {
+        Self::with_directories(DIRECTORIES.map(PathBuf::from).to_vec())
+    }
+
+    /// With the tools found in these directories, for tests with programs of their own. Only code can ask for it:
+    /// no flag and no variable does.
+    pub fn with_directories(directories: Vec<PathBuf>) -> Self {
+        let places = std::env::join_paths(&directories).unwrap_or_default();
+        let find = |tool: Tool| Some((tool, which::which_in(tool.name(), Some(&places), "/").ok()?));
+        let tools = [Tool::Zfs, Tool::Zpool, Tool::Udisksctl, Tool::Udevadm];
+        Self { directories, found: tools.into_iter().filter_map(find).collect() }
+    }
+
+    fn start(&self, command: &Invocation, wiring: &Wiring) -> Result<Child, RunError> {
+        let Some(program) = self.found.get(&command.tool) else {
+            let places: Vec<_> = self.directories.iter().map(|place| place.display().to_string()).collect();
+            return Err(RunError::NotFound { program: command.tool.name(), places: places.join(", ") });
+        };
+        Child::start(program, &command.args, wiring)
+            .map_err(|source| RunError::Spawn { command: command.to_string(), source })
+    }
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runner for System {
+    fn run(&self, command: &Invocation, cancel: &Cancel) -> Result<Output, RunError> {
+        let child = self.start(command, &Wiring::Command { input: !command.stdin.is_empty() })?;
+        let mut call = Call { child, unwritten: &command.stdin, stdout: Vec::new() };
+        let outcome = call.finish(command.deadline, cancel);
+        if !matches!(outcome, Ok(End::Exited(_))) {
+            kill(&mut [&mut call.child]);
+        }
+        match outcome {
+            Ok(End::Exited(exit)) => Ok(Output { exit, stdout: call.stdout, stderr: call.child.complaint() }),
+            Ok(End::Late) => {
+                Err(RunError::Deadline { command: command.to_string(), deadline: command.deadline })
+            }
+            Ok(End::Cancelled) => Err(RunError::Cancelled),
+            Err(source) => Err(RunError::Stream { command: command.to_string(), source }),
+        }
+    }
+
+    fn pipe(
+        &self,
+        send: &Invocation,
+        receive: &Invocation,
+        watch: &mut dyn FnMut(u64) -> Watch,
+        cancel: &Cancel,
+    ) -> Result<PipeOutput, RunError> {
+        let command = format!("{send} | {receive}");
+        // The receiver first: a sender without one would have been started in vain.
+        let receiver = self.start(receive, &Wiring::Sink)?;
+        let sender = self.start(send, &Wiring::Source)?;
+        Transfer::new(sender, receiver, watch).finish(&command, cancel)
+    }
+}
+
+/// How the wait for a command came to its end.
+enum End {
+    Exited(Exit),
+    Late,
+    Cancelled,
+}
+
+/// A command that runs.
+struct Call<'a> {
+    child: Child,
+    unwritten: &'a [u8],
+    stdout: Vec<u8>,
+}
+
+impl Call<'_> {
+    /// Feeds and reads the child until it has ended. A first request to stop is not heeded: commands are short, and
+    /// the export that follows one must still work.
+    fn finish(&mut self, deadline: Duration, cancel: &Cancel) -> io::Result<End> {
+        let deadline = Instant::now().checked_add(deadline);
+        let mut last_chance = None;
+        loop {
+            self.write_ready();
+            let stdout = &mut self.stdout;
+            read_ready(&mut self.child.stdout, |bytes| stdout.extend_from_slice(bytes));
+            if self.stdout.len() > LARGEST_OUTPUT {
+                return Err(io::Error::other("it printed more than 1 GiB"));
+            }
+            self.child.attend()?;
+            if let Some(exit) = self.child.exit()
+                && (self.child.stdout.is_none() || self.child.is_leftover())
+            {
+                return Ok(End::Exited(exit));
+            }
+            let now = Instant::now();
+            if cancel.interruption() == Interruption::Now {
+                last_chance.get_or_insert(now + LAST_CHANCE);
+            }
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(End::Late);
+            }
+            if last_chance.is_some_and(|until| now >= until) {
+                return Ok(End::Cancelled);
+            }
+            let left = deadline.map_or(TICK, |deadline| deadline - now);
+            wait(&mut self.interests(), left.min(TICK))?;
+        }
+    }
+
+    /// Writes what the child is ready to read and closes its input after the last byte. A child that closed its
+    /// input early has decided without the rest; its exit tells.
+    fn write_ready(&mut self) {
+        while let Some(stdin) = &mut self.child.stdin {
+            match stdin.write(self.unwritten) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Ok(count) if count < self.unwritten.len() => self.unwritten = &self.unwritten[count..],
+                Ok(_) | Err(_) => self.child.stdin = None,
+            }
+        }
+    }
+
+    fn interests(&self) -> Vec<PollFd<'_>> {
+        let input = self.child.stdin.as_ref().map(|stdin| watched(stdin.as_fd(), PollFlags::OUT));
+        let output = self.child.stdout.as_ref().map(|stdout| watched(stdout.as_fd(), PollFlags::IN));
+        self.child.interests().chain(input).chain(output).collect()
+    }
+}

@@ -1,0 +1,382 @@
+//! Argument vectors for `zfs` and `zpool`. Pure.
+//!
+//! What never appears here is in design/safety.md, S2: no `receive -F/-d/-e`, no `send -R`, no forced import or
+//! export, no `destroy -r/-R/-f/-d`, no `%` ranges. A test looks through everything that this file can build.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{
+    BookmarkName, DatasetKind, DatasetName, Guid, PoolName, SendMode, SnapName, SnapshotName,
+};
+use crate::process::{Invocation, Tool};
+
+/// For a request that costs the kernel little. A hung pool shows as this deadline.
+const SHORT: Duration = Duration::from_secs(120);
+/// For listings, which grow with the number of snapshots (facts: zfs.md 1.4), and for transactions of many members.
+const LONG: Duration = Duration::from_secs(30 * 60);
+
+/// Columns of [`list_datasets`], in order. User properties come last: the drive's are not ours to trust.
+pub const DATASET_COLUMNS: [&str; 18] = [
+    "name",
+    "type",
+    "guid",
+    "encryptionroot",
+    "keyguid",
+    "keystatus",
+    "written",
+    "used",
+    "available",
+    "inconsistent",
+    "origin",
+    "redacted",
+    "mounted",
+    "canmount",
+    "receive_resume_token",
+    PROPERTY_SOURCE,
+    PROPERTY_MIRROR,
+    PROPERTY_PLACEHOLDER,
+];
+
+/// On a target: the guid of the source dataset.
+pub const PROPERTY_SOURCE: &str = "org.zferry:source";
+/// On a target: the source guid for which a mirror run was completed.
+pub const PROPERTY_MIRROR: &str = "org.zferry:mirror";
+/// On a target: an empty dataset that only carries its children.
+pub const PROPERTY_PLACEHOLDER: &str = "org.zferry:placeholder";
+/// On a drive's pool: when it was last backed up to, and by which host.
+pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
+
+/// What [`list_details`] asks about each snapshot.
+pub const DETAIL_PROPERTIES: [&str; 5] = ["ivsetguid", "userrefs", "numclones", "written", "referenced"];
+
+fn zfs<I: Into<String>>(args: impl IntoIterator<Item = I>, deadline: Duration) -> Invocation {
+    Invocation::new(Tool::Zfs, args, deadline)
+}
+
+fn zpool<I: Into<String>>(args: impl IntoIterator<Item = I>, deadline: Duration) -> Invocation {
+    Invocation::new(Tool::Zpool, args, deadline)
+}
+
+fn with<T: ToString>(mut invocation: Invocation, more: impl IntoIterator<Item = T>) -> Invocation {
+    invocation.args.extend(more.into_iter().map(|argument| argument.to_string()));
+    invocation
+}
+
+/// All filesystems and volumes of whole pools.
+pub fn list_datasets<'a>(pools: impl IntoIterator<Item = &'a PoolName>) -> Invocation {
+    let columns = DATASET_COLUMNS.join(",");
+    with(zfs(["list", "-Hp", "-r", "-t", "filesystem,volume", "-o", &columns], LONG), pools)
+}
+
+/// How far a listing goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The datasets themselves.
+    Itself,
+    /// And everything below.
+    Below,
+}
+
+/// Snapshots, and bookmarks too where `types` says so. Only columns that ZFS reads without opening each snapshot
+/// (facts: zfs.md 1.2).
+pub fn list_snapshots<'a>(
+    types: &str,
+    reach: Reach,
+    tops: impl IntoIterator<Item = &'a DatasetName>,
+) -> Invocation {
+    let reach: &[&str] = if reach == Reach::Below { &["-r"] } else { &["-d", "1"] };
+    let list = zfs(["list", "-Hp", "-t", types, "-o", "name,guid,createtxg"], LONG);
+    with(with(list, reach), tops)
+}
+
+/// What the plan needs to know about some snapshots and bookmarks.
+pub fn list_details(names: &[String]) -> Invocation {
+    let properties = DETAIL_PROPERTIES.join(",");
+    with(zfs(["get", "-Hp", "-o", "name,property,value", &properties], LONG), names)
+}
+
+/// After the sends: the newest snapshot of each head, and whether the head is unmodified.
+pub fn list_heads<'a>(targets: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
+    let columns = "name,prevsnap,written,receive_resume_token";
+    with(zfs(["list", "-Hp", "-d", "0", "-t", "filesystem,volume", "-o", columns], LONG), targets)
+}
+
+/// Guid and IV set of snapshots that are named.
+pub fn list_named_snapshots<'a>(names: impl IntoIterator<Item = &'a SnapshotName>) -> Invocation {
+    with(zfs(["list", "-Hp", "-t", "snapshot", "-o", "name,guid,ivsetguid"], LONG), names)
+}
+
+/// The guids of all snapshots of whole pools.
+pub fn list_guids<'a>(pools: impl IntoIterator<Item = &'a PoolName>) -> Invocation {
+    with(zfs(["list", "-Hp", "-r", "-t", "snapshot", "-o", "name,guid,createtxg"], LONG), pools)
+}
+
+/// Holds on snapshots that are named.
+pub fn list_holds(names: &[String]) -> Invocation {
+    with(zfs(["holds", "-Hp"], SHORT), names)
+}
+
+/// Everything about pools, features included.
+pub fn get_pools<'a>(pools: impl IntoIterator<Item = &'a PoolName>) -> Invocation {
+    with(zpool(["get", "-Hp", "-o", "name,property,value", "all"], SHORT), pools)
+}
+
+/// The imported pools.
+pub fn list_pools() -> Invocation {
+    zpool(["list", "-Hp", "-o", "name,guid,health,readonly,altroot"], SHORT)
+}
+
+/// Device nodes of all imported pools, or of one.
+pub fn list_devices(pool: Option<&PoolName>) -> Invocation {
+    with(zpool(["list", "-vHPL", "-o", "name"], SHORT), pool)
+}
+
+/// State and error counters of one pool.
+pub fn status(pool: &PoolName) -> Invocation {
+    with(zpool(["status", "-p"], SHORT), [pool])
+}
+
+/// How to import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing on the drive changes, not even its label.
+    ReadOnly,
+    /// For a run.
+    ReadWrite,
+}
+
+/// Whether a pool that another host used last may be taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignHost {
+    /// No.
+    Refuse,
+    /// The user named that host for this run (`--last-used-by`): the one exception of S2.
+    TakeOver,
+}
+
+/// Imports by guid from these devices only (S6): no mounts, no cache file, below a private root (S7).
+pub fn import(
+    guid: Guid,
+    devices: &[PathBuf],
+    altroot: &str,
+    access: Access,
+    foreign: ForeignHost,
+) -> Invocation {
+    let mut import = zpool(["import", "-N", "-o", "cachefile=none", "-R", altroot], LONG);
+    if access == Access::ReadOnly {
+        import = with(import, ["-o", "readonly=on"]);
+    }
+    if foreign == ForeignHost::TakeOver {
+        import = with(import, ["-f"]);
+    }
+    for device in devices {
+        import = with(import, ["-d".to_owned(), device.display().to_string()]);
+    }
+    with(import, [guid])
+}
+
+/// Exports, never by force.
+pub fn export(pool: &PoolName) -> Invocation {
+    with(zpool(["export"], LONG), [pool])
+}
+
+/// What the kernel has in memory goes to the disk.
+pub fn sync(pool: &PoolName) -> Invocation {
+    with(zpool(["sync"], LONG), [pool])
+}
+
+/// Where an increment starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// Nowhere: the whole snapshot.
+    Nothing,
+    /// `-i`: one increment, from a snapshot or bookmark, written with its `@` or `#`.
+    Increment(String),
+    /// `-I`: every snapshot in between travels too.
+    Range(SnapName),
+}
+
+/// `zfs send` of one snapshot or range. Never `-p`, `-R` or `-h` (facts: zfs.md decisions 3 and 8).
+pub fn send(mode: SendMode, from: &From, to: &SnapshotName) -> Invocation {
+    let flags: &[&str] = match mode {
+        SendMode::Raw => &["-w"],
+        SendMode::Plain => &["-L", "-e", "-c"],
+    };
+    let send = with(zfs(["send"], LONG), flags);
+    let send = match from {
+        From::Nothing => send,
+        From::Increment(base) => with(send, ["-i".to_owned(), format!("{}{base}", to.dataset)]),
+        From::Range(base) => with(send, ["-I".to_owned(), format!("{}@{base}", to.dataset)]),
+    };
+    with(send, [to])
+}
+
+/// `zfs send` of the rest of an interrupted stream. The token was validated before (S11).
+pub fn send_resume(token: &str) -> Invocation {
+    zfs(["send", "-t", token], LONG)
+}
+
+/// How a dataset comes to be on the drive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// Filesystem or volume.
+    pub kind: DatasetKind,
+    /// The parent there is encrypted and this dataset is not.
+    pub unencrypted_below_encrypted: bool,
+    /// The source dataset's guid, recorded on it.
+    pub source: Guid,
+    /// From the configuration, for the top dataset.
+    pub properties: Vec<(String, String)>,
+}
+
+/// `zfs receive`: resumable, never mounting. `creation` at a dataset's first receive only.
+pub fn receive(
+    dataset: &DatasetName,
+    rename_to: Option<&SnapName>,
+    creation: Option<&Creation>,
+) -> Invocation {
+    let mut receive = zfs(["receive", "-s", "-u"], LONG);
+    for option in creation.map(Creation::options).unwrap_or_default() {
+        receive = with(receive, ["-o", &option]);
+    }
+    match rename_to {
+        Some(snap) => with(receive, [format!("{dataset}@{snap}")]),
+        None => with(receive, [dataset]),
+    }
+}
+
+impl Creation {
+    /// S9: nothing from the drive is ever mounted by itself or written to. `canmount` on a volume is refused by ZFS.
+    fn options(&self) -> Vec<String> {
+        let mut options = vec!["readonly=on".to_owned()];
+        options.push(match self.kind {
+            DatasetKind::Filesystem => "canmount=noauto".to_owned(),
+            DatasetKind::Volume => "volmode=none".to_owned(),
+        });
+        if self.unencrypted_below_encrypted {
+            options.push("encryption=off".to_owned());
+        }
+        options.push(format!("{PROPERTY_SOURCE}={}", self.source));
+        options.extend(self.properties.iter().map(|(name, value)| format!("{name}={value}")));
+        options
+    }
+}
+
+/// Drops what an interrupted receive left. Head and snapshots are not affected (facts: zfs.md 3.1).
+pub fn drop_partial(dataset: &DatasetName) -> Invocation {
+    with(zfs(["receive", "-A"], SHORT), [dataset])
+}
+
+/// An empty dataset for children to stand under.
+pub fn create_placeholder(dataset: &DatasetName, parent_encrypted: bool) -> Invocation {
+    let mark = format!("{PROPERTY_PLACEHOLDER}=on");
+    let mut create = zfs(["create", "-o", "canmount=off", "-o", "mountpoint=none", "-o", &mark], SHORT);
+    if parent_encrypted {
+        create = with(create, ["-o", "encryption=off"]);
+    }
+    with(create, [dataset])
+}
+
+/// Destroys an empty dataset: without `-r` ZFS refuses one that has snapshots or children.
+pub fn destroy_empty(dataset: &DatasetName) -> Invocation {
+    with(zfs(["destroy"], SHORT), [dataset])
+}
+
+/// Renames a filesystem or volume. Never mounts (`-u` for filesystems that have a mountpoint).
+pub fn rename_dataset(from: &DatasetName, to: &DatasetName, kind: DatasetKind) -> Invocation {
+    let flags: &[&str] = if kind == DatasetKind::Filesystem { &["rename", "-u"] } else { &["rename"] };
+    with(zfs(flags.iter().copied(), SHORT), [from, to])
+}
+
+/// Renames a snapshot within its dataset.
+pub fn rename_snapshot(from: &SnapshotName, to: &SnapName) -> Invocation {
+    with(zfs(["rename"], SHORT), [from.to_string(), format!("{}@{to}", from.dataset)])
+}
+
+/// Removes one of our bookmarks.
+pub fn destroy_bookmark(bookmark: &BookmarkName) -> Invocation {
+    with(zfs(["destroy"], SHORT), [bookmark])
+}
+
+/// Holds snapshots of one pool, all or none.
+pub fn hold<'a>(tag: &str, snapshots: impl IntoIterator<Item = &'a SnapshotName>) -> Invocation {
+    with(zfs(["hold", tag], LONG), snapshots)
+}
+
+/// Releases holds.
+pub fn release<'a>(tag: &str, snapshots: impl IntoIterator<Item = &'a SnapshotName>) -> Invocation {
+    with(zfs(["release", tag], LONG), snapshots)
+}
+
+/// Sets properties of one dataset without mounting anything by it (these names are never `mountpoint`).
+pub fn set(dataset: &DatasetName, properties: &[(&str, String)]) -> Invocation {
+    let pairs = properties.iter().map(|(name, value)| format!("{name}={value}"));
+    with(with(zfs(["set"], SHORT), pairs), [dataset])
+}
+
+/// A channel program on one pool: the script on standard input, its arguments behind.
+pub fn program(pool: &PoolName, script: &str, arguments: impl IntoIterator<Item = String>) -> Invocation {
+    let mut program = with(zfs(["program", "-j"], LONG), [pool.as_str(), "-"]);
+    program.args.extend(arguments);
+    program.stdin = script.as_bytes().to_vec();
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(text: &str) -> SnapshotName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn sends_and_receives_are_written_as_the_design_says() {
+        let to = snapshot("rpool/my home@b");
+        let table = [
+            (send(SendMode::Raw, &From::Nothing, &to), "zfs send -w 'rpool/my home@b'"),
+            (
+                send(SendMode::Raw, &From::Increment("#x".into()), &to),
+                "zfs send -w -i 'rpool/my home#x' 'rpool/my home@b'",
+            ),
+            (
+                send(SendMode::Plain, &From::Range("a".parse().unwrap()), &to),
+                "zfs send -L -e -c -I 'rpool/my home@a' 'rpool/my home@b'",
+            ),
+            (
+                receive(&"backup/eds".parse().unwrap(), Some(&"b_1".parse().unwrap()), None),
+                "zfs receive -s -u backup/eds@b_1",
+            ),
+            (
+                receive(
+                    &"backup/v".parse().unwrap(),
+                    None,
+                    Some(&Creation {
+                        kind: DatasetKind::Volume,
+                        unencrypted_below_encrypted: true,
+                        source: Guid(7),
+                        properties: vec![],
+                    }),
+                ),
+                "zfs receive -s -u -o readonly=on -o volmode=none -o encryption=off -o org.zferry:source=7 backup/v",
+            ),
+        ];
+        for (command, expected) in table {
+            assert_eq!(command.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn an_import_looks_at_the_matched_devices_only_and_forces_only_with_consent() {
+        let devices = [PathBuf::from("/dev/disk/by-id/usb-x-part1")];
+        let command =
+            import(Guid(9), &devices, "/run/zferry/9", Access::ReadOnly, ForeignHost::Refuse).to_string();
+        assert_eq!(
+            command,
+            "zpool import -N -o cachefile=none -R /run/zferry/9 -o readonly=on -d /dev/disk/by-id/usb-x-part1 9"
+        );
+        let forced = import(Guid(9), &devices, "/run/zferry/9", Access::ReadWrite, ForeignHost::TakeOver);
+        assert!(forced.args.contains(&"-f".to_owned()));
+    }
+}

@@ -1,0 +1,240 @@
+//! Requests put to a host. Each call is one command: what it was asked, what came back, or why not.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use crate::model::{Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapshotDetail, SnapshotName};
+use crate::process::{Cancel, Invocation, Output, Runner};
+
+use super::parse::{self, Unreadable};
+use super::program::{self, Fate};
+use super::{ZfsError, argv};
+
+/// Names on one command line: far below what the kernel takes in all (facts: zfs.md decision 14 bounds one argument,
+/// this bounds their sum).
+const ARGUMENT_BYTES: usize = 512 * 1024;
+
+/// ZFS on one host.
+#[derive(Clone, Copy)]
+pub struct Client<'a> {
+    runner: &'a dyn Runner,
+    cancel: &'a Cancel,
+}
+
+impl<'a> Client<'a> {
+    /// Requests go through this runner until somebody cancels.
+    pub fn new(runner: &'a dyn Runner, cancel: &'a Cancel) -> Self {
+        Self { runner, cancel }
+    }
+
+    /// What runs the commands.
+    pub fn runner(&self) -> &'a dyn Runner {
+        self.runner
+    }
+
+    /// Whether somebody asked us to stop.
+    pub fn cancel(&self) -> &'a Cancel {
+        self.cancel
+    }
+
+    /// Runs a command that changes something, or whose complaints do not matter. Its exit code decides.
+    ///
+    /// # Errors
+    /// When it has no outcome, or failed.
+    pub fn run(&self, command: &Invocation) -> Result<Output, ZfsError> {
+        log::debug!("{command}");
+        let output = self.runner.run(command, self.cancel).map_err(ZfsError::Run)?;
+        if output.exit.is_success() {
+            Ok(output)
+        } else {
+            Err(ZfsError::failed(command.to_string(), &output))
+        }
+    }
+
+    /// Runs a command whose answer must be complete: one that complains is not believed (S21).
+    fn ask<T>(
+        &self,
+        command: &Invocation,
+        parse: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
+    ) -> Result<T, ZfsError> {
+        let output = self.run(command)?;
+        if !output.stderr.trim().is_empty() {
+            let message = super::error::one_line(&output.stderr);
+            return Err(ZfsError::Contradiction { command: command.to_string(), message });
+        }
+        parse(&output.stdout).map_err(|Unreadable { line, what }| ZfsError::Unreadable {
+            command: command.to_string(),
+            line,
+            what,
+        })
+    }
+
+    /// The imported pools.
+    ///
+    /// # Errors
+    /// As for every request: no outcome, failure, or an answer that cannot be read.
+    pub fn pools(&self) -> Result<Vec<parse::Imported>, ZfsError> {
+        self.ask(&argv::list_pools(), parse::pools)
+    }
+
+    /// All properties of these pools.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn pool_properties<'n>(
+        &self,
+        pools: impl IntoIterator<Item = &'n PoolName>,
+    ) -> Result<BTreeMap<PoolName, BTreeMap<String, String>>, ZfsError> {
+        self.ask(&argv::get_pools(pools), parse::pool_properties)
+    }
+
+    /// State and error counters.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn status(&self, pool: &PoolName) -> Result<parse::Status, ZfsError> {
+        self.ask(&argv::status(pool), parse::status)
+    }
+
+    /// Device nodes of one pool, or of all.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn devices(&self, pool: Option<&PoolName>) -> Result<Vec<PathBuf>, ZfsError> {
+        self.ask(&argv::list_devices(pool), parse::devices)
+    }
+
+    /// Filesystems and volumes of whole pools, without their histories.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn datasets<'n>(
+        &self,
+        pools: impl IntoIterator<Item = &'n PoolName>,
+    ) -> Result<Vec<Dataset>, ZfsError> {
+        self.ask(&argv::list_datasets(pools), parse::datasets)
+    }
+
+    /// Snapshots (and bookmarks, by `types`) of these datasets.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn snapshots<'n>(
+        &self,
+        types: &str,
+        reach: argv::Reach,
+        tops: impl IntoIterator<Item = &'n DatasetName>,
+    ) -> Result<Vec<parse::Listed>, ZfsError> {
+        self.ask(&argv::list_snapshots(types, reach, tops), parse::snapshots)
+    }
+
+    /// The guids of all snapshots of these pools, with the datasets that they are in.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn guids<'n>(
+        &self,
+        pools: impl IntoIterator<Item = &'n PoolName>,
+    ) -> Result<Vec<parse::Listed>, ZfsError> {
+        self.ask(&argv::list_guids(pools), parse::snapshots)
+    }
+
+    /// What a plan needs to know about these snapshots and bookmarks, by full name.
+    ///
+    /// # Errors
+    /// As for every request; one that vanished in between is of the kind `Missing`.
+    pub fn details(&self, names: &[String]) -> Result<HashMap<String, SnapshotDetail>, ZfsError> {
+        let mut all = HashMap::with_capacity(names.len());
+        for chunk in chunks(names) {
+            all.extend(self.ask(&argv::list_details(chunk), parse::details)?);
+        }
+        Ok(all)
+    }
+
+    /// The newest snapshot of each of these datasets, and whether they are unmodified.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn heads<'n>(
+        &self,
+        targets: impl IntoIterator<Item = &'n DatasetName>,
+    ) -> Result<Vec<parse::Head>, ZfsError> {
+        self.ask(&argv::list_heads(targets), parse::heads)
+    }
+
+    /// Guid and IV set of these snapshots.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn named_snapshots<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n SnapshotName>,
+    ) -> Result<HashMap<SnapshotName, (Guid, Option<IvsetGuid>)>, ZfsError> {
+        self.ask(&argv::list_named_snapshots(names), parse::named_snapshots)
+    }
+
+    /// The holds on these snapshots: snapshot and tag.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn holds(&self, names: &[String]) -> Result<Vec<(SnapshotName, String)>, ZfsError> {
+        let mut all = Vec::new();
+        for chunk in chunks(names) {
+            all.extend(self.ask(&argv::list_holds(chunk), parse::holds)?);
+        }
+        Ok(all)
+    }
+
+    /// Runs a channel program over its arguments, in transactions of a bounded number of members.
+    ///
+    /// # Errors
+    /// As for every request. What earlier batches did stays done.
+    pub fn program(
+        &self,
+        pool: &PoolName,
+        script: &str,
+        arguments: &[String],
+    ) -> Result<BTreeMap<String, Fate>, ZfsError> {
+        let mut all = BTreeMap::new();
+        for batch in arguments.chunks(program::BATCH) {
+            all.extend(self.ask(&argv::program(pool, script, batch.iter().cloned()), program::fates)?);
+        }
+        Ok(all)
+    }
+}
+
+/// Splits names into pieces that fit on a command line.
+fn chunks(names: &[String]) -> impl Iterator<Item = &[String]> {
+    let mut rest = names;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |name: &&String| {
+            bytes += name.len() + 1;
+            bytes <= ARGUMENT_BYTES
+        };
+        let count = rest.iter().take_while(fits).count().max(usize::from(!rest.is_empty()));
+        let (chunk, after) = rest.split_at(count);
+        rest = after;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_split_so_that_they_fit_and_none_is_lost() {
+        let names: Vec<String> = (0..20_000).map(|n| format!("rpool/nixos/home@autosnap_{n:030}")).collect();
+        let split: Vec<_> = chunks(&names).collect();
+        assert!(split.len() > 1);
+        assert!(
+            split
+                .iter()
+                .all(|chunk| chunk.iter().map(|name| name.len() + 1).sum::<usize>() <= ARGUMENT_BYTES)
+        );
+        assert_eq!(split.concat(), names);
+        assert_eq!(chunks(&[]).count(), 0);
+        assert_eq!(chunks(&["x".repeat(ARGUMENT_BYTES * 2)]).count(), 1);
+    }
+}

@@ -1,0 +1,383 @@
+//! What `zfs` and `zpool` print, read into types. Pure. A line that does not parse is an error, never skipped:
+//! what is not understood must not become "there is nothing" (S16, S21).
+
+use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
+
+use crate::model::{
+    BookmarkName, Bytes, Dataset, DatasetKind, DatasetName, Encryption, Guid, History, IvsetGuid, KeyStatus,
+    Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg,
+};
+
+use super::argv::DATASET_COLUMNS;
+
+/// Where and why an output is not what such a command prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Counted from 1; 0 is the output as a whole.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+fn unreadable(line: usize, what: impl Into<String>) -> Unreadable {
+    Unreadable { line, what: what.into() }
+}
+
+/// The lines of `-Hp` output, split into exactly `N` columns.
+fn rows<const N: usize>(
+    output: &[u8],
+) -> Result<impl Iterator<Item = Result<Row<'_, N>, Unreadable>>, Unreadable> {
+    let text = std::str::from_utf8(output).map_err(|_| unreadable(0, "it is not UTF-8"))?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        return Err(unreadable(0, "it ends in the middle of a line"));
+    }
+    Ok(text.lines().enumerate().map(|(index, line)| {
+        let mut columns = line.split('\t');
+        let row = std::array::from_fn(|_| columns.next());
+        match (row.iter().all(Option::is_some), columns.next()) {
+            (true, None) => Ok(Row { line: index + 1, columns: row.map(Option::unwrap_or_default) }),
+            _ => Err(unreadable(index + 1, format!("{} columns instead of {N}", line.split('\t').count()))),
+        }
+    }))
+}
+
+struct Row<'a, const N: usize> {
+    line: usize,
+    columns: [&'a str; N],
+}
+
+impl<'a, const N: usize> Row<'a, N> {
+    /// Reads one column; its type's own words say what is wrong.
+    fn read<T: FromStr<Err: std::fmt::Display>>(&self, column: usize) -> Result<T, Unreadable> {
+        self.columns[column].parse().map_err(|error: T::Err| unreadable(self.line, error.to_string()))
+    }
+
+    /// Reads one column in which `-` or nothing means that there is no value.
+    fn read_optional<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        column: usize,
+    ) -> Result<Option<T>, Unreadable> {
+        if matches!(self.columns[column], "-" | "") { Ok(None) } else { self.read(column).map(Some) }
+    }
+
+    /// A number of which `-` means 0.
+    fn number(&self, column: usize) -> Result<u64, Unreadable> {
+        self.read_optional(column).map(Option::unwrap_or_default).map_err(|_| {
+            unreadable(self.line, format!("“{}” is not a number", self.columns[column].escape_debug()))
+        })
+    }
+
+    fn bad(&self, column: usize, wanted: &str) -> Unreadable {
+        unreadable(self.line, format!("“{}” is not {wanted}", self.columns[column].escape_debug()))
+    }
+}
+
+/// One line of a snapshot listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// `dataset@snap`
+    Snapshot(SnapshotName, Guid, Txg),
+    /// `dataset#bookmark`
+    Bookmark(BookmarkName, Guid, Txg),
+}
+
+/// Output of [`super::argv::list_snapshots`].
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn snapshots(output: &[u8]) -> Result<Vec<Listed>, Unreadable> {
+    rows::<3>(output)?
+        .map(|row| {
+            let row = row?;
+            let (guid, txg) = (row.read(1)?, Txg(row.number(2)?));
+            if row.columns[0].contains('@') {
+                Ok(Listed::Snapshot(row.read(0)?, guid, txg))
+            } else {
+                Ok(Listed::Bookmark(row.read(0)?, guid, txg))
+            }
+        })
+        .collect()
+}
+
+/// Output of [`super::argv::list_datasets`]. Histories are empty.
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn datasets(output: &[u8]) -> Result<Vec<Dataset>, Unreadable> {
+    rows::<{ DATASET_COLUMNS.len() }>(output)?.map(|row| dataset(&row?)).collect()
+}
+
+fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadable> {
+    let kind = match row.columns[1] {
+        "filesystem" => DatasetKind::Filesystem,
+        "volume" => DatasetKind::Volume,
+        _ => return Err(row.bad(1, "a type of dataset")),
+    };
+    let key = match row.columns[5] {
+        "available" => KeyStatus::Available,
+        "unavailable" | "-" | "none" => KeyStatus::Unavailable,
+        _ => return Err(row.bad(5, "a key status")),
+    };
+    let encryption = row
+        .read_optional(3)?
+        .map(|root| Ok::<_, Unreadable>(Encryption { root, keyguid: row.read_optional(4)?, key }))
+        .transpose()?;
+    let resume = match (row.columns[14], row.number(9)?) {
+        ("-" | "", 0) => ResumeState::Clean,
+        ("-" | "", _) => ResumeState::Inconsistent,
+        (token, _) => ResumeState::Token(token.to_owned()),
+    };
+    Ok(Dataset {
+        name: row.read(0)?,
+        kind,
+        guid: row.read(2)?,
+        encryption,
+        written: Bytes(row.number(6)?),
+        used: Bytes(row.number(7)?),
+        available: Bytes(row.number(8)?),
+        resume,
+        origin: row.read_optional(10)?,
+        redacted: row.number(11)? != 0,
+        mount: if row.columns[12] == "yes" { Mount::Mounted } else { Mount::Unmounted },
+        container: row.columns[13] == "off",
+        // User properties of the drive are anybody's: what is not a guid is as good as absent.
+        source: row.read_optional(15).unwrap_or_default(),
+        mirror: row.read_optional(16).unwrap_or_default(),
+        placeholder: row.columns[17] == "on",
+        history: History::default(),
+        details: HashMap::new(),
+    })
+}
+
+/// Output of [`super::argv::list_details`], by full name of the snapshot or bookmark.
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn details(output: &[u8]) -> Result<HashMap<String, SnapshotDetail>, Unreadable> {
+    let mut all: HashMap<String, SnapshotDetail> = HashMap::new();
+    for row in rows::<3>(output)? {
+        let row = row?;
+        let detail = all.entry(row.columns[0].to_owned()).or_default();
+        match row.columns[1] {
+            // 0 is what a snapshot without an IV set shows on some versions.
+            "ivsetguid" => detail.ivset = Some(row.number(2)?).filter(|&guid| guid != 0).map(IvsetGuid),
+            "userrefs" => detail.holds = row.number(2)?,
+            "numclones" => detail.clones = row.number(2)?,
+            "written" => detail.written = Bytes(row.number(2)?),
+            "referenced" => detail.referenced = Bytes(row.number(2)?),
+            _ => return Err(row.bad(1, "a property that was asked for")),
+        }
+    }
+    Ok(all)
+}
+
+/// One line of [`super::argv::list_heads`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The dataset.
+    pub name: DatasetName,
+    /// Its newest snapshot.
+    pub newest: Option<SnapshotName>,
+    /// Changed since then.
+    pub written: Bytes,
+    /// Whether a partial receive is left.
+    pub partial: bool,
+}
+
+/// Output of [`super::argv::list_heads`].
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn heads(output: &[u8]) -> Result<Vec<Head>, Unreadable> {
+    rows::<4>(output)?
+        .map(|row| {
+            let row = row?;
+            let partial = !matches!(row.columns[3], "-" | "");
+            Ok(Head {
+                name: row.read(0)?,
+                newest: row.read_optional(1)?,
+                written: Bytes(row.number(2)?),
+                partial,
+            })
+        })
+        .collect()
+}
+
+/// Output of [`super::argv::list_named_snapshots`].
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn named_snapshots(
+    output: &[u8],
+) -> Result<HashMap<SnapshotName, (Guid, Option<IvsetGuid>)>, Unreadable> {
+    rows::<3>(output)?
+        .map(|row| {
+            let row = row?;
+            let ivset = Some(row.number(2)?).filter(|&guid| guid != 0).map(IvsetGuid);
+            Ok((row.read(0)?, (row.read(1)?, ivset)))
+        })
+        .collect()
+}
+
+/// Output of [`super::argv::list_holds`]: snapshot and tag.
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn holds(output: &[u8]) -> Result<Vec<(SnapshotName, String)>, Unreadable> {
+    rows::<3>(output)?
+        .map(|row| {
+            let row = row?;
+            Ok((row.read(0)?, row.columns[1].to_owned()))
+        })
+        .collect()
+}
+
+/// One imported pool, as [`super::argv::list_pools`] shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Its name.
+    pub name: PoolName,
+    /// Its identity.
+    pub guid: Guid,
+    /// `ONLINE`, `DEGRADED`, `SUSPENDED` …
+    pub health: String,
+    /// Imported read-only.
+    pub readonly: bool,
+    /// The root that it was imported below.
+    pub altroot: Option<String>,
+}
+
+/// Output of [`super::argv::list_pools`].
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn pools(output: &[u8]) -> Result<Vec<Imported>, Unreadable> {
+    rows::<5>(output)?
+        .map(|row| {
+            let row = row?;
+            let altroot = Some(row.columns[4]).filter(|root| !matches!(*root, "-" | ""));
+            Ok(Imported {
+                name: row.read(0)?,
+                guid: row.read(1)?,
+                health: row.columns[2].to_owned(),
+                readonly: row.columns[3] == "on",
+                altroot: altroot.map(str::to_owned),
+            })
+        })
+        .collect()
+}
+
+/// Output of [`super::argv::get_pools`]: all properties of each pool.
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn pool_properties(output: &[u8]) -> Result<BTreeMap<PoolName, BTreeMap<String, String>>, Unreadable> {
+    let mut all: BTreeMap<PoolName, BTreeMap<String, String>> = BTreeMap::new();
+    for row in rows::<3>(output)? {
+        let row = row?;
+        all.entry(row.read(0)?).or_default().insert(row.columns[1].to_owned(), row.columns[2].to_owned());
+    }
+    Ok(all)
+}
+
+/// Device nodes in the output of [`super::argv::list_devices`]: the lines that name a path.
+///
+/// # Errors
+/// When it is not UTF-8.
+pub fn devices(output: &[u8]) -> Result<Vec<std::path::PathBuf>, Unreadable> {
+    let text = std::str::from_utf8(output).map_err(|_| unreadable(0, "it is not UTF-8"))?;
+    let first = text.lines().map(|line| line.trim_start().split('\t').next().unwrap_or_default());
+    Ok(first.filter(|name| name.starts_with('/')).map(Into::into).collect())
+}
+
+/// What [`super::argv::status`] says of the pool's health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// `ONLINE`, `DEGRADED`, `SUSPENDED` …
+    pub state: String,
+    /// All read, write and checksum errors of the pool and its devices.
+    pub errors: u64,
+}
+
+/// Output of [`super::argv::status`] (text: JSON came with ZFS 2.3).
+///
+/// # Errors
+/// When there is no state in it, or a counter is not a number.
+pub fn status(output: &[u8]) -> Result<Status, Unreadable> {
+    let text = std::str::from_utf8(output).map_err(|_| unreadable(0, "it is not UTF-8"))?;
+    let state = text.lines().find_map(|line| line.trim().strip_prefix("state:"));
+    let state = state.ok_or_else(|| unreadable(0, "no state in it"))?.trim().to_owned();
+    let mut errors: u64 = 0;
+    let table = text.lines().enumerate().skip_while(|(_, line)| !line.trim_start().starts_with("NAME "));
+    for (index, line) in table.skip(1).take_while(|(_, line)| !line.trim().is_empty()) {
+        let counters: Vec<_> = line.split_whitespace().skip(2).take(3).collect();
+        for counter in counters {
+            let value: u64 =
+                counter.parse().map_err(|_| unreadable(index + 1, "a counter is not a number"))?;
+            errors = errors.saturating_add(value);
+        }
+    }
+    Ok(Status { state, errors })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_read_whole_or_not_at_all() {
+        let good = b"rpool/my home@a\t7\t10\nrpool/my home#b\t8\t11\n";
+        assert_eq!(
+            snapshots(good).unwrap(),
+            [
+                Listed::Snapshot("rpool/my home@a".parse().unwrap(), Guid(7), Txg(10)),
+                Listed::Bookmark("rpool/my home#b".parse().unwrap(), Guid(8), Txg(11)),
+            ]
+        );
+        assert_eq!(snapshots(b"").unwrap(), []);
+        let table: [(&[u8], usize, &str); 7] = [
+            (b"rpool@a\t7\t10", 0, "it ends in the middle of a line"),
+            (b"rpool@a\t7\n", 1, "2 columns instead of 3"),
+            (b"rpool@a\t7\t10\t\n", 1, "4 columns instead of 3"),
+            (b"rpool@a\tx\t10\n", 1, "“x” is not a guid"),
+            (b"rpool@a\t7\t10\nrpool@b\t8\t1x\n", 2, "“1x” is not a number"),
+            (b"rpool\t7\t10\n", 1, "there is no “#” in it"),
+            (b"\xff\xfe", 0, "it is not UTF-8"),
+        ];
+        for (bad, line, what) in table {
+            let error = snapshots(bad).unwrap_err();
+            assert!(error.line == line && error.what.contains(what), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn datasets_are_read_with_keys_and_partial_state() {
+        // The columns of DATASET_COLUMNS on ZFS 2.4.4, Debian 13.
+        let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\t1-ab-c8-78\t12\tno guid\t-\n";
+        let read = &datasets(line).unwrap()[0];
+        let encryption = read.encryption.as_ref().unwrap();
+        assert_eq!((encryption.keyguid, encryption.key), (Some(Guid(99)), KeyStatus::Unavailable));
+        assert_eq!(read.resume, ResumeState::Token("1-ab-c8-78".into()));
+        assert_eq!((read.source, read.mirror, read.placeholder), (Some(Guid(12)), None, false));
+    }
+
+    #[test]
+    fn error_counters_are_summed_over_the_pool_and_its_devices() {
+        // zpool status -p, ZFS 2.4.4, Debian 13.
+        let text = b"  pool: backup\n state: ONLINE\n  scan: none requested\nconfig:\n\n\tNAME        STATE     READ WRITE CKSUM\n\tbackup      ONLINE       0     0     2\n\t  sda1      ONLINE       1     0     2\n\nerrors: No known data errors\n";
+        assert_eq!(status(text).unwrap(), Status { state: "ONLINE".into(), errors: 5 });
+        assert!(status(b"garbage").is_err());
+    }
+
+    #[test]
+    fn no_bytes_make_a_parser_panic() {
+        use proptest::prelude::*;
+        proptest!(|(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[\\ta-z0-9@#/\\n-]{0,200}")| {
+            for input in [bytes.as_slice(), text.as_bytes()] {
+                let _ = (snapshots(input), datasets(input), details(input), heads(input), holds(input));
+                let _ = (named_snapshots(input), pools(input), pool_properties(input), devices(input), status(input));
+            }
+        });
+    }
+}

@@ -1,0 +1,132 @@
+//! Channel programs: several changes in one transaction, each checked against the guid that was seen when the plan
+//! was made (S4). They need root and exist since ZFS 0.8 (facts: zfs.md 4.3, 8.3).
+
+use std::collections::BTreeMap;
+
+use crate::model::Guid;
+
+use super::parse::Unreadable;
+
+/// Destroys each snapshot whose guid is still the one that was planned.
+pub const DESTROY: &str = r#"
+args = ...
+local results = {}
+for _, argument in ipairs(args["argv"]) do
+  local name, guid = string.match(argument, "^(.*)=(.*)$")
+  if not zfs.exists(name) then
+    results[name] = "missing"
+  elseif string.format("%d", zfs.get_prop(name, "guid")) ~= guid then
+    results[name] = "guid"
+  else
+    local errno = zfs.check.destroy(name)
+    if errno == 0 then errno = zfs.sync.destroy(name) end
+    results[name] = string.format("%d", errno)
+  end
+end
+return results
+"#;
+
+/// Makes a bookmark of each snapshot whose guid is still the one that was planned. Arguments are
+/// `DATASET@SNAP=GUID=BOOKMARK`.
+pub const BOOKMARK: &str = r##"
+args = ...
+local results = {}
+for _, argument in ipairs(args["argv"]) do
+  local dataset, snap, guid, bookmark = string.match(argument, "^(.*)@(.*)=(.*)=(.*)$")
+  local name = dataset .. "@" .. snap
+  if not zfs.exists(name) then
+    results[name] = "missing"
+  elseif string.format("%d", zfs.get_prop(name, "guid")) ~= guid then
+    results[name] = "guid"
+  else
+    local errno = zfs.check.bookmark(name, dataset .. "#" .. bookmark)
+    if errno == 0 then errno = zfs.sync.bookmark(name, dataset .. "#" .. bookmark) end
+    results[name] = string.format("%d", errno)
+  end
+end
+return results
+"##;
+
+/// As many members as one transaction takes without coming near a channel program's limits, which stop it half-way.
+pub const BATCH: usize = 200;
+
+/// What became of one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It was done.
+    Done,
+    /// It is gone.
+    Missing,
+    /// Another one has its name now.
+    OtherGuid,
+    /// The kernel refused, with this error number.
+    Errno(i64),
+}
+
+/// `EEXIST`: the bookmark is there already.
+pub const EEXIST: i64 = 17;
+/// `EBUSY`: held, or in use.
+pub const EBUSY: i64 = 16;
+
+/// An argument of [`DESTROY`].
+pub fn destroy_argument(snapshot: &crate::model::SnapshotName, guid: Guid) -> String {
+    format!("{snapshot}={}", guid.as_lua())
+}
+
+/// An argument of [`BOOKMARK`].
+pub fn bookmark_argument(snapshot: &crate::model::SnapshotName, guid: Guid, name: &str) -> String {
+    format!("{snapshot}={}={name}", guid.as_lua())
+}
+
+/// Reads `{"return": {"NAME": "0" | "missing" | "guid" | "ERRNO", …}}`.
+///
+/// # Errors
+/// When it is something else.
+pub fn fates(output: &[u8]) -> Result<BTreeMap<String, Fate>, Unreadable> {
+    #[derive(serde::Deserialize)]
+    struct Printed {
+        #[serde(rename = "return", default)]
+        results: BTreeMap<String, String>,
+    }
+    let printed: Printed = serde_json::from_slice(output)
+        .map_err(|error| Unreadable { line: error.line(), what: error.to_string() })?;
+    let fate = |text: &str| match text {
+        "0" => Some(Fate::Done),
+        "missing" => Some(Fate::Missing),
+        "guid" => Some(Fate::OtherGuid),
+        number => number.parse().ok().map(Fate::Errno),
+    };
+    let results = printed.results.into_iter();
+    results
+        .map(|(name, text)| {
+            let what =
+                || Unreadable { line: 0, what: format!("“{}” is not a result", text.escape_debug()) };
+            fate(&text).map(|fate| (name, fate)).ok_or_else(what)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read_and_anything_else_is_an_error() {
+        let read =
+            fates(br#"{"return": {"a@b": "0", "a@c": "missing", "a@d": "guid", "a@e": "16"}}"#).unwrap();
+        assert_eq!(
+            read.into_values().collect::<Vec<_>>(),
+            [Fate::Done, Fate::Missing, Fate::OtherGuid, Fate::Errno(EBUSY)]
+        );
+        assert!(fates(b"").is_err());
+        assert!(fates(br#"{"return": {"a": "what"}}"#).is_err());
+        assert!(fates(br#"{"return": {"a": 0}}"#).is_err());
+    }
+
+    #[test]
+    fn an_argument_carries_the_guid_as_lua_prints_it() {
+        let snapshot = "t/my home@a".parse().unwrap();
+        assert_eq!(destroy_argument(&snapshot, Guid(u64::MAX)), "t/my home@a=-1");
+        assert_eq!(bookmark_argument(&snapshot, Guid(5), "zferry_1_5"), "t/my home@a=5=zferry_1_5");
+    }
+}
