@@ -127,7 +127,7 @@ pub struct Run {
     #[command(flatten)]
     pub which: Which,
     /// Change nothing: the same as `plan`
-    #[arg(short = 'n', long, conflicts_with_all = ["eject", "no_power_off", "last_used_by"])]
+    #[arg(short = 'n', long, conflicts_with = "last_used_by")]
     pub dry_run: bool,
     /// Export also a pool that was imported before
     #[arg(long)]
@@ -200,7 +200,7 @@ pub struct Replicate {
     /// Which selected snapshots: all or newest
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = HistoryArg::All)]
     pub history: HistoryArg,
-    /// What the source no longer has: mirror or never
+    /// mirror what was destroyed at the source, or never
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = PruneArg::Never)]
     pub prune: PruneArg,
     /// raw: as encrypted as it is; or plain
@@ -213,7 +213,7 @@ pub struct Replicate {
     #[arg(long)]
     pub power_off: bool,
     /// Show what would be done and why, and change nothing
-    #[arg(short = 'n', long, conflicts_with_all = ["power_off", "last_used_by"])]
+    #[arg(short = 'n', long, conflicts_with = "last_used_by")]
     pub dry_run: bool,
     /// Consents.
     #[command(flatten)]
@@ -305,7 +305,7 @@ mod tests {
             &["replicate", "--skip-parent", "a", "c/d"],
             &["run", "--last-used-by", ""],
             &["run", "--wait=soon"],
-            &["run", "-n", "--eject"],
+            &["run", "-n", "--last-used-by", "x"],
             &["plan", "--last-used-by", "x"],
             &["eject"],
         ] {

@@ -8,6 +8,7 @@ mod config_command;
 pub mod failure;
 mod logging;
 mod request;
+mod signals;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -21,6 +22,7 @@ use failure::Failure;
 
 use crate::config::request::{Common, Verbosity};
 use crate::config::{self, ConfigError, ReadError, Settings};
+use crate::process::Cancel;
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -70,17 +72,20 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             let common = common(settings.warnings.clone());
             let _request = request::run(typed, settings, common)?;
             caller.require_root()?;
+            let _cancel = interruptible()?;
             Err(not_wired_yet())
         }
         Command::Replicate(typed) => {
             let _request = request::replicate(typed, common(Vec::new()))?;
             caller.require_root()?;
+            let _cancel = interruptible()?;
             Err(not_wired_yet())
         }
         Command::Status(typed) => {
             let settings = with_settings(Root::NotNeeded)?;
             let common = common(settings.warnings.clone());
             let _request = request::status(&typed, settings, common)?;
+            let _cancel = interruptible()?;
             Err(not_wired_yet())
         }
         Command::Eject(typed) => {
@@ -88,6 +93,7 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             let common = common(settings.warnings.clone());
             let _request = request::eject(&typed, settings, common)?;
             caller.require_root()?;
+            let _cancel = interruptible()?;
             Err(not_wired_yet())
         }
     }
@@ -102,7 +108,16 @@ fn plan(
     let common = common(settings.warnings.clone());
     let _request = request::plan(typed, settings, common)?;
     caller.require_root()?;
+    let _cancel = interruptible()?;
     Err(not_wired_yet())
+}
+
+/// From here on a signal asks the job to stop instead of ending the process.
+fn interruptible() -> Result<Cancel, Failure> {
+    let cancel = Cancel::new();
+    signals::watch(&cancel)
+        .map_err(|error| Failure::Internal(anyhow::Error::new(error).context("signals cannot be watched")))?;
+    Ok(cancel)
 }
 
 fn not_wired_yet() -> Failure {

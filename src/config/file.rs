@@ -120,12 +120,9 @@ impl File {
         match DeTable::parse(text) {
             Ok(table) => Self::from_table(table.get_ref(), problems),
             Err(error) => {
-                problems.push(
-                    error.span().unwrap_or_default(),
-                    "",
-                    format!("not TOML: {}", error.message()),
-                    None,
-                );
+                let at = error.span().unwrap_or_default();
+                let hint = override_hint(place(text, at.start).2);
+                problems.push(at, "", format!("not TOML: {}", error.message()), hint);
                 Self::default()
             }
         }
