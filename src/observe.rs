@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{
     Bookmark, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, Side, Snapshot,
+    SnapshotDetail,
 };
-use crate::plan::{Questions, questions};
+use crate::plan::{Question, Questions, questions};
 use crate::process::RunError;
 use crate::zfs::argv::Reach;
 use crate::zfs::parse::Listed;
@@ -145,19 +146,14 @@ fn pool_facts(name: PoolName, all: BTreeMap<String, String>) -> Option<(PoolName
 
 /// Asks what the plan wants to know, and puts the answers where they belong.
 fn answer(client: &Client<'_>, inventory: &mut Inventory, asked: &Questions) -> Result<(), ZfsError> {
+    let names = |asked: &[Question]| asked.iter().map(|question| question.name.clone()).collect::<Vec<_>>();
     let (source, target) = std::thread::scope(|scope| {
-        let source = scope.spawn(|| client.details(&asked.source));
-        let target = client.details(&asked.target);
+        let source = scope.spawn(|| client.details(&names(&asked.source)));
+        let target = client.details(&names(&asked.target));
         (join(source.join()), target)
     });
-    for (side, details) in [(&mut inventory.source, source?), (&mut inventory.target, target?)] {
-        for (name, detail) in details {
-            let Some((dataset, guid)) = resolve(side, &name) else { continue };
-            if let Some(dataset) = side.datasets.get_mut(&dataset) {
-                dataset.details.insert(guid, detail);
-            }
-        }
-    }
+    place(&mut inventory.source, &asked.source, &source?);
+    place(&mut inventory.target, &asked.target, &target?);
     if !asked.elsewhere.is_empty() {
         let listed = client.guids(&asked.elsewhere)?;
         let guid = |entry: &Listed| match entry {
@@ -168,16 +164,11 @@ fn answer(client: &Client<'_>, inventory: &mut Inventory, asked: &Questions) -> 
     Ok(())
 }
 
-/// The dataset and guid of a snapshot or bookmark that was asked about by name.
-fn resolve(side: &Side, name: &str) -> Option<(DatasetName, crate::model::Guid)> {
-    let separator = name.find(['@', '#'])?;
-    let dataset: DatasetName = name[..separator].parse().ok()?;
-    let short = name[separator + 1..].parse().ok()?;
-    let history = &side.get(&dataset)?.history;
-    let guid = if name[separator..].starts_with('@') {
-        history.named(&short)?.guid
-    } else {
-        history.bookmarks().iter().find(|bookmark| bookmark.name == short)?.guid
-    };
-    Some((dataset, guid))
+fn place(side: &mut Side, asked: &[Question], details: &HashMap<String, SnapshotDetail>) {
+    for question in asked {
+        let dataset = side.datasets.get_mut(&question.dataset);
+        if let Some((dataset, detail)) = dataset.zip(details.get(&question.name)) {
+            dataset.details.insert(question.guid, detail.clone());
+        }
+    }
 }

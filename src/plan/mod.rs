@@ -20,7 +20,7 @@ mod tree;
 
 pub use bookmarks::{Ours, Standing};
 pub use prune::{HeldBack, PruneHold};
-pub use questions::{Questions, questions};
+pub use questions::{Question, Questions, questions};
 pub use refusal::Refusal;
 pub use step::{Bookmarking, Delivery, Drop, Expected, Obsolete, Phase, SendKind, SendStep, Step};
 pub use swap::{Repair, beside, repairs, swap};

@@ -1,17 +1,28 @@
 //! What the listings did not show and a plan depends on: asked for by name, since each costs the kernel a look-up.
 
-use crate::model::{Base, Dataset, Inventory, Policy, PoolName};
+use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, Policy, PoolName};
 
 use super::base::{self, Ground};
 use super::{prune, sends, tree};
 
-/// Full names of snapshots and bookmarks whose details are needed.
+/// A snapshot or bookmark whose details are needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The dataset that it is of.
+    pub dataset: DatasetName,
+    /// What it is.
+    pub guid: Guid,
+    /// Its full name.
+    pub name: String,
+}
+
+/// All that has to be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Questions {
     /// On the source.
-    pub source: Vec<String>,
+    pub source: Vec<Question>,
     /// On the drive.
-    pub target: Vec<String>,
+    pub target: Vec<Question>,
     /// Pools in which missing snapshots must be looked for (S21).
     pub elsewhere: Vec<PoolName>,
 }
@@ -42,26 +53,29 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
     };
     let snapshots = source.history.snapshots();
     let wanted = sends::wanted(policy, source, base.as_ref().map(Base::txg));
+    let here = |guid, short: String| question(source, guid, &short);
     if let Some(&last) = wanted.last() {
-        let first = base
-            .as_ref()
-            .map_or(wanted[0], |base| snapshots.partition_point(|snapshot| snapshot.txg <= base.txg()));
+        let after_base = |base: &Base| snapshots.partition_point(|snapshot| snapshot.txg <= base.txg());
+        let first = base.as_ref().map_or(wanted[0], after_base);
         let between = &snapshots[first.min(last)..=last];
-        questions.source.extend(between.iter().map(|s| format!("{}@{}", source.name, s.name)));
-        if let Some(base) = &base {
-            questions.source.push(format!("{}{}", source.name, base.argument()));
-        }
+        questions.source.extend(between.iter().map(|s| here(s.guid, format!("@{}", s.name))));
+        questions.source.extend(base.as_ref().map(|base| here(base.guid(), base.argument())));
     }
     let Some((target, base)) = target.zip(base) else { return };
+    let there = |guid, short: &str| question(target, guid, short);
     if !wanted.is_empty()
-        && let Some(there) = target.history.snapshot(base.guid())
+        && let Some(snapshot) = target.history.snapshot(base.guid())
     {
-        questions.target.push(format!("{}@{}", target.name, there.name));
+        questions.target.push(there(snapshot.guid, &format!("@{}", snapshot.name)));
     }
     let newest = wanted.last().map_or(base.guid(), |&last| snapshots[last].guid);
     let gone: Vec<_> = prune::gone_from_source(policy, source, target, newest).collect();
     if !gone.is_empty() && prune::identity_in_doubt(source, target) {
         questions.elsewhere.push(source.name.pool());
     }
-    questions.target.extend(gone.into_iter().map(|(_, name)| name.to_string()));
+    questions.target.extend(gone.into_iter().map(|(guid, name)| there(guid, &format!("@{}", name.snap))));
+}
+
+fn question(dataset: &Dataset, guid: Guid, short: &str) -> Question {
+    Question { dataset: dataset.name.clone(), guid, name: format!("{}{short}", dataset.name) }
 }

@@ -42,13 +42,13 @@ impl std::str::FromStr for Token {
         let packed =
             miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&compressed, length.min(MAX_PACKED))
                 .map_err(|_| TokenError("its content is damaged"))?;
-        let list = Nvlist::parse_packed(&packed).map_err(|_| TokenError("its content is not an nvlist"))?;
-        let to = list.u64("toguid").ok_or(TokenError("it names no snapshot"))?;
+        let list = Nvlist::parse(&packed).map_err(|_| TokenError("its content is not an nvlist"))?;
+        let to = list.unsigned("toguid").ok_or(TokenError("it names no snapshot"))?;
         Ok(Self {
             to: Guid(to),
-            from: list.u64("fromguid").filter(|&guid| guid != 0).map(Guid),
-            raw: list.contains("rawok"),
-            bytes: list.u64("bytes").unwrap_or_default(),
+            from: list.unsigned("fromguid").filter(|&guid| guid != 0).map(Guid),
+            raw: list.has_flag("rawok"),
+            bytes: list.unsigned("bytes").unwrap_or_default(),
         })
     }
 }
