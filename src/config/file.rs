@@ -167,10 +167,10 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
             include: read_globs(reader, "include"),
             exclude: read_globs(reader, "exclude").unwrap_or_default(),
         }),
-        send: reader.choice("send", &[("raw", SendMode::Raw), ("plain", SendMode::Plain)]),
+        send: reader.choice("send", &[("raw", SendMode::Raw), ("plain", SendMode::Plain)], &[]),
         allow_plaintext: reader.flag("allow-plaintext"),
-        history: reader.choice("history", &[("all", HistoryMode::All), ("newest", HistoryMode::Newest)]),
-        prune: read_prune(&mut reader),
+        history: reader.choice("history", &[("all", HistoryMode::All), ("newest", HistoryMode::Newest)], &[]),
+        prune: reader.choice("prune", &[("mirror", Prune::Mirror), ("never", Prune::Never)], &["keep"]),
         protect: read_globs(&mut reader, "protect"),
         prune_limit: reader.parsed("prune-limit").map(Spanned::into_inner),
         properties: read_properties(&mut reader),
@@ -181,21 +181,6 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
 
 fn read_globs(reader: &mut Reader<'_, '_>, name: &str) -> Option<Vec<Glob>> {
     Some(reader.list(name)?.into_iter().map(Spanned::into_inner).collect())
-}
-
-fn read_prune(reader: &mut Reader<'_, '_>) -> Option<Prune> {
-    let words = [("mirror", Some(Prune::Mirror)), ("never", Some(Prune::Never)), ("keep", None)];
-    let chosen = reader.choice("prune", &words)?;
-    if chosen.is_none() {
-        let at = reader.span_of("prune");
-        reader.problem(
-            at,
-            "prune",
-            "\"keep\" is not available yet in this version",
-            Some("write \"mirror\" or \"never\"".to_owned()),
-        );
-    }
-    chosen
 }
 
 fn read_properties(reader: &mut Reader<'_, '_>) -> Option<Vec<(String, String)>> {

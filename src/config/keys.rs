@@ -104,7 +104,7 @@ pub const DRIVE: &[Key] = &[
     key(
         "override",
         Table,
-        "",
+        "[drives.t7.override.home]",
         Described("nothing"),
         "`[drives.NAME.override.BACKUP]`: what differs on this drive. Any key of a backup.",
     ),

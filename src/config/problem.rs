@@ -25,15 +25,21 @@ pub struct Problem {
     pub excerpt: String,
 }
 
-/// `LINE:COLUMN: key: what`, then the line with a mark below the place.
+/// How much of a line is shown, in characters; half of it before the place.
+const WINDOW: usize = 80;
+
+/// Place, key and what is wrong, then the line with a mark below the place.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, column, key, what, excerpt, .. } = self;
+        let (start, cut) = if *column > WINDOW / 2 { (column - WINDOW / 2, "…") } else { (0, "") };
+        let seen: String = excerpt.chars().skip(start).take(WINDOW).collect();
+        let mark = column - start + cut.chars().count();
         let colon = if key.is_empty() { "" } else { ": " };
         writeln!(f, "line {line}, column {column}: {key}{colon}{what}")?;
         let number = line.to_string();
-        writeln!(f, "    {number} | {excerpt}")?;
-        write!(f, "    {:1$} | {2:>3$}", "", number.len(), "^", column)
+        writeln!(f, "    {number} | {cut}{seen}")?;
+        write!(f, "    {:1$} | {2:>3$}", "", number.len(), "^", mark)
     }
 }
 

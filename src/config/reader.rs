@@ -14,6 +14,9 @@ use super::problem::{Problems, Span, nearest};
 /// What was written for each key: the value in TOML on one line, and where it stands. For `config show`.
 pub type Written = BTreeMap<&'static str, Spanned<String>>;
 
+/// Said of what a later version will know.
+const NOT_YET: &str = "not available yet in this version";
+
 /// Reads one table.
 pub struct Reader<'a, 'i> {
     /// `drives.t7`; empty at the top.
@@ -65,11 +68,6 @@ impl<'a, 'i> Reader<'a, 'i> {
         self.problems.push(at, path, what, hint);
     }
 
-    /// Where the value of a key stands that was read before.
-    pub fn span_of(&self, name: &str) -> Span {
-        self.written.get(name).map(Spanned::span).unwrap_or_default()
-    }
-
     /// Everything that was asked for and is written, be it right or wrong.
     pub fn into_written(self) -> Written {
         self.written
@@ -84,10 +82,10 @@ impl<'a, 'i> Reader<'a, 'i> {
             let found = value.get_ref().type_str();
             let what = format!("expected {}, found {found}", key.kind.expected());
             let hint = match key.kind {
-                Kind::Table => format!("write {}", key.example),
-                _ if key.name == "backups" && found == "table" => {
+                Kind::Texts if key.name == "backups" && found == "table" => {
                     format!("what differs on this drive goes into [{}.NAME]", self.path_of("override"))
                 }
+                Kind::Table if key.example.starts_with('[') => format!("write {}", key.example),
                 _ => format!("write {} = {}", key.name, key.example),
             };
             self.problem(value.span(), name, what, Some(hint));
@@ -119,17 +117,22 @@ impl<'a, 'i> Reader<'a, 'i> {
         }
     }
 
-    /// One of a few words.
-    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+    /// One of a few words; `later` are those of a later version.
+    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)], later: &[&str]) -> Option<T> {
         let text = self.text(name)?;
         let written = text.get_ref();
         if let Some((_, meant)) = words.iter().find(|(word, _)| word == written) {
             return Some(*meant);
         }
-        let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        let hint = nearest(written, words.iter().map(|(word, _)| *word))
-            .map(|word| format!("did you mean \"{word}\"?"));
-        self.problem(text.span(), name, format!("{written:?} is not one of {}", all.join(", ")), hint);
+        let quoted: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let all = quoted.join(" or ");
+        let near = nearest(written, words.iter().map(|(word, _)| *word));
+        let (what, hint) = match near {
+            _ if later.contains(&written.as_str()) => (format!("{written:?} is {NOT_YET}"), all),
+            Some(near) => (format!("{written:?} is not {all}"), format!("did you mean \"{near}\"?")),
+            None => (format!("{written:?} is not one of the words for it"), all),
+        };
+        self.problem(text.span(), name, what, Some(hint));
         None
     }
 

@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::age::AgeLimit;
 use super::file::{BackupFile, DriveFile, File, Glob, SnapshotGlobs};
+use super::keys::{Absent, BACKUP, DRIVE, Key};
 use super::name::BackupName;
 use super::problem::{Problems, Span, nearest};
 use super::reader::Written;
@@ -51,18 +52,22 @@ fn check_guids(drives: &[DriveFile], problems: &mut Problems) {
 fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Problems) -> Option<Drive> {
     let path = format!("drives.{}", drive.name.get_ref());
     let at = drive.name.span();
-    require(&drive.written, "pool", &path, &at, "the name of the pool on the drive", problems);
-    let how = "`zpool get -H -o value guid POOL` prints it while the pool is imported";
-    require(&drive.written, "pool-guid", &path, &at, how, problems);
+    require(&drive.written, DRIVE, &path, &at, problems);
     check_names(file, drive, &path, problems);
 
     let merged = merged(file, drive);
     if merged.is_empty() {
         let at = drive.written.get("backups").map_or(at, Spanned::span);
-        problems.push(at, path, "the drive carries no backup", Some("add a [backups.NAME]".to_owned()));
+        // A backup with an impossible name was told of already.
+        if !file.backups.is_empty() || problems.is_empty() {
+            problems.push(at, path, "the drive carries no backup", Some("add a [backups.NAME]".to_owned()));
+        }
         return None;
     }
-    merged.iter().for_each(|backup| require_all(backup, problems));
+    for backup in &merged {
+        let (path, at) = (format!("backups.{}", backup.name.get_ref()), backup.name.span());
+        require(&backup.written, BACKUP, &path, &at, problems);
+    }
     let pool = drive.pool.as_ref()?.get_ref();
     let resolve = |backup: &BackupFile| resolve_backup(backup, pool, host, problems);
     let backups: Vec<_> = merged.iter().map(resolve).collect();
@@ -76,9 +81,12 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
     })
 }
 
-fn require(written: &Written, key: &str, path: &str, at: &Span, how: &str, problems: &mut Problems) {
-    if !written.contains_key(key) {
-        problems.push(at.clone(), format!("{path}.{key}"), "is missing", Some(how.to_owned()));
+/// Notes every key that has to be written and is not.
+fn require(written: &Written, keys: &[Key], path: &str, at: &Span, problems: &mut Problems) {
+    let required = keys.iter().filter(|key| key.absent == Absent::Refused);
+    for key in required.filter(|key| !written.contains_key(key.name)) {
+        let hint = format!("{} = {}. {}", key.name, key.example, key.meaning);
+        problems.push(at.clone(), format!("{path}.{}", key.name), "is missing", Some(hint));
     }
 }
 
@@ -91,14 +99,14 @@ fn check_names(file: &File, drive: &DriveFile, path: &str, problems: &mut Proble
     };
     let listed = drive.backups.as_deref().unwrap_or_default();
     for (index, name) in listed.iter().enumerate() {
-        let what = match name.get_ref() {
-            label if !known(label) => format!("there is no [backups.{label}]"),
-            label if listed[..index].iter().any(|other| other.get_ref() == label) => {
-                format!("\"{label}\" is named twice")
-            }
-            _ => continue,
+        let label = name.get_ref();
+        let twice = listed[..index].iter().any(|other| other.get_ref() == label);
+        let (what, hint) = match (known(label), twice) {
+            (false, _) => (format!("there is no [backups.{label}]"), hint(label)),
+            (true, true) => (format!("\"{label}\" is named twice"), None),
+            (true, false) => continue,
         };
-        problems.push(name.span(), format!("{path}.backups"), what, hint(name.get_ref()));
+        problems.push(name.span(), format!("{path}.backups"), what, hint);
     }
     for own in &drive.overrides {
         let label = own.name.get_ref();
@@ -108,22 +116,6 @@ fn check_names(file: &File, drive: &DriveFile, path: &str, problems: &mut Proble
         } else if drive.backups.is_some() && !listed.iter().any(|name| name.get_ref() == label) {
             problems.push(own.name.span(), key, "has no effect: the drive does not carry this backup", None);
         }
-    }
-}
-
-/// What every backup has to say, in general or on this drive.
-fn require_all(file: &BackupFile, problems: &mut Problems) {
-    let path = format!("backups.{}", file.name.get_ref());
-    let at = file.name.span();
-    for (key, how) in [
-        ("source", "the dataset to back up, such as source = \"rpool/home\""),
-        ("target", "the name of its copy below the drive's pool, such as target = \"home\""),
-        (
-            "prune",
-            "write prune = \"mirror\" (destroy on the drive what the source no longer has) or prune = \"never\"",
-        ),
-    ] {
-        require(&file.written, key, &path, &at, how, problems);
     }
 }
 
