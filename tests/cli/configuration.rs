@@ -1,9 +1,13 @@
 //! Configurations, good and bad, through the binary. Each file in config/invalid has what is said about it beside it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::program::{Answer, Place, at, zferry};
 
@@ -93,6 +97,18 @@ fn arguments_come_before_the_configuration_and_the_configuration_before_root() {
     );
 }
 
+/// Another test may have forked while the copy was being written; until its child calls exec, that child has the copy
+/// open for writing, and the kernel does not run such a file.
+fn output_when_free(command: &mut Command) -> Output {
+    for _ in 0..500 {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => sleep(Duration::from_millis(10)),
+            other => return other.unwrap(),
+        }
+    }
+    panic!("the copy of the binary is busy for ever");
+}
+
 /// Runs a copy of the binary, in a place that anyone may enter, as a user who is not root.
 fn as_nobody(place: &Place, args: &[&str]) -> Answer {
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -102,10 +118,8 @@ fn as_nobody(place: &Place, args: &[&str]) -> Answer {
     if rustix::process::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    Answer::of(
-        command.env("ZFERRY_CONFIG", place.config()).args(args).output().unwrap(),
-        Some(&place.config()),
-    )
+    command.env("ZFERRY_CONFIG", place.config()).args(args);
+    Answer::of(output_when_free(&mut command), Some(&place.config()))
 }
 
 #[test]
