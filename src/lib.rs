@@ -24,6 +24,8 @@
 //! `process`, the wall clock only in `cli` (fenced by clippy's `disallowed-methods`), printing only in `report` and
 //! `cli`.
 
+pub mod cli;
+pub mod config;
 pub mod event;
 pub mod execute;
 pub mod model;

@@ -1,3 +1,5 @@
 //! The thin binary: parse, run, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    zferry::cli::main()
+}

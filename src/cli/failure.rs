@@ -1,0 +1,202 @@
+//! The only place that turns an error into a heading, hints and an exit code.
+//!
+//! The codes are those of docs/exit-codes.md: few, stable, and the names that systemd prints for them are right.
+
+use std::fmt::Write as _;
+
+use crate::config::{ConfigError, ReadError};
+
+/// Done; there may have been warnings.
+pub const DONE: u8 = 0;
+/// At least one dataset failed or was refused, or the drive could not be exported; the rest was done.
+pub const INCOMPLETE: u8 = 1;
+/// The command line is wrong. clap's code, not that of sysexits.
+pub const USAGE: u8 = 2;
+/// ZFS is not installed or not loaded (`EX_UNAVAILABLE`).
+pub const ZFS_MISSING: u8 = 69;
+/// A mistake in zferry (`EX_SOFTWARE`).
+pub const INTERNAL: u8 = 70;
+/// Not now: the drive is absent or another run has it. Trying again later is enough (`EX_TEMPFAIL`).
+pub const NOT_NOW: u8 = 75;
+/// Root is needed (`EX_NOPERM`).
+pub const NOT_ROOT: u8 = 77;
+/// The configuration is wrong (`EX_CONFIG`).
+pub const CONFIGURATION: u8 = 78;
+/// A signal ended it: this plus the signal's number, as shells do.
+const SIGNALLED: u8 = 128;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was typed cannot be done.
+    Usage {
+        /// A sentence without a full stop.
+        what: String,
+        /// What to type instead.
+        hint: String,
+    },
+    /// The configuration is missing, not trusted or wrong.
+    Config(ConfigError),
+    /// Root is needed.
+    NotRoot {
+        /// The whole command to type.
+        command: String,
+    },
+    /// `zfs` or `zpool` is not installed, or the kernel module is not loaded.
+    ZfsMissing(anyhow::Error),
+    /// Nothing is wrong, but it cannot be done at this time.
+    NotNow {
+        /// Why.
+        cause: anyhow::Error,
+        /// What to do, or when to try again.
+        hint: String,
+    },
+    /// It was tried, and failed; with the commands that may help.
+    Failed {
+        /// Why.
+        cause: anyhow::Error,
+        /// What the user can do.
+        hints: Vec<String>,
+    },
+    /// A signal asked us to stop, and everything was tidied up.
+    Interrupted {
+        /// Its number.
+        signal: u8,
+    },
+    /// A mistake in zferry.
+    Internal(anyhow::Error),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => USAGE,
+            Self::Config(_) => CONFIGURATION,
+            Self::NotRoot { .. } => NOT_ROOT,
+            Self::ZfsMissing(_) => ZFS_MISSING,
+            Self::NotNow { .. } => NOT_NOW,
+            Self::Failed { .. } => INCOMPLETE,
+            Self::Interrupted { signal } => SIGNALLED.saturating_add(*signal),
+            Self::Internal(_) => INTERNAL,
+        }
+    }
+
+    /// What the user reads: the error, its causes, and what to try.
+    pub fn text(&self) -> String {
+        let mut text = format!("zferry: error: {}\n", self.heading());
+        if let Self::Config(ConfigError::Invalid { problems, .. }) = self {
+            for problem in problems {
+                add(&mut text, "  ", &problem.to_string());
+                problem.hint.iter().for_each(|hint| add(&mut text, "    try: ", hint));
+            }
+        }
+        self.causes().iter().for_each(|cause| add(&mut text, "  because: ", cause));
+        self.hints().iter().for_each(|hint| add(&mut text, "  try: ", hint));
+        text
+    }
+
+    fn heading(&self) -> String {
+        match self {
+            Self::Usage { what, .. } => what.clone(),
+            Self::Config(error) => error.to_string(),
+            Self::NotRoot { .. } => "only root may import pools and send and receive snapshots".to_owned(),
+            Self::ZfsMissing(cause) => format!("ZFS is not available: {cause}"),
+            Self::NotNow { cause, .. } | Self::Failed { cause, .. } => cause.to_string(),
+            Self::Interrupted { signal } => format!("interrupted by signal {signal}"),
+            Self::Internal(cause) => format!("a mistake in zferry itself: {cause}"),
+        }
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let chain = |error: &anyhow::Error| error.chain().skip(1).map(ToString::to_string).collect();
+        match self {
+            Self::Config(ConfigError::Read(ReadError::Io { source, .. })) => vec![source.to_string()],
+            Self::ZfsMissing(cause)
+            | Self::NotNow { cause, .. }
+            | Self::Failed { cause, .. }
+            | Self::Internal(cause) => chain(cause),
+            Self::Usage { .. } | Self::Config(_) | Self::NotRoot { .. } | Self::Interrupted { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::NotNow { hint, .. } => vec![hint.clone()],
+            Self::Config(ConfigError::Read(error)) => config_hints(error),
+            Self::Config(ConfigError::Invalid { .. }) | Self::Interrupted { .. } => Vec::new(),
+            Self::NotRoot { command } => vec![command.clone()],
+            Self::ZfsMissing(_) => {
+                vec![
+                    "install your system's ZFS package, then `modprobe zfs`; `zfs version` shows both parts"
+                        .to_owned(),
+                ]
+            }
+            Self::Failed { hints, .. } => hints.clone(),
+            Self::Internal(_) => {
+                vec!["please report it with the output of the same command with -vv".to_owned()]
+            }
+        }
+    }
+}
+
+fn config_hints(error: &ReadError) -> Vec<String> {
+    match error {
+        ReadError::Missing(path) => vec![
+            format!("write it, beginning with the output of `zferry config example`: {}", path.display()),
+            "--config FILE, or ZFERRY_CONFIG=FILE, for one that lies elsewhere".to_owned(),
+        ],
+        ReadError::NotTrusted { remedy, .. } => vec![remedy.clone()],
+        ReadError::Denied(_) => vec!["the same command as root".to_owned()],
+        ReadError::Io { .. } | ReadError::NotText { .. } => Vec::new(),
+    }
+}
+
+/// Adds a text of one or more lines; those that follow are indented as far as the first.
+fn add(text: &mut String, label: &str, lines: &str) {
+    let indent = " ".repeat(label.len() - label.trim_start().len());
+    for (index, line) in lines.lines().enumerate() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}{line}", if index == 0 { label } else { &indent });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_the_documented_exit_code() {
+        let cause = || anyhow::anyhow!("x");
+        for (failure, code) in [
+            (Failure::Usage { what: String::new(), hint: String::new() }, 2),
+            (Failure::Config(ReadError::Missing("x".into()).into()), 78),
+            (Failure::NotRoot { command: String::new() }, 77),
+            (Failure::ZfsMissing(cause()), 69),
+            (Failure::NotNow { cause: cause(), hint: String::new() }, 75),
+            (Failure::Failed { cause: cause(), hints: Vec::new() }, 1),
+            (Failure::Interrupted { signal: 2 }, 130),
+            (Failure::Interrupted { signal: 15 }, 143),
+            (Failure::Internal(cause()), 70),
+        ] {
+            assert_eq!(failure.code(), code, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn causes_follow_the_error_and_hints_come_last() {
+        let cause =
+            anyhow::anyhow!("no space").context("the receive failed").context("backup/eds was not updated");
+        let failure = Failure::Failed { cause, hints: vec!["zferry plan t7".to_owned()] };
+        let expected = "zferry: error: backup/eds was not updated\n  because: the receive failed\n  because: no space\n  try: zferry plan t7\n";
+        assert_eq!(failure.text(), expected);
+    }
+}

@@ -1,0 +1,212 @@
+//! What the user typed, and how it ended: arguments to requests, errors to headings, hints and exit codes.
+//!
+//! The order of the checks is that of the user's attention: what was typed, then the configuration, then root, then
+//! ZFS, then the drive.
+
+pub mod args;
+mod config_command;
+pub mod failure;
+mod logging;
+mod request;
+mod signals;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, Command};
+use failure::Failure;
+
+use crate::config::request::{Common, Verbosity};
+use crate::config::{self, ConfigError, ReadError, Settings};
+use crate::process::Cancel;
+
+/// The program.
+pub fn main() -> ExitCode {
+    ExitCode::from(run(std::env::args_os().collect()))
+}
+
+/// Runs one command line, program name first, and gives its exit code.
+pub fn run(typed: Vec<OsString>) -> u8 {
+    let arguments = match Arguments::try_parse_from(&typed) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too. When nobody reads them, nothing is lost.
+            let _ = error.print();
+            return if error.use_stderr() { failure::USAGE } else { failure::DONE };
+        }
+    };
+    logging::start(Verbosity::from(&arguments.global));
+    match dispatch(arguments, &typed) {
+        Ok(code) => code,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is closed; the exit code still does.
+            let _ = anstream::stderr().write_all(failure.text().as_bytes());
+            failure.code()
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
+    let Arguments { global, command } = arguments;
+    let host = host();
+    let path = global.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_PATH));
+    let caller = Caller::this(typed);
+    let common = |warnings: Vec<String>| request::common(&global, &host, warnings);
+    let with_settings = |root: Root| settings(&path, &host, root, &caller);
+    match command {
+        Command::Config { command } => {
+            config_command::run(command, &path, &common(Vec::new()))?;
+            Ok(failure::DONE)
+        }
+        Command::Run(run) if run.dry_run => {
+            let typed = args::Plan { which: run.which, accept_source_loss: run.consent.accept_source_loss };
+            plan(typed, with_settings(Root::Needed)?, common, &caller)
+        }
+        Command::Plan(typed) => plan(typed, with_settings(Root::Needed)?, common, &caller),
+        Command::Run(typed) => {
+            let settings = with_settings(Root::Needed)?;
+            let common = common(settings.warnings.clone());
+            let _request = request::run(typed, settings, common)?;
+            caller.require_root()?;
+            let _cancel = interruptible()?;
+            Err(not_wired_yet())
+        }
+        Command::Replicate(typed) => {
+            let _request = request::replicate(typed, common(Vec::new()))?;
+            caller.require_root()?;
+            let _cancel = interruptible()?;
+            Err(not_wired_yet())
+        }
+        Command::Status(typed) => {
+            let settings = with_settings(Root::NotNeeded)?;
+            let common = common(settings.warnings.clone());
+            let _request = request::status(&typed, settings, common)?;
+            let _cancel = interruptible()?;
+            Err(not_wired_yet())
+        }
+        Command::Eject(typed) => {
+            let settings = with_settings(Root::Needed)?;
+            let common = common(settings.warnings.clone());
+            let _request = request::eject(&typed, settings, common)?;
+            caller.require_root()?;
+            let _cancel = interruptible()?;
+            Err(not_wired_yet())
+        }
+    }
+}
+
+fn plan(
+    typed: args::Plan,
+    settings: Settings,
+    common: impl Fn(Vec<String>) -> Common,
+    caller: &Caller<'_>,
+) -> Result<u8, Failure> {
+    let common = common(settings.warnings.clone());
+    let _request = request::plan(typed, settings, common)?;
+    caller.require_root()?;
+    let _cancel = interruptible()?;
+    Err(not_wired_yet())
+}
+
+/// From here on a signal asks the job to stop instead of ending the process.
+fn interruptible() -> Result<Cancel, Failure> {
+    let cancel = Cancel::new();
+    signals::watch(&cancel)
+        .map_err(|error| Failure::Internal(anyhow::Error::new(error).context("signals cannot be watched")))?;
+    Ok(cancel)
+}
+
+fn not_wired_yet() -> Failure {
+    Failure::Internal(anyhow::anyhow!("this command is not wired yet"))
+}
+
+/// Whether a command can do anything without root.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Needed,
+    NotNeeded,
+}
+
+/// Who calls, and how.
+struct Caller<'a> {
+    typed: &'a [OsString],
+    is_root: bool,
+}
+
+impl<'a> Caller<'a> {
+    fn this(typed: &'a [OsString]) -> Self {
+        Self { typed, is_root: rustix::process::geteuid().is_root() }
+    }
+
+    /// The program does not elevate itself; it says what to type.
+    fn require_root(&self) -> Result<(), Failure> {
+        if self.is_root { Ok(()) } else { Err(self.not_root()) }
+    }
+
+    fn not_root(&self) -> Failure {
+        Failure::NotRoot { command: elevated(self.typed, std::env::var_os("ZFERRY_CONFIG")) }
+    }
+}
+
+/// The same command line behind sudo, which forgets the environment.
+fn elevated(typed: &[OsString], config: Option<OsString>) -> String {
+    let mut words = vec!["sudo".to_owned(), "zferry".to_owned()];
+    let says_config = |word: &OsString| word.to_string_lossy().starts_with("--config");
+    if let Some(path) = config.filter(|_| !typed.iter().any(says_config)) {
+        words.extend(["--config".to_owned(), quoted(&path.to_string_lossy())]);
+    }
+    words.extend(typed.iter().skip(1).map(|word| quoted(&word.to_string_lossy())));
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn settings(path: &Path, host: &str, root: Root, caller: &Caller<'_>) -> Result<Settings, Failure> {
+    config::load(path, host).map_err(|error| match error {
+        // A configuration that only root may read is no mistake of the user's.
+        ConfigError::Read(ReadError::Denied(_)) if root == Root::Needed && !caller.is_root => {
+            caller.not_root()
+        }
+        error => error.into(),
+    })
+}
+
+/// This machine's name, as ZFS writes it into labels.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Prints a result. A reader who went away is no error: the exit code tells the rest.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_to_type_is_quoted_and_keeps_the_configuration() {
+        let words = |line: &[&str]| line.iter().map(OsString::from).collect::<Vec<_>>();
+        for (typed, config, expected) in [
+            (&["zferry", "run", "t7"][..], None, "sudo zferry run t7"),
+            (&["./zferry", "replicate", "a/b c", "d/e"], None, "sudo zferry replicate 'a/b c' d/e"),
+            (&["zferry", "run"], Some("my.toml"), "sudo zferry --config my.toml run"),
+            (&["zferry", "--config=a", "run"], Some("my.toml"), "sudo zferry --config=a run"),
+        ] {
+            assert_eq!(elevated(&words(typed), config.map(OsString::from)), expected);
+        }
+    }
+}

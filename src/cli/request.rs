@@ -1,0 +1,211 @@
+//! From what was typed, and the configuration, to what a job is asked to do.
+
+use std::collections::BTreeSet;
+
+use super::args;
+use super::failure::Failure;
+use crate::config::request::{
+    Common, EjectRequest, Export, Format, Mode, PlanRequest, ReplicateRequest, RunRequest, Selection,
+    StatusRequest, Verbosity, Wait,
+};
+use crate::config::{Backup, BackupName, Drive, DriveName, Glob, PowerOff, Settings, nearest};
+use crate::model::{Consents, DatasetFilter, DatasetName, SnapshotFilter};
+
+impl From<&args::Global> for Verbosity {
+    fn from(global: &args::Global) -> Self {
+        match global.verbose {
+            _ if global.quiet => Self::Quiet,
+            0 => Self::Normal,
+            1 => Self::Verbose,
+            _ => Self::Debug,
+        }
+    }
+}
+
+/// What every request carries.
+pub fn common(global: &args::Global, host: &str, warnings: Vec<String>) -> Common {
+    let format = if global.json { Format::Json } else { Format::Human };
+    Common { format, verbosity: Verbosity::from(global), host: host.to_owned(), warnings }
+}
+
+/// `run`
+///
+/// # Errors
+/// When a name is not configured, or a consent is for something else than this run does.
+pub fn run(typed: args::Run, settings: Settings, common: Common) -> Result<RunRequest, Failure> {
+    let wait = wait(&typed.which);
+    let (mut drives, selection) = select(&typed.which.drives, &typed.which.backups, settings)?;
+    if typed.no_power_off {
+        drives.iter_mut().for_each(|drive| drive.power_off = PowerOff::No);
+    }
+    if typed.consent.last_used_by.is_some() {
+        require_one(&drives, "--last-used-by")?;
+    }
+    let consents = consents(typed.consent.accept_source_loss, &drives)?;
+    let export = if typed.eject { Export::Always } else { Export::Ours };
+    let last_used_by = typed.consent.last_used_by;
+    Ok(RunRequest { common, drives, selection, wait, export, last_used_by, consents })
+}
+
+/// `plan`, and `run -n`
+///
+/// # Errors
+/// As [`run`].
+pub fn plan(typed: args::Plan, settings: Settings, common: Common) -> Result<PlanRequest, Failure> {
+    let wait = wait(&typed.which);
+    let (drives, selection) = select(&typed.which.drives, &typed.which.backups, settings)?;
+    let consents = consents(typed.accept_source_loss, &drives)?;
+    Ok(PlanRequest { common, drives, selection, wait, consents })
+}
+
+/// `status`
+///
+/// # Errors
+/// When a drive is not configured.
+pub fn status(typed: &args::Status, settings: Settings, common: Common) -> Result<StatusRequest, Failure> {
+    let (drives, _) = select(&typed.drives, &[], settings)?;
+    Ok(StatusRequest { common, drives })
+}
+
+/// `eject`
+///
+/// # Errors
+/// When the drive is not configured.
+pub fn eject(typed: &args::Eject, settings: Settings, common: Common) -> Result<EjectRequest, Failure> {
+    let mut drive = find(&typed.drive, &settings.drives)?.clone();
+    if typed.no_power_off {
+        drive.power_off = PowerOff::No;
+    }
+    Ok(EjectRequest { common, drive })
+}
+
+/// `replicate`
+///
+/// # Errors
+/// When the target is no dataset of its own in another pool, or a consent is for something else.
+pub fn replicate(typed: args::Replicate, common: Common) -> Result<ReplicateRequest, Failure> {
+    let pool = typed.target.pool();
+    if typed.target.parent().is_none() {
+        return Err(Failure::Usage {
+            what: format!("{} is a pool; the copy needs a dataset of its own below it", typed.target),
+            hint: format!("{}/{}", typed.target, typed.source.leaf()),
+        });
+    }
+    if typed.source.pool() == pool {
+        return Err(Failure::Usage {
+            what: format!("source and target are both in the pool {pool}"),
+            hint: "name a target in the pool of the removable drive".to_owned(),
+        });
+    }
+    check_below(&typed.consent.accept_source_loss, &[&typed.target])?;
+    let mode = if typed.dry_run { Mode::Plan } else { Mode::Act };
+    let consents = Consents { source_loss: typed.consent.accept_source_loss.clone() };
+    let (guid, power_off) = (typed.pool_guid, PowerOff::from(typed.power_off));
+    let last_used_by = typed.consent.last_used_by.clone();
+    let backup = backup(typed).map_err(|error| Failure::Internal(error.into()))?;
+    Ok(ReplicateRequest { common, pool, guid, backup, power_off, mode, last_used_by, consents })
+}
+
+/// The patterns compiled when they were parsed; an error now is a mistake of ours.
+fn backup(typed: args::Replicate) -> Result<Backup, globset::Error> {
+    let texts = |globs: Vec<Glob>| globs.into_iter().map(|glob| glob.0).collect::<Vec<_>>();
+    let include = (!typed.include_snapshots.is_empty()).then(|| texts(typed.include_snapshots));
+    Ok(Backup {
+        recursive: typed.recursive,
+        skip_parent: typed.skip_parent,
+        datasets: DatasetFilter::new(&texts(typed.exclude))?,
+        snapshots: SnapshotFilter::new(include.as_deref(), &texts(typed.exclude_snapshots))?,
+        send: typed.send.into(),
+        allow_plaintext: typed.allow_plaintext,
+        history: typed.history.into(),
+        ..Backup::new(typed.source.to_string(), typed.source, typed.target, typed.prune.into())
+    })
+}
+
+fn wait(which: &args::Which) -> Wait {
+    match which.wait {
+        None => Wait::Unsaid,
+        Some(None) => Wait::Forever,
+        Some(Some(time)) => Wait::For(time),
+    }
+}
+
+/// The drives that are meant, each with the backups that are meant.
+fn select(
+    names: &[DriveName],
+    backups: &[BackupName],
+    settings: Settings,
+) -> Result<(Vec<Drive>, Selection), Failure> {
+    let (mut drives, selection) = if names.is_empty() {
+        (settings.drives, Selection::Connected)
+    } else {
+        let mut seen = BTreeSet::new();
+        let named = names.iter().filter(|name| seen.insert(*name));
+        let found: Result<Vec<_>, _> = named.map(|name| find(name, &settings.drives).cloned()).collect();
+        (found?, Selection::Named)
+    };
+    for name in backups {
+        let carried = |drive: &Drive| drive.backups.iter().any(|backup| backup.name == name.as_str());
+        let lacking = match selection {
+            Selection::Named => drives.iter().find(|drive| !carried(drive)),
+            Selection::Connected => drives.first().filter(|_| !drives.iter().any(carried)),
+        };
+        if let Some(drive) = lacking {
+            let all: Vec<_> = drive.backups.iter().map(|backup| backup.name.as_str()).collect();
+            let what = format!("the drive {} carries no backup {name}", drive.name);
+            return Err(Failure::Usage { what, hint: format!("one of its backups: {}", all.join(", ")) });
+        }
+    }
+    if !backups.is_empty() {
+        for drive in &mut drives {
+            drive.backups.retain(|backup| backups.iter().any(|name| name.as_str() == backup.name));
+        }
+        drives.retain(|drive| !drive.backups.is_empty());
+    }
+    Ok((drives, selection))
+}
+
+fn find<'a>(name: &DriveName, drives: &'a [Drive]) -> Result<&'a Drive, Failure> {
+    drives.iter().find(|drive| drive.name == *name).ok_or_else(|| {
+        let all: Vec<_> = drives.iter().map(|drive| drive.name.as_str()).collect();
+        let hint = match nearest(name.as_str(), all.iter().copied()) {
+            Some(near) => near.to_owned(),
+            None => format!("one of the drives that are: {}", all.join(", ")),
+        };
+        Failure::Usage { what: format!("no drive {name} is configured"), hint }
+    })
+}
+
+/// Dataset names mean something on one drive only: two drives may both have a `backup/eds`.
+fn consents(source_loss: Vec<DatasetName>, drives: &[Drive]) -> Result<Consents, Failure> {
+    if !source_loss.is_empty() {
+        require_one(drives, "--accept-source-loss")?;
+        let targets: Vec<_> =
+            drives.iter().flat_map(|drive| &drive.backups).map(|backup| &backup.target).collect();
+        check_below(&source_loss, &targets)?;
+    }
+    Ok(Consents { source_loss })
+}
+
+fn require_one(drives: &[Drive], flag: &str) -> Result<(), Failure> {
+    if drives.len() == 1 {
+        return Ok(());
+    }
+    let what = format!("{flag} is a consent for one drive, and {} are meant", drives.len());
+    Err(Failure::Usage { what, hint: format!("zferry run {flag}=… DRIVE") })
+}
+
+/// A consent for a dataset that the run does not touch is a mistyped one.
+fn check_below(datasets: &[DatasetName], targets: &[&DatasetName]) -> Result<(), Failure> {
+    match datasets.iter().find(|dataset| !targets.iter().any(|target| dataset.below(target).is_some())) {
+        None => Ok(()),
+        Some(stray) => {
+            let all: Vec<_> = targets.iter().map(|target| target.as_str()).collect();
+            let what = format!("--accept-source-loss={stray}: this run does not write to that dataset");
+            Err(Failure::Usage { what, hint: format!("a dataset at or below {}", all.join(", ")) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+use std::path::Path;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::args::{Arguments, Command};
+
+const CONFIG: &str = r#"
+[drives.a]
+pool = "backup"
+pool-guid = "1"
+[drives.b]
+pool = "backup"
+pool-guid = "2"
+backups = ["home"]
+[backups.home]
+source = "rpool/home"
+target = "eds"
+prune = "mirror"
+[backups.mail]
+source = "rpool/mail"
+target = "mail"
+prune = "never"
+"#;
+
+fn typed(line: &str) -> (Command, Common) {
+    let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+    (arguments.command, common(&arguments.global, "laptop", Vec::new()))
+}
+
+fn run_of(line: &str) -> Result<RunRequest, Failure> {
+    let settings = crate::config::parse(CONFIG, Path::new("config.toml"), "laptop").unwrap();
+    let (Command::Run(arguments), common) = typed(line) else { panic!("{line}") };
+    run(arguments, settings, common)
+}
+
+fn replicate_of(line: &str) -> Result<ReplicateRequest, Failure> {
+    let (Command::Replicate(arguments), common) = typed(line) else { panic!("{line}") };
+    replicate(arguments, common)
+}
+
+/// `drive: backup backup, …`
+fn chosen(request: &RunRequest) -> String {
+    let drive = |drive: &Drive| {
+        let names: Vec<_> = drive.backups.iter().map(|backup| backup.name.as_str()).collect();
+        format!("{}: {}", drive.name, names.join(" "))
+    };
+    request.drives.iter().map(drive).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_run_is_reduced_to_what_was_asked_for() {
+    for (line, expected, selection) in [
+        ("zferry run", "a: home mail, b: home", Selection::Connected),
+        ("zferry run b", "b: home", Selection::Named),
+        ("zferry run b b", "b: home", Selection::Named),
+        ("zferry run --backup mail", "a: mail", Selection::Connected),
+        ("zferry run a --backup mail --backup home", "a: home mail", Selection::Named),
+    ] {
+        let request = run_of(line).unwrap();
+        assert_eq!((chosen(&request).as_str(), request.selection), (expected, selection), "{line}");
+    }
+}
+
+#[test]
+fn flags_of_this_run_win_over_the_configuration() {
+    let request = run_of("zferry run a --eject --no-power-off --wait=10m -vv --json").unwrap();
+    assert_eq!(request.drives[0].power_off, PowerOff::No);
+    assert_eq!(request.export, Export::Always);
+    assert_eq!(request.wait, Wait::For(std::time::Duration::from_secs(600)));
+    assert_eq!((request.common.format, request.common.verbosity), (Format::Json, Verbosity::Debug));
+}
+
+#[test]
+fn what_is_not_configured_and_consents_for_something_else_are_usage_errors() {
+    for (line, part) in [
+        ("zferry run c", "no drive c is configured"),
+        ("zferry run b --backup mail", "the drive b carries no backup mail"),
+        ("zferry run --backup male", "carries no backup male"),
+        ("zferry run --accept-source-loss backup/eds", "is a consent for one drive"),
+        ("zferry run a --accept-source-loss backup/edsx", "does not write to that dataset"),
+        ("zferry run --last-used-by desktop", "is a consent for one drive"),
+    ] {
+        let failure = run_of(line).unwrap_err();
+        assert!(failure.code() == 2 && failure.text().contains(part), "{line}: {}", failure.text());
+    }
+    let request = run_of("zferry run a --accept-source-loss backup/eds/docs").unwrap();
+    assert_eq!(request.consents.source_loss, ["backup/eds/docs".parse().unwrap()]);
+}
+
+#[test]
+fn replicate_prunes_nothing_unless_told_and_stays_out_of_its_own_pool() {
+    let request = replicate_of("zferry replicate rpool/home backup/eds").unwrap();
+    assert_eq!(request.backup.prune, crate::model::Prune::Never);
+    assert!(!request.backup.recursive);
+    for (line, part) in [
+        ("zferry replicate rpool/home backup", "is a pool"),
+        ("zferry replicate rpool/home rpool/copy", "both in the pool rpool"),
+        ("zferry replicate rpool/home backup/eds --accept-source-loss rpool/home", "does not write to"),
+    ] {
+        let failure = replicate_of(line).unwrap_err();
+        assert!(failure.code() == 2 && failure.text().contains(part), "{line}: {}", failure.text());
+    }
+}
+
+#[test]
+fn everything_that_replicate_is_told_reaches_the_policy() {
+    let line = "zferry replicate -r --skip-parent --exclude videos --include-snapshots auto* --exclude-snapshots *_hourly \
+                --history newest --prune mirror --send plain --allow-plaintext --power-off --pool-guid 7 \
+                rpool/home backup/eds";
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let request = replicate_of(&line).unwrap();
+    let policy = request.backup.policy(crate::model::Guid(7), &request.consents);
+    assert!(policy.recursive && policy.skip_parent && policy.allow_plaintext);
+    assert!(!policy.datasets.wants("videos") && policy.datasets.wants("mail"));
+    let wants = |name: &str| policy.snapshots.wants(&name.parse().unwrap());
+    assert!(wants("auto1_daily") && !wants("auto1_hourly") && !wants("manual"));
+    assert_eq!(policy.history, crate::model::HistoryMode::Newest);
+    assert_eq!(policy.prune, crate::model::Prune::Mirror);
+    assert_eq!(policy.send, crate::model::SendMode::Plain);
+    assert_eq!((request.guid, request.power_off), (Some(crate::model::Guid(7)), PowerOff::Yes));
+}

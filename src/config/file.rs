@@ -1,0 +1,224 @@
+//! The file as written: checked key by key, but without defaults, and nothing is put together yet.
+
+use std::str::FromStr;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::age::AgeLimit;
+use super::keys::{BACKUP, DRIVE, SNAPSHOTS, TOP};
+use super::name::{BackupName, DriveName};
+use super::problem::{Problems, place};
+use super::property;
+use super::reader::{Reader, Written};
+use crate::model::{DatasetName, Guid, HistoryMode, PoolName, Prune, SendMode, glob_set};
+
+/// The whole file.
+#[derive(Debug, Default)]
+pub struct File {
+    /// `[drives.NAME]`.
+    pub drives: Vec<DriveFile>,
+    /// `[backups.NAME]`.
+    pub backups: Vec<BackupFile>,
+}
+
+/// One `[drives.NAME]`.
+#[derive(Debug)]
+pub struct DriveFile {
+    /// NAME.
+    pub name: Spanned<DriveName>,
+    /// `pool`
+    pub pool: Option<Spanned<PoolName>>,
+    /// `pool-guid`
+    pub guid: Option<Spanned<Guid>>,
+    /// `backups`
+    pub backups: Option<Vec<Spanned<BackupName>>>,
+    /// `power-off`
+    pub power_off: Option<bool>,
+    /// `[drives.NAME.override.BACKUP]`.
+    pub overrides: Vec<BackupFile>,
+    /// For `config show`.
+    pub written: Written,
+}
+
+/// One `[backups.NAME]`, or what differs from it on one drive.
+#[derive(Debug)]
+pub struct BackupFile {
+    /// NAME.
+    pub name: Spanned<BackupName>,
+    /// `source`
+    pub source: Option<Spanned<DatasetName>>,
+    /// `target`; `{host}` is still in it.
+    pub target: Option<Spanned<String>>,
+    /// `recursive`
+    pub recursive: Option<bool>,
+    /// `exclude`
+    pub exclude: Option<Vec<Glob>>,
+    /// `snapshots`
+    pub snapshots: Option<SnapshotGlobs>,
+    /// `send`
+    pub send: Option<SendMode>,
+    /// `allow-plaintext`
+    pub allow_plaintext: Option<bool>,
+    /// `history`
+    pub history: Option<HistoryMode>,
+    /// `prune`
+    pub prune: Option<Prune>,
+    /// `protect`
+    pub protect: Option<Vec<Glob>>,
+    /// `prune-limit`
+    pub prune_limit: Option<Percent>,
+    /// `properties`
+    pub properties: Option<Vec<(String, String)>>,
+    /// `max-age`
+    pub max_age: Option<AgeLimit>,
+    /// For `config show`.
+    pub written: Written,
+}
+
+/// `snapshots = { include = […], exclude = […] }`.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotGlobs {
+    /// None: all.
+    pub include: Option<Vec<Glob>>,
+    /// Nothing by default.
+    pub exclude: Vec<Glob>,
+}
+
+/// A pattern that compiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob(pub String);
+
+impl FromStr for Glob {
+    type Err = globset::Error;
+    fn from_str(text: &str) -> Result<Self, globset::Error> {
+        glob_set(&[text.to_owned()]).map(|_| Self(text.to_owned()))
+    }
+}
+
+/// A share: 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percent(pub u8);
+
+/// The text was not a share.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a share; write it as \"1%\" to \"100%\"")]
+pub struct PercentError(String);
+
+impl FromStr for Percent {
+    type Err = PercentError;
+    fn from_str(text: &str) -> Result<Self, PercentError> {
+        let number = text.strip_suffix('%').and_then(|digits| digits.parse().ok());
+        let share = number.filter(|share| (1..=100).contains(share) && !text.starts_with('+'));
+        share.map(Self).ok_or_else(|| PercentError(text.chars().take(40).collect()))
+    }
+}
+
+impl File {
+    /// Reads the text of a configuration. What is wrong is noted in `problems`; what is right is in the result.
+    pub fn read(text: &str, problems: &mut Problems) -> Self {
+        match DeTable::parse(text) {
+            Ok(table) => Self::from_table(table.get_ref(), problems),
+            Err(error) => {
+                let at = error.span().unwrap_or_default();
+                let hint = override_hint(place(text, at.start).2);
+                problems.push(at, "", format!("not TOML: {}", error.message()), hint);
+                Self::default()
+            }
+        }
+    }
+
+    fn from_table(table: &DeTable<'_>, problems: &mut Problems) -> Self {
+        let mut top = Reader::new("", table, TOP, problems);
+        let drives = top.sections("drives", DRIVE, read_drive);
+        let backups = top.sections("backups", BACKUP, read_backup);
+        Self { drives, backups }
+    }
+}
+
+/// `backups` is a list. Who takes it for a table gets an error of the parser that does not help.
+fn override_hint(line: &str) -> Option<String> {
+    let table = line.trim().starts_with("[drives.") && line.contains(".backups.");
+    table.then(|| {
+        format!("what differs on a drive goes into {}", line.trim().replacen(".backups.", ".override.", 1))
+    })
+}
+
+fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile {
+    DriveFile {
+        name,
+        pool: reader.parsed("pool"),
+        guid: reader.parsed("pool-guid"),
+        backups: reader.list("backups"),
+        power_off: reader.flag("power-off"),
+        overrides: reader.sections("override", BACKUP, read_backup),
+        written: reader.into_written(),
+    }
+}
+
+fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupFile {
+    BackupFile {
+        name,
+        source: reader.parsed("source"),
+        target: reader.text("target"),
+        recursive: reader.flag("recursive"),
+        exclude: read_globs(&mut reader, "exclude"),
+        snapshots: reader.nested("snapshots", SNAPSHOTS, |reader| SnapshotGlobs {
+            include: read_globs(reader, "include"),
+            exclude: read_globs(reader, "exclude").unwrap_or_default(),
+        }),
+        send: reader.choice("send", &[("raw", SendMode::Raw), ("plain", SendMode::Plain)], &[]),
+        allow_plaintext: reader.flag("allow-plaintext"),
+        history: reader.choice("history", &[("all", HistoryMode::All), ("newest", HistoryMode::Newest)], &[]),
+        prune: reader.choice("prune", &[("mirror", Prune::Mirror), ("never", Prune::Never)], &["keep"]),
+        protect: read_globs(&mut reader, "protect"),
+        prune_limit: reader.parsed("prune-limit").map(Spanned::into_inner),
+        properties: read_properties(&mut reader),
+        max_age: reader.parsed("max-age").map(Spanned::into_inner),
+        written: reader.into_written(),
+    }
+}
+
+fn read_globs(reader: &mut Reader<'_, '_>, name: &str) -> Option<Vec<Glob>> {
+    Some(reader.list(name)?.into_iter().map(Spanned::into_inner).collect())
+}
+
+fn read_properties(reader: &mut Reader<'_, '_>) -> Option<Vec<(String, String)>> {
+    let written = reader.texts("properties")?;
+    let mut checked = Vec::with_capacity(written.len());
+    for (name, value) in written {
+        match property::check(name.get_ref(), &value) {
+            Ok(()) => checked.push((name.into_inner(), value)),
+            Err(error) => {
+                let what = error.to_string();
+                reader.problem(name.span(), &format!("properties.{}", name.get_ref()), what, None);
+            }
+        }
+    }
+    Some(checked)
+}
+
+impl BackupFile {
+    /// What is written here, and where nothing is, what is written in `general`.
+    pub fn over(&self, general: &Self) -> Self {
+        let mut written = general.written.clone();
+        written.extend(self.written.clone());
+        Self {
+            name: general.name.clone(),
+            source: self.source.clone().or_else(|| general.source.clone()),
+            target: self.target.clone().or_else(|| general.target.clone()),
+            recursive: self.recursive.or(general.recursive),
+            exclude: self.exclude.clone().or_else(|| general.exclude.clone()),
+            snapshots: self.snapshots.clone().or_else(|| general.snapshots.clone()),
+            send: self.send.or(general.send),
+            allow_plaintext: self.allow_plaintext.or(general.allow_plaintext),
+            history: self.history.or(general.history),
+            prune: self.prune.or(general.prune),
+            protect: self.protect.clone().or_else(|| general.protect.clone()),
+            prune_limit: self.prune_limit.or(general.prune_limit),
+            properties: self.properties.clone().or_else(|| general.properties.clone()),
+            max_age: self.max_age.or(general.max_age),
+            written,
+        }
+    }
+}

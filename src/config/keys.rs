@@ -1,0 +1,266 @@
+//! Every key of the configuration, once: what a value looks like, what holds without it, what it means. Unknown keys,
+//! wrong types and the table in docs/configuration.md all come from here.
+
+use std::fmt::Write as _;
+
+/// What a value has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text in quotes.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A list of texts.
+    Texts,
+    /// A table with keys of its own.
+    Table,
+}
+
+impl Kind {
+    /// For a person who wrote something else.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "a text in quotes",
+            Self::Flag => "true or false",
+            Self::Texts => "a list of texts",
+            Self::Table => "a table",
+        }
+    }
+}
+
+/// What holds when a key is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// It has to be written.
+    Refused,
+    /// The same as if this were written (TOML).
+    Means(&'static str),
+    /// There is no value that says the same; in words.
+    Described(&'static str),
+    /// Documented for a later version: writing it is an error, since ignoring it would mislead.
+    NotYet,
+}
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// As written.
+    pub name: &'static str,
+    /// What its value has to be.
+    pub kind: Kind,
+    /// A value that could be written, in TOML.
+    pub example: &'static str,
+    /// What holds without it.
+    pub absent: Absent,
+    /// One or two sentences for the user.
+    pub meaning: &'static str,
+}
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    example: &'static str,
+    absent: Absent,
+    meaning: &'static str,
+) -> Key {
+    Key { name, kind, example, absent, meaning }
+}
+
+use Absent::{Described, Means, NotYet, Refused};
+use Kind::{Flag, Table, Text, Texts};
+
+/// At the top of the file.
+pub const TOP: &[Key] = &[
+    key(
+        "drives",
+        Table,
+        "[drives.t7]",
+        Described("no drive"),
+        "The removable drives, each by the name that people type.",
+    ),
+    key(
+        "backups",
+        Table,
+        "[backups.home]",
+        Described("no backup"),
+        "What is backed up, each by a name of your choice.",
+    ),
+    key("streams", Table, "", NotYet, "Backups to files."),
+    key("elevate", Text, "", NotYet, "How the alias becomes root."),
+];
+
+/// In `[drives.NAME]`.
+pub const DRIVE: &[Key] = &[
+    key("pool", Text, "\"backup\"", Refused, "Name of the pool on the drive."),
+    key(
+        "pool-guid",
+        Text,
+        "\"11906027114410063854\"",
+        Refused,
+        "Guid of that pool (`zpool get guid POOL`), in quotes. Another pool of the same name is refused.",
+    ),
+    key("backups", Texts, "[\"home\"]", Described("all"), "Names of the backups that this drive carries."),
+    key("power-off", Flag, "false", Means("true"), "Power the drive off once its export is confirmed."),
+    key(
+        "override",
+        Table,
+        "[drives.t7.override.home]",
+        Described("nothing"),
+        "`[drives.NAME.override.BACKUP]`: what differs on this drive. Any key of a backup.",
+    ),
+    key("scrub", Text, "", NotYet, "How often the drive is scrubbed."),
+    key("min-interval", Text, "", NotYet, "How soon a drive that is plugged in again is backed up to again."),
+    key("replug-wait", Text, "", NotYet, "How long a run waits for a drive whose cable slipped."),
+    key("warn-after", Text, "", NotYet, "How long a drive may stay away."),
+    key("rehearse", Text, "", NotYet, "How often a person is asked for the passphrase."),
+    key("alerts", Table, "", NotYet, "Who is told."),
+];
+
+/// In `[backups.NAME]` and `[drives.DRIVE.override.NAME]`.
+pub const BACKUP: &[Key] = &[
+    key("source", Text, "\"rpool/nixos/home\"", Refused, "The dataset that is backed up."),
+    key(
+        "target",
+        Text,
+        "\"eds\"",
+        Refused,
+        "Where its copy lies, below the drive's pool and without the pool's name: `eds` is `backup/eds` on the pool `backup`. `{host}` stands for the name of this machine, so that several machines can share a drive.",
+    ),
+    key(
+        "recursive",
+        Flag,
+        "false",
+        Means("true"),
+        "Back up the datasets below the source too. On by default: a dataset that is forgotten is a backup that is missing.",
+    ),
+    key(
+        "exclude",
+        Texts,
+        "[\"videos\", \"*/cache\"]",
+        Means("[]"),
+        "Patterns for datasets that are left out, matched against the path below the source. A dataset that is left out takes those below it along. `*` stays within one part of a name, `**` does not.",
+    ),
+    key(
+        "snapshots",
+        Table,
+        "{ include = [\"autosnap_*\"], exclude = [\"*_frequently\"] }",
+        Described("all"),
+        "Patterns for the names of snapshots that are sent. Deselecting never deletes anything, and zferry's own snapshots are always sent.",
+    ),
+    key(
+        "send",
+        Text,
+        "\"plain\"",
+        Means("\"raw\""),
+        "`raw`: as encrypted as it lies on the disk; no key is needed, here or on the drive. `plain`: decrypted by the sender.",
+    ),
+    key(
+        "allow-plaintext",
+        Flag,
+        "true",
+        Means("false"),
+        "Datasets that are not encrypted may land on the drive, readable by anyone who has it.",
+    ),
+    key(
+        "history",
+        Text,
+        "\"newest\"",
+        Means("\"all\""),
+        "`all`: every selected snapshot. `newest`: only the newest one.",
+    ),
+    key(
+        "prune",
+        Text,
+        "\"mirror\"",
+        Refused,
+        "What happens on the drive to snapshots that the source no longer has. `mirror`: they are destroyed, within `prune-limit`. `never`: they stay. There is no default: it is your decision.",
+    ),
+    key(
+        "protect",
+        Texts,
+        "[\"keep-*\"]",
+        Means("[]"),
+        "Patterns for the names of snapshots that are never destroyed on the drive.",
+    ),
+    key(
+        "prune-limit",
+        Text,
+        "\"40%\"",
+        Means("\"60%\""),
+        "The largest part of a dataset's snapshots on the drive that one run may destroy, from 1% to 100%.",
+    ),
+    key(
+        "properties",
+        Table,
+        "{ mountpoint = \"/mnt/eds\", snapdir = \"visible\" }",
+        Means("{}"),
+        "ZFS properties for the top dataset of the copy, set when it is first received.",
+    ),
+    key(
+        "max-age",
+        Text,
+        "\"2d\"",
+        Means("\"never\""),
+        "Warn when the newest snapshot of the source is older than this. A length of time, or `never`.",
+    ),
+    key("keep", Table, "", NotYet, "How many snapshots of each age are kept on the drive."),
+    key("grace", Text, "", NotYet, "For how long snapshots that vanished from the source are kept."),
+    key("snapshot", Text, "", NotYet, "Take a snapshot before a run."),
+    key("snapshot-keep", Table, "", NotYet, "How many of zferry's own snapshots the source keeps."),
+];
+
+/// In `snapshots`.
+pub const SNAPSHOTS: &[Key] = &[
+    key("include", Texts, "[\"autosnap_*\"]", Described("all"), "Patterns for the names that are sent."),
+    key(
+        "exclude",
+        Texts,
+        "[\"*_frequently\"]",
+        Means("[]"),
+        "Patterns for the names that are not sent, whatever `include` says.",
+    ),
+];
+
+/// The sections with the keys in each, in the order of the documentation.
+const SECTIONS: [(&str, &[Key]); 3] =
+    [("[drives.NAME]", DRIVE), ("[backups.NAME]", BACKUP), ("snapshots = { … } of a backup", SNAPSHOTS)];
+
+/// All keys as Markdown tables, for docs/configuration.md.
+pub fn markdown() -> String {
+    let mut page = String::new();
+    for (section, keys) in SECTIONS {
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "### `{section}`\n\n| key | value | default | meaning |\n|---|---|---|---|");
+        for key in keys.iter().filter(|key| key.absent != NotYet) {
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | {} | {} |",
+                key.name,
+                value(key),
+                default(key.absent),
+                key.meaning
+            );
+        }
+        let later: Vec<_> =
+            keys.iter().filter(|key| key.absent == NotYet).map(|key| format!("`{}`", key.name)).collect();
+        if !later.is_empty() {
+            let _ = writeln!(page, "\nNot available yet, and therefore refused: {}.", later.join(", "));
+        }
+        page.push('\n');
+    }
+    page
+}
+
+fn value(key: &Key) -> String {
+    let kind = key.kind.expected();
+    if key.example.is_empty() { kind.to_owned() } else { format!("{kind}: `{}`", key.example) }
+}
+
+fn default(absent: Absent) -> String {
+    match absent {
+        Refused => "must be written".to_owned(),
+        Means(toml) => format!("`{toml}`"),
+        Described(words) => words.to_owned(),
+        NotYet => String::new(),
+    }
+}

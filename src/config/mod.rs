@@ -1,0 +1,70 @@
+//! The configuration file: found, read, checked and printed.
+//!
+//! The way of a configuration: [`read`] gets the text (and refuses a file that others could have written), `file` reads
+//! it key by key against the table in `keys`, `resolve` adds defaults and checks what needs more than one key, and
+//! [`Settings`] is what the rest of the program sees. All problems are collected and told at once, each with its place.
+
+mod age;
+mod file;
+pub mod keys;
+mod name;
+mod problem;
+mod property;
+mod read;
+mod reader;
+pub mod request;
+mod resolve;
+mod settings;
+mod show;
+
+use std::path::Path;
+
+pub use age::{AgeError, AgeLimit, parse_duration};
+pub use file::Glob;
+pub use name::{BackupName, DriveName, LabelError};
+pub use problem::{ConfigError, Problem, nearest};
+pub use read::{DEFAULT_PATH, ReadError};
+pub use settings::{Backup, Drive, PowerOff, Settings, TargetError};
+pub use show::{Origin, Row, Section, Shown};
+
+/// A commented configuration to start from.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// Reads and checks a configuration. `host` is put where `{host}` stands in a target.
+///
+/// # Errors
+/// When the file cannot be read or trusted, or with everything that is wrong in it.
+pub fn load(path: &Path, host: &str) -> Result<Settings, ConfigError> {
+    parse(&read::read(path)?, path, host)
+}
+
+/// Checks the text of a configuration that came from `path`.
+///
+/// # Errors
+/// With everything that is wrong in it.
+pub fn parse(text: &str, path: &Path, host: &str) -> Result<Settings, ConfigError> {
+    checked(text, path, host).map(|(_, settings)| settings)
+}
+
+/// The effective configuration with where each value comes from.
+///
+/// # Errors
+/// As [`load`].
+pub fn show(path: &Path, host: &str) -> Result<Shown, ConfigError> {
+    let text = read::read(path)?;
+    let (file, _) = checked(&text, path, host)?;
+    Ok(show::show(&file, &text))
+}
+
+fn checked(text: &str, path: &Path, host: &str) -> Result<(file::File, Settings), ConfigError> {
+    let mut problems = problem::Problems::default();
+    let file = file::File::read(text, &mut problems);
+    let settings = resolve::resolve(&file, path.to_owned(), host, &mut problems);
+    if problems.is_empty() {
+        return Ok((file, settings));
+    }
+    Err(ConfigError::Invalid { file: path.to_owned(), problems: problems.locate(text) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use super::*;
+use crate::model::Consents;
+
+const MINIMAL: &str = r#"
+[drives.t7]
+pool = "backup"
+pool-guid = "1"
+[backups.home]
+source = "rpool/home"
+target = "eds"
+prune = "mirror"
+"#;
+
+fn parsed(text: &str) -> Settings {
+    parse(text, Path::new("config.toml"), "laptop").unwrap()
+}
+
+/// All problems as `line:column key: what`.
+fn problems(text: &str) -> Vec<String> {
+    match parse(text, Path::new("config.toml"), "laptop") {
+        Err(ConfigError::Invalid { problems, .. }) => {
+            let line = |p: Problem| format!("{}:{} {}: {}", p.line, p.column, p.key, p.what);
+            problems.into_iter().map(line).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_documented_defaults_are_those_that_hold() {
+    let mut explicit = MINIMAL.to_owned();
+    for key in keys::BACKUP {
+        if let keys::Absent::Means(toml) = key.absent {
+            explicit.push_str(&format!("{} = {toml}\n", key.name));
+        }
+    }
+    let drive = keys::DRIVE.iter().filter_map(|key| match key.absent {
+        keys::Absent::Means(toml) => Some(format!("[drives.t7]\n{} = {toml}", key.name)),
+        _ => None,
+    });
+    for line in drive {
+        explicit = explicit.replace("[drives.t7]", &line);
+    }
+    assert_ne!(explicit, MINIMAL);
+    assert_eq!(format!("{:?}", parsed(&explicit)), format!("{:?}", parsed(MINIMAL)));
+}
+
+#[test]
+fn the_examples_in_the_table_of_keys_are_valid() {
+    for key in keys::BACKUP.iter().filter(|key| !key.example.is_empty()) {
+        let text = format!("{MINIMAL}\n[drives.t7.override.home]\n{} = {}\n", key.name, key.example);
+        assert_eq!(parsed(&text).drives.len(), 1, "{}", key.name);
+    }
+}
+
+#[test]
+fn the_example_configuration_is_valid_and_has_no_warnings() {
+    assert_eq!(parsed(EXAMPLE).warnings, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_shown_is_a_configuration_with_the_same_meaning() {
+    for text in [MINIMAL, EXAMPLE] {
+        let (file, settings) = checked(text, Path::new("config.toml"), "laptop").unwrap();
+        let shown = show::show(&file, text).to_string();
+        assert_eq!(format!("{:?}", parsed(&shown)), format!("{settings:?}"), "{shown}");
+    }
+}
+
+#[test]
+fn what_differs_on_a_drive_wins_over_the_backup_on_that_drive_only() {
+    let text = format!(
+        "{MINIMAL}\n[drives.nas]\npool = \"nas\"\npool-guid = \"2\"\npower-off = false\n\
+         [drives.nas.override.home]\nprune = \"never\"\ntarget = \"{{host}}/eds\"\n"
+    );
+    let policies = |drive: &Drive| {
+        let policy = drive.policies(&Consents::default()).remove(0);
+        (policy.drive.0, policy.target.to_string(), policy.prune)
+    };
+    let settings = parsed(&text);
+    assert_eq!(policies(&settings.drives[0]), (1, "backup/eds".to_owned(), crate::model::Prune::Mirror));
+    assert_eq!(policies(&settings.drives[1]), (2, "nas/laptop/eds".to_owned(), crate::model::Prune::Never));
+    assert_eq!(settings.drives[1].power_off, PowerOff::No);
+}
+
+#[test]
+fn a_drive_carries_the_backups_that_it_names_and_the_others_are_told_of() {
+    let text = MINIMAL.replace("pool-guid", "backups = [\"home\"]\npool-guid")
+        + "[backups.mail]\nsource = \"rpool/mail\"\ntarget = \"mail\"\nprune = \"never\"\n";
+    let settings = parsed(&text);
+    assert_eq!(settings.drives[0].backups.len(), 1);
+    assert_eq!(settings.warnings, ["No drive carries backups.mail."]);
+}
+
+#[test]
+fn all_problems_are_told_at_once_with_their_places() {
+    let text = "[drives.t7]\npoool = \"backup\"\npool-guid = 1\n[backups.home]\nsource = \"rpool/home@x\"\n";
+    assert_eq!(
+        problems(text),
+        [
+            "1:9 drives.t7.pool: is missing",
+            "2:1 drives.t7.poool: there is no such key",
+            "3:13 drives.t7.pool-guid: expected a text in quotes, found integer",
+            "4:10 backups.home.target: is missing",
+            "4:10 backups.home.prune: is missing",
+            "5:10 backups.home.source: dataset name \"rpool/home@x\": the character '@' is not allowed",
+        ]
+    );
+}
+
+#[test]
+fn every_key_of_a_later_version_is_refused() {
+    for (section, keys) in [("[backups.home]", keys::BACKUP), ("[drives.t7]", keys::DRIVE)] {
+        for key in keys.iter().filter(|key| key.absent == keys::Absent::NotYet) {
+            let text = MINIMAL.replace(section, &format!("{section}\n{} = \"1d\"", key.name));
+            let told = problems(&text);
+            assert!(told.len() == 1 && told[0].contains("is not available yet"), "{}: {told:?}", key.name);
+        }
+    }
+}
