@@ -24,6 +24,7 @@
 //! `process`, the wall clock only in `cli` (fenced by clippy's `disallowed-methods`), printing only in `report` and
 //! `cli`.
 
+pub mod drive;
 pub mod event;
 pub mod model;
 pub mod process;
