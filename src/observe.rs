@@ -44,8 +44,7 @@ fn look(
     drive: &PoolName,
     imported: &[PoolName],
 ) -> Result<Inventory, ZfsError> {
-    let sources: BTreeSet<PoolName> =
-        policies.iter().map(|p| p.source.pool()).filter(|pool| imported.contains(pool)).collect();
+    let sources = source_pools(policies, imported);
     let (source, target, properties) = std::thread::scope(|scope| {
         let source = scope.spawn(|| list_sources(client, policies, &sources));
         let properties = scope.spawn(|| client.pool_properties(sources.iter().chain([drive])));
@@ -77,6 +76,23 @@ pub fn list_drive(client: &Client<'_>, drive: &PoolName) -> Result<Side, ZfsErro
     let datasets = client.datasets([drive])?;
     let listed = client.snapshots("snapshot", Reach::Below, [&top])?;
     side(datasets, listed)
+}
+
+/// Looks at the sources only: for what can be said while the drive is away.
+///
+/// # Errors
+/// When a listing failed or cannot be read.
+pub fn observe_sources(
+    client: &Client<'_>,
+    policies: &[Policy],
+    imported: &[PoolName],
+) -> Result<Side, ZfsError> {
+    list_sources(client, policies, &source_pools(policies, imported))
+}
+
+/// The pools of the sources, as far as they are imported.
+fn source_pools(policies: &[Policy], imported: &[PoolName]) -> BTreeSet<PoolName> {
+    policies.iter().map(|policy| policy.source.pool()).filter(|pool| imported.contains(pool)).collect()
 }
 
 /// All datasets of the source pools (cheap, and a renamed one is found by guid), and the histories below the sources.

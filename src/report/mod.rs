@@ -22,6 +22,7 @@ mod lines;
 mod output;
 mod paper;
 mod relay;
+pub mod plan;
 pub mod status;
 pub mod summary;
 mod terminal;

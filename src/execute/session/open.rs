@@ -52,6 +52,21 @@ impl Session {
         }
     }
 
+    /// A session to be closed at once, for `eject`: the pool as it is, imported or not.
+    ///
+    /// # Errors
+    /// When the pool is neither imported nor on a connected drive.
+    pub fn find(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
+        let imported = pools(host)?.into_iter().find(|pool| pool.guid == wanted.guid);
+        match imported {
+            Some(pool) => Self::take_over(host, wanted, &pool),
+            None => {
+                let members = wait(host, wanted)?;
+                Ok(Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new()))
+            }
+        }
+    }
+
     /// The pool is imported: by somebody else, or by a run that died.
     fn take_over(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Result<Self, SessionError> {
         let mark = altroot(wanted.guid);
