@@ -130,7 +130,10 @@ impl DriveRun<'_> {
         match execute::release_stale_holds(&client, &inventory.source, &is_dead) {
             Ok(0) => {}
             Ok(released) => env.sink.event(Event::Note {
-                text: format!("Released {} that an interrupted run had left.", crate::report::text::count(released, "hold")),
+                text: format!(
+                    "Released {} that an interrupted run had left.",
+                    crate::report::text::count(released, "hold")
+                ),
             }),
             Err(error) => env.sink.event(Event::Warning {
                 text: format!("Holds of an interrupted run may be left: {}.", execute::chain(&error)),
@@ -153,7 +156,10 @@ impl DriveRun<'_> {
         let now = (env.clock)().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let top = DatasetName::root_of(&session.pool);
         if let Err(error) = env.client().run(&argv::set(&top, &[(argv::PROPERTY_LAST_RUN, now)])) {
-            let text = format!("The time of this run could not be recorded on the drive: {}.", execute::chain(&error));
+            let text = format!(
+                "The time of this run could not be recorded on the drive: {}.",
+                execute::chain(&error)
+            );
             env.sink.event(Event::Warning { text });
         }
     }
@@ -204,7 +210,8 @@ pub(super) fn observe(
     session: &Session,
 ) -> Result<Inventory, JobError> {
     let unknown = |source: ZfsError| JobError::Zfs { what: "the snapshots could not be listed", source };
-    let imported: Vec<PoolName> = client.pools().map_err(unknown)?.into_iter().map(|pool| pool.name).collect();
+    let imported: Vec<PoolName> =
+        client.pools().map_err(unknown)?.into_iter().map(|pool| pool.name).collect();
     crate::observe::observe(client, policies, &session.pool, &imported).map_err(unknown)
 }
 
@@ -231,4 +238,3 @@ fn datasets_in(plan: &Plan, tally: &Tally, state: &State) -> Vec<DatasetName> {
     let datasets = plan.datasets.iter().zip(&tally.states).filter(|(_, s)| *s == state);
     datasets.map(|(dataset, _)| dataset.target.clone()).collect()
 }
-

@@ -76,7 +76,10 @@ fn compare(policies: &[Policy], sources: &Side, drive: Guid) -> (Option<Waiting>
     (Some(waiting), BaseState::Safe)
 }
 
-fn selected<'a>(policies: &'a [Policy], sources: &'a Side) -> impl Iterator<Item = (&'a Policy, &'a Dataset)> {
+fn selected<'a>(
+    policies: &'a [Policy],
+    sources: &'a Side,
+) -> impl Iterator<Item = (&'a Policy, &'a Dataset)> {
     let mut seen = BTreeSet::new();
     policies
         .iter()

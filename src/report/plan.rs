@@ -52,7 +52,10 @@ fn dataset_lines(dataset: &DatasetPlan, retry: &str, lines: &mut Vec<String>) {
 
 /// Bookkeeping is part of every send and would hide what matters; JSON has all of it.
 fn is_told(step: &Step) -> bool {
-    !matches!(step.phase(), Phase::Protect | Phase::Hold | Phase::Verify | Phase::Keep | Phase::Reduce | Phase::Record)
+    !matches!(
+        step.phase(),
+        Phase::Protect | Phase::Hold | Phase::Verify | Phase::Keep | Phase::Reduce | Phase::Record
+    )
 }
 
 /// For machines.
@@ -85,7 +88,8 @@ fn dataset_json(dataset: &DatasetPlan) -> Value {
         let bytes = if let Step::Send(send) = step { Some(send.estimate) } else { None::<Bytes> };
         json!({ "phase": format!("{:?}", step.phase()).to_lowercase(), "what": step.to_string(), "estimate": bytes })
     };
-    let held: Vec<String> = dataset.held_back.iter().flat_map(|h| &h.snapshots).map(ToString::to_string).collect();
+    let held: Vec<String> =
+        dataset.held_back.iter().flat_map(|h| &h.snapshots).map(ToString::to_string).collect();
     json!({
         "backup": dataset.backup,
         "source": source.as_str(),

@@ -72,7 +72,9 @@ impl Session {
             match host.client.run(&export) {
                 Ok(_) => return self.confirm(host),
                 Err(error) if error.kind() == Kind::Missing => return self.confirm(host),
-                Err(error) if error.kind() == Kind::Busy && started.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Err(error) if error.kind() == Kind::Busy && started.elapsed() < PATIENCE => {
+                    std::thread::sleep(PAUSE)
+                }
                 Err(error) => return Err(self.why_not(host, &error)),
             }
         }
@@ -80,13 +82,15 @@ impl Session {
 
     /// Gone from the list, and every label says EXPORTED (after a read-only session: says what it said before).
     fn confirm(&self, host: &Host<'_>) -> Result<Exported, String> {
-        let pools = host.client.pools().map_err(|error| format!("whether it was exported is not known: {error}"))?;
+        let pools =
+            host.client.pools().map_err(|error| format!("whether it was exported is not known: {error}"))?;
         if pools.iter().any(|pool| pool.guid == self.guid) {
             return Err(format!("{} is still imported", self.pool));
         }
         for member in &self.members {
-            let label = read_label(&member.node, LABEL)
-                .map_err(|error| format!("the export cannot be confirmed: {}", crate::execute::chain(&error)))?;
+            let label = read_label(&member.node, LABEL).map_err(|error| {
+                format!("the export cannot be confirmed: {}", crate::execute::chain(&error))
+            })?;
             self.check_label(&label)?;
         }
         Ok(Exported { _seen: () })
@@ -99,7 +103,11 @@ impl Session {
         if self.how == ImportHow::ReadOnly {
             let before = self.labels.iter().find(|before| before.vdev_guid == label.vdev_guid);
             let same = before.is_none_or(|before| (before.state, before.txg) == (label.state, label.txg));
-            return if same { Ok(()) } else { Err("the drive's label changed in a session that only read".to_owned()) };
+            return if same {
+                Ok(())
+            } else {
+                Err("the drive's label changed in a session that only read".to_owned())
+            };
         }
         match label.state {
             PoolState::Exported => Ok(()),
@@ -137,7 +145,9 @@ impl Session {
             let outcome = drive::power_off(host.root, client.runner(), disk, &imported, client.cancel());
             let warning = match outcome {
                 Ok(Outcome::Gone) => continue,
-                Ok(Outcome::StillThere { why }) => Some(format!("{} could not be powered off: {why}", self.drive)),
+                Ok(Outcome::StillThere { why }) => {
+                    Some(format!("{} could not be powered off: {why}", self.drive))
+                }
                 Err(error) if is_worth_a_warning(&error) => Some(format!("{}: {error}", self.drive)),
                 Err(error) => {
                     host.sink.event(Event::Note { text: format!("{error}.") });

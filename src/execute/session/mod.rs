@@ -93,7 +93,9 @@ pub enum SessionError {
         source: FindError,
     },
     /// A pool of that name and another guid is imported.
-    #[error("a pool named {name} is imported already, and it is another one (guid {imported}, the drive's is {wanted})")]
+    #[error(
+        "a pool named {name} is imported already, and it is another one (guid {imported}, the drive's is {wanted})"
+    )]
     NameTaken {
         /// The name.
         name: String,

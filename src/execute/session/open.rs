@@ -74,10 +74,16 @@ impl Session {
         if marked && pool.readonly && wanted.access == Access::ReadWrite {
             // Left by a `plan` that died. Its label was never touched.
             let export = host.client.run(&argv::export(&pool.name));
-            export.map_err(|source| zfs(format!("{} is imported read-only and cannot be exported", pool.name), source))?;
+            export.map_err(|source| {
+                zfs(format!("{} is imported read-only and cannot be exported", pool.name), source)
+            })?;
             return Self::import(host, wanted, &pools(host)?);
         }
-        let how = if marked && wanted.access == Access::ReadWrite { ImportHow::Adopted } else { ImportHow::Foreign };
+        let how = if marked && wanted.access == Access::ReadWrite {
+            ImportHow::Adopted
+        } else {
+            ImportHow::Foreign
+        };
         let members = members(wanted).unwrap_or_default();
         Ok(Self::new(wanted, pool.name.clone(), how, members, Vec::new()))
     }
@@ -125,12 +131,16 @@ impl Session {
             return Ok(status.errors);
         }
         let properties = host.client.pool_properties([&self.pool]).map_err(asked)?;
-        let property = |name: &str| properties.get(&self.pool).and_then(|all| all.get(name)).map(String::as_str);
+        let property =
+            |name: &str| properties.get(&self.pool).and_then(|all| all.get(name)).map(String::as_str);
         let unfit = |finding: &str, remedy: String| {
             Err(SessionError::Unfit { pool: self.pool.clone(), finding: finding.to_owned(), remedy })
         };
         if status.state != "ONLINE" {
-            return unfit(&format!("its state is {}", status.state), format!("zpool status -v {}", self.pool));
+            return unfit(
+                &format!("its state is {}", status.state),
+                format!("zpool status -v {}", self.pool),
+            );
         }
         if property("readonly") == Some("on") {
             return unfit("it is imported read-only", format!("zpool export {}, then run again", self.pool));
