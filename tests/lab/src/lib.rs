@@ -11,7 +11,7 @@
 //! - [`drive`]: a USB drive as seen from outside of the guest.
 //! - [`lab`]: all of this as the words that scenarios are written in.
 //! - [`scenarios`], [`runner`]: what is tried, two at a time.
-//! - [`demo`], [`shell`], [`bench`]: for people.
+//! - [`demo`], [`shell`], [`mod@bench`]: for people.
 
 pub mod bench;
 pub mod command;

@@ -59,12 +59,15 @@ fn counted(mut command: Command) -> Result<(bool, Tally)> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let stdout = child.stdout.take().context("no pipe from cargo")?;
     let mut tally = Tally::default();
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
-        println!("{line}");
-        if let Some(found) = result_line(&line) {
+    let mut stdout = BufReader::new(stdout);
+    let mut line = Vec::new();
+    while stdout.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        print!("{text}");
+        if let Some(found) = result_line(&text) {
             tally += found;
         }
+        line.clear();
     }
     Ok((child.wait()?.success(), tally))
 }

@@ -7,8 +7,7 @@ use std::process::Command;
 
 /// What packages' scripts read: ask nothing, and make no initramfs (the guest's is
 /// the lab's own).
-const ENVIRONMENT: [(&str, &str); 2] =
-    [("DEBIAN_FRONTEND", "noninteractive"), ("INITRD", "No")];
+const ENVIRONMENT: [(&str, &str); 2] = [("DEBIAN_FRONTEND", "noninteractive"), ("INITRD", "No")];
 
 /// A command as root: as it is for root, with sudo for everybody else.
 pub fn privileged(program: &str) -> Command {

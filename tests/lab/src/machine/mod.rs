@@ -9,7 +9,8 @@ pub mod slots;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -22,7 +23,7 @@ use slots::Slot;
 /// How long a boot may take. Without KVM, beside another guest, on a busy host,
 /// it takes about a minute.
 const BOOT: Duration = Duration::from_secs(300);
-/// How long loading a saved guest may take until its agent answers.
+/// How long reading a saved state may take.
 const RESTORE: Duration = Duration::from_secs(120);
 /// How long QEMU may take to let go of a pulled device.
 const PULL: Duration = Duration::from_secs(60);
@@ -92,8 +93,10 @@ impl Machine {
             }
         };
         let mut machine = Self { process, qmp, agent, sockets, _slot: slot };
-        let patience = if spec.restore.is_some() { RESTORE } else { BOOT };
-        machine.agent.wait_until_ready(patience)?;
+        if spec.restore.is_some() {
+            machine.wait_until_loaded()?;
+        }
+        machine.agent.wait_until_ready(BOOT)?;
         machine.agent.set_clock()?;
         Ok(machine)
     }
@@ -113,6 +116,25 @@ impl Machine {
         let qmp = Qmp::connect(&sockets.join("qmp"))?;
         let agent = Agent::connect(&sockets.join("agent"))?;
         Ok((qmp, agent))
+    }
+
+    /// Waits until a saved state was read, and lets the guest go on. (It was
+    /// stopped when it was saved, and so it is stopped when it is loaded.)
+    fn wait_until_loaded(&mut self) -> Result<()> {
+        let deadline = Instant::now() + RESTORE;
+        loop {
+            let status = self.qmp.execute("query-status", json!({}))?;
+            match status["status"].as_str() {
+                Some("inmigrate") if Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Some("paused" | "postmigrate" | "prelaunch") => break,
+                Some("running") => return Ok(()),
+                _ => bail!("the saved guest could not be loaded: {status}"),
+            }
+        }
+        self.qmp.execute("cont", json!({}))?;
+        Ok(())
     }
 
     /// The socket for a second monitor: `cargo lab plug` beside `cargo lab shell`.
