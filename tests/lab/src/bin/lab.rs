@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
-use zferry_lab::host::cargo::{self, Share, Tally};
+use zferry_lab::host::cargo::{self, Profile, Share, Tally};
 use zferry_lab::host::packages;
 use zferry_lab::image::{build, recipe, saved};
 use zferry_lab::runner::{self, Selection};
@@ -115,7 +115,7 @@ fn prepare(programs: Programs) -> Result<(saved::Saved, Share)> {
     let share = Share::with_agent()?;
     let saved = saved::ensure(&recipe::TRIXIE, &image, share.path())?;
     if programs == Programs::Zferry {
-        share.add_zferry()?;
+        share.add_zferry(Profile::Tested)?;
     }
     Ok((saved, share))
 }

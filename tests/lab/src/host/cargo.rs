@@ -98,10 +98,16 @@ impl Share {
         Ok(Self { directory })
     }
 
-    /// Builds zferry the way it is shipped, and puts it there.
-    pub fn add_zferry(&self) -> Result<()> {
+    /// Builds zferry and puts it there. Scenarios take the build that the tests made (an optimised one costs minutes
+    /// of a cold run and changes nothing that they look at); measurements take what is shipped.
+    pub fn add_zferry(&self, profile: Profile) -> Result<()> {
         eprintln!("lab: building zferry for the guests");
-        let built = build(&["--release", "--package", "zferry", "--bin", "zferry"], "release/zferry")?;
+        let built = match profile {
+            Profile::Tested => build(&["--package", "zferry", "--bin", "zferry"], "debug/zferry")?,
+            Profile::Shipped => {
+                build(&["--release", "--package", "zferry", "--bin", "zferry"], "release/zferry")?
+            }
+        };
         fs::copy(built, self.path().join("bin/zferry"))?;
         let rules = paths::repository()?.join("udev-rules");
         if rules.is_dir() {
@@ -121,6 +127,15 @@ impl Share {
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
+}
+
+/// How zferry is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// As for the unit tests.
+    Tested,
+    /// As it is shipped.
+    Shipped,
 }
 
 /// Builds one binary and says where it is.

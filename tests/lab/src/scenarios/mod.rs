@@ -1,5 +1,6 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
+mod backup;
 mod laboratory;
 
 use anyhow::Result;
@@ -39,5 +40,5 @@ impl Scenario {
 
 /// All scenarios, in the order in which they are run.
 pub fn all() -> Vec<Scenario> {
-    [laboratory::scenarios()].concat()
+    [laboratory::scenarios(), backup::scenarios()].concat()
 }
