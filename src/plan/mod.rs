@@ -16,6 +16,10 @@ mod refusal;
 mod sends;
 mod step;
 mod swap;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use bookmarks::{Ours, Standing};
