@@ -10,6 +10,7 @@ mod base;
 mod bookmarks;
 pub mod check;
 mod display;
+mod parents;
 mod prune;
 mod questions;
 mod refusal;
@@ -141,6 +142,6 @@ pub fn plan(policies: &[Policy], inventory: &Inventory) -> Plan {
     base::refuse_unrecognised(policies, inventory, &mut datasets);
     datasets.sort_by_key(|dataset| dataset.target.depth());
     sends::refuse_what_does_not_fit(inventory, &mut datasets);
-    tree::add_parents(inventory, &mut datasets);
+    parents::add_parents(inventory, &mut datasets);
     Plan { datasets }
 }

@@ -1,7 +1,7 @@
 //! From a backup to its datasets: which source goes to which target, what stands as a parent for others, and what is
 //! planned for each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Policy};
 use crate::zfs::argv::Creation;
@@ -60,14 +60,14 @@ fn pairs_of<'a>(policy: &'a Policy, inventory: &'a Inventory) -> Vec<Pair<'a>> {
         None => false,
     };
     let datasets: Vec<_> = inventory.source.tree(&policy.source).filter(wanted).collect();
+    // A dataset is wanted only when all between it and the source are: so the parents are all that have any below.
+    let parents: HashSet<DatasetName> = datasets.iter().filter_map(|dataset| dataset.name.parent()).collect();
     let pair = |source: Option<&'a Dataset>, name: &DatasetName| Pair {
         policy,
         name: name.clone(),
         source,
         target: policy.target.join(name.below(&policy.source).unwrap_or_default()),
-        has_children: datasets
-            .iter()
-            .any(|other| other.name.below(name).is_some_and(|below| !below.is_empty())),
+        has_children: parents.contains(name),
     };
     if inventory.source.get(&policy.source).is_none() {
         return vec![pair(None, &policy.source)];
@@ -258,50 +258,4 @@ impl Parts<'_> {
             && !self.policy.consents.source_loss.contains(&existing.name);
         (!known && !other).then(|| Step::Record { target: existing.name.clone(), source, mirror })
     }
-}
-
-/// Makes parents for what is received for the first time: those that are not there and do not arrive themselves. And
-/// says `encryption=off` where an unencrypted dataset comes below an encrypted one (facts: zfs.md 2.2).
-pub fn add_parents(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
-    let arriving: Vec<(DatasetName, bool)> = datasets
-        .iter()
-        .flat_map(|plan| plan.sends().filter(|send| send.creation.is_some()).map(move |send| (plan, send)))
-        .map(|(plan, send)| {
-            let source = inventory.source.get(&plan.source);
-            (send.into.clone(), source.is_some_and(|source| base::is_raw(source, send.mode)))
-        })
-        .collect();
-    let encrypted = |name: &DatasetName| match inventory.target.get(name) {
-        Some(there) => there.encryption.is_some(),
-        None => arriving.iter().any(|(arrives, encrypted)| arrives == name && *encrypted),
-    };
-    let exists = |name: &DatasetName| {
-        inventory.target.get(name).is_some() || arriving.iter().any(|(arrives, _)| arrives == name)
-    };
-    let mut made = BTreeSet::new();
-    for plan in datasets.iter_mut() {
-        let source_encrypted =
-            inventory.source.get(&plan.source).is_some_and(|source| source.encryption.is_some());
-        let mut steps = Vec::new();
-        for step in &mut plan.steps {
-            let Step::Send(SendStep { into, creation: Some(creation), mode, .. }) = step else { continue };
-            let raw = source_encrypted && *mode == crate::model::SendMode::Raw;
-            creation.unencrypted_below_encrypted =
-                !raw && into.parent().is_some_and(|parent| encrypted(&parent));
-            let missing = ancestors(into).into_iter().filter(|name| !exists(name));
-            for dataset in missing.collect::<Vec<_>>().into_iter().rev() {
-                if made.insert(dataset.clone()) {
-                    let parent_encrypted = dataset.parent().is_some_and(|parent| encrypted(&parent));
-                    steps.push(Step::CreatePlaceholder { dataset, parent_encrypted });
-                }
-            }
-        }
-        plan.steps.splice(0..0, steps);
-    }
-}
-
-/// All datasets above, nearest first, without the pool's top dataset.
-fn ancestors(name: &DatasetName) -> Vec<DatasetName> {
-    let above = std::iter::successors(name.parent(), DatasetName::parent);
-    above.filter(|ancestor| ancestor.depth() > 1).collect()
 }

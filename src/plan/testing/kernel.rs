@@ -28,8 +28,10 @@ pub fn carry_out(world: &mut World, plan: &Plan) -> Result<(), Refused> {
 pub fn carry_out_with_a_failure(world: &mut World, plan: &Plan, at: usize) -> BTreeSet<usize> {
     let mut failed = BTreeSet::new();
     for (place, (index, step)) in in_order(plan).into_iter().enumerate() {
-        let fails = place == at && !matches!(step, Step::CreatePlaceholder { .. });
-        if !failed.contains(&index) && (fails || take(world, &step).is_err()) {
+        // Parents are made for others too.
+        let parent = matches!(step, Step::CreatePlaceholder { .. });
+        let fails = place == at && !parent;
+        if (parent || !failed.contains(&index)) && (fails || take(world, &step).is_err()) {
             failed.insert(index);
         }
     }
