@@ -108,6 +108,11 @@ pub fn story(length: usize) -> impl Strategy<Value = Story> {
 }
 
 impl Story {
+    /// The same after somebody edited the configuration.
+    pub fn selecting(&self, skip: bool, newest: bool) -> Self {
+        Self { skip, newest, ..self.clone() }
+    }
+
     pub fn policies(&self) -> Vec<Policy> {
         let mut policy = policy();
         if self.skip {
