@@ -7,6 +7,7 @@ use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Polic
 use crate::zfs::argv::Creation;
 
 use super::base::{self, Ground};
+use super::copies::Copies;
 use super::sends::{self, Route};
 use super::{DatasetPlan, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap};
 
@@ -76,7 +77,7 @@ fn pairs_of<'a>(policy: &'a Policy, inventory: &'a Inventory) -> Vec<Pair<'a>> {
 }
 
 /// Plans one dataset.
-pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory) -> DatasetPlan {
+pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory, copies: &Copies<'_>) -> DatasetPlan {
     let target = pair.target.clone().unwrap_or_else(|_| pair.policy.target.clone());
     let refused = |refusal| DatasetPlan::refused(pair.policy, &pair.name, &target, refusal);
     let (Some(source), Some(place)) = (pair.source, pair.place(inventory)) else {
@@ -94,7 +95,7 @@ pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory) -> DatasetPlan {
     {
         return refused(refusal);
     }
-    plan_dataset(pair.policy, source, &target, &place, inventory).unwrap_or_else(refused)
+    plan_dataset(pair.policy, source, &target, &place, (inventory, copies)).unwrap_or_else(refused)
 }
 
 /// A dataset that is not sent but stands above others that are.
@@ -132,12 +133,12 @@ fn plan_dataset(
     source: &Dataset,
     target: &DatasetName,
     place: &Place<'_>,
-    inventory: &Inventory,
+    (inventory, copies): (&Inventory, &Copies<'_>),
 ) -> Result<DatasetPlan, Refusal> {
     let ground = match place.existing {
         Some(existing) => base::ground(policy, source, existing)?,
         None => {
-            refuse_elsewhere(source, target, inventory)?;
+            copies.refuse_elsewhere(source, target)?;
             Ground::Nothing { drop: None }
         }
     };
@@ -167,18 +168,6 @@ fn creation(policy: &Policy, source: &Dataset) -> Creation {
         properties.push((crate::zfs::argv::PROPERTY_MIRROR.to_owned(), source.guid.to_string()));
     }
     Creation { kind: source.kind, unencrypted_below_encrypted: false, source: source.guid, properties }
-}
-
-/// Before a second full copy is begun: is there one under another name?
-fn refuse_elsewhere(source: &Dataset, target: &DatasetName, inventory: &Inventory) -> Result<(), Refusal> {
-    let is_copy = |there: &&Dataset| {
-        let shares = || there.history.snapshots().iter().any(|s| source.history.base(s.guid).is_some());
-        there.name != *target && (there.source == Some(source.guid) || (there.source.is_none() && shares()))
-    };
-    match inventory.target.datasets.values().find(is_copy) {
-        Some(copy) => Err(Refusal::Elsewhere { copy: copy.name.clone() }),
-        None => Ok(()),
-    }
 }
 
 /// The pieces that the steps of one dataset are made of.
