@@ -76,7 +76,9 @@ pub fn list_drive(client: &Client<'_>, drive: &PoolName) -> Result<Side, ZfsErro
     let top = DatasetName::root_of(drive);
     let datasets = client.datasets([drive])?;
     let listed = client.snapshots("snapshot", Reach::Below, [&top])?;
-    side(datasets, listed)
+    let mut drive = side(datasets, listed)?;
+    drive.forget_inherited();
+    Ok(drive)
 }
 
 /// All datasets of the source pools (cheap, and a renamed one is found by guid), and the histories below the sources.

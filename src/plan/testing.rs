@@ -185,7 +185,7 @@ impl World {
             Side { datasets: side.datasets.iter().map(|(name, d)| (name.clone(), strip(d))).collect() }
         };
         let (source, target) = (bare(&self.source), bare(&self.target));
-        let mut seen = Inventory { source, target, pools: pools(), elsewhere: None };
+        let mut seen = Inventory { source, target: listed(target), pools: pools(), elsewhere: None };
         let asked = questions(policies, &seen);
         answer(&mut seen.source, &self.source, &asked.source);
         answer(&mut seen.target, &self.target, &asked.target);
@@ -230,6 +230,21 @@ impl World {
         let there = self.source.get(&name(called)).map(|d| d.history.bookmarks()).unwrap_or_default();
         there.iter().map(|b| short(b.name.as_str(), b.guid)).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// User properties as `zfs list` shows them, inherited ones too, and then as `observe` takes them.
+fn listed(mut drive: Side) -> Side {
+    let names: Vec<DatasetName> = drive.datasets.keys().cloned().collect();
+    for called in names {
+        let Some(above) = called.parent().and_then(|parent| drive.get(&parent)).cloned() else { continue };
+        if let Some(dataset) = drive.datasets.get_mut(&called) {
+            dataset.source = dataset.source.or(above.source);
+            dataset.mirror = dataset.mirror.or(above.mirror);
+            dataset.placeholder |= above.placeholder;
+        }
+    }
+    drive.forget_inherited();
+    drive
 }
 
 fn short(called: &str, guid: Guid) -> String {
