@@ -269,7 +269,7 @@ fn reductions_come_last(plan: &Plan) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 700, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_run_brings_what_is_wanted_and_the_third_has_nothing_to_do(story in story(9)) {
