@@ -75,7 +75,9 @@ pub fn list_drive(client: &Client<'_>, drive: &PoolName) -> Result<Side, ZfsErro
     let top = DatasetName::root_of(drive);
     let datasets = client.datasets([drive])?;
     let listed = client.snapshots("snapshot", Reach::Below, [&top])?;
-    side(datasets, listed)
+    let mut drive = side(datasets, listed)?;
+    drive.forget_inherited();
+    Ok(drive)
 }
 
 /// Looks at the sources only: for what can be said while the drive is away.

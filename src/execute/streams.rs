@@ -18,9 +18,17 @@ const TELL: Duration = Duration::from_millis(200);
 
 impl Execution<'_> {
     pub(super) fn send(&mut self, steps: &[(usize, Step)]) {
-        for (index, step) in steps {
-            let Step::Send(send) = step else { continue };
+        for entry in steps {
+            let (index, step) = entry;
             self.stop_if_lost();
+            let Step::Send(send) = step else {
+                // A placeholder, whose turn comes after its parent arrived and before its children do.
+                let stopped = self.context.client.cancel().is_requested();
+                if !stopped && (self.context.lost)().is_none() {
+                    self.prepare(std::slice::from_ref(entry));
+                }
+                continue;
+            };
             if self.tally.states[*index] != State::Running {
                 continue;
             }

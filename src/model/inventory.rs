@@ -153,6 +153,21 @@ impl Side {
         all.into_iter()
     }
 
+    /// User properties are inherited. What a dataset says of its origin counts only where the one above says
+    /// something else: a source's guid is never shared.
+    pub fn forget_inherited(&mut self) {
+        let above = |dataset: &Dataset| dataset.name.parent().and_then(|parent| self.get(&parent));
+        let inherits = |dataset: &Dataset| {
+            let same = |of: fn(&Dataset) -> Option<Guid>| above(dataset).is_some_and(|a| of(a) == of(dataset));
+            (same(|d| d.source), same(|d| d.mirror))
+        };
+        let inherited: Vec<_> = self.datasets.values().map(inherits).collect();
+        for (dataset, (source, mirror)) in self.datasets.values_mut().zip(inherited) {
+            dataset.source = dataset.source.filter(|_| !source);
+            dataset.mirror = dataset.mirror.filter(|_| !mirror);
+        }
+    }
+
     /// The datasets directly below.
     pub fn children<'a>(&'a self, parent: &'a DatasetName) -> impl Iterator<Item = &'a Dataset> {
         self.datasets.values().filter(move |d| d.name.parent().as_ref() == Some(parent))

@@ -1,11 +1,11 @@
 //! What both sides share, and everything that would make an increment from it fail in the kernel (facts: zfs.md 2.2,
 //! 10): found out from the listings, before a byte is sent.
 
-use crate::model::{Base, Bytes, Dataset, Inventory, Policy, ResumeState, SendMode};
+use crate::model::{Base, Bookmark, Bytes, Dataset, Guid, Inventory, Policy, ResumeState, SendMode};
 use crate::zfs::token::Token;
 
-use super::bookmarks::{self, Standing};
-use super::{DatasetPlan, Drop, Refusal, Verdict};
+use super::bookmarks::{self, Ours, Standing};
+use super::{DatasetPlan, Drop, Refusal};
 
 /// Where a target stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn ground(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<Gro
     };
     refuse_form(policy, source, target)?;
     let newest_name = target.name.snapshot(&newest.name).map_err(|e| Refusal::NameTooLong(e.to_string()))?;
-    let base = source.history.base(newest.guid).ok_or_else(|| parted(source, target))?;
+    let base = common(policy, source, newest.guid).ok_or_else(|| parted(source, target))?;
     if target.written != Bytes(0) {
         return Err(Refusal::Modified { since: newest_name, written: target.written });
     }
@@ -83,6 +83,22 @@ pub fn ground(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<Gro
         Some((token, text)) => Ground::Partial { token, text, base: Some(base) },
         None => Ground::Base { base, drop },
     })
+}
+
+/// The snapshot, or else the bookmark that is surely good for an increment: one of ours rather than somebody's, which
+/// may be a redaction bookmark or one without an IV set (facts: zfs.md 4.1).
+fn common(policy: &Policy, source: &Dataset, guid: Guid) -> Option<Base> {
+    if let Some(snapshot) = source.history.snapshot(guid) {
+        return Some(Base::Snapshot(snapshot.clone()));
+    }
+    let rank = |bookmark: &&Bookmark| match Ours::read(bookmark) {
+        Some(ours) if ours.drive == policy.drive && ours.standing == Standing::Verified => 0,
+        Some(ours) if ours.drive == policy.drive => 1,
+        Some(_) => 2,
+        None => 3,
+    };
+    let same = source.history.bookmarks().iter().filter(|bookmark| bookmark.guid == guid);
+    same.min_by_key(rank).cloned().map(Base::Bookmark)
 }
 
 /// Whether the target is the kind of dataset that an increment of this source fits.
@@ -132,9 +148,13 @@ fn resume(policy: &Policy, source: &Dataset, target: &Dataset) -> (Option<(Token
         Ok(token) => token,
         Err(error) => return (None, Some(Drop::Unreadable(error.to_string()))),
     };
-    let drop = if source.history.snapshot(token.to).is_none() {
-        Drop::SnapshotGone(token.to)
-    } else if token.from != target.history.newest().map(|newest| newest.guid) {
+    let newest = target.history.newest().map(|newest| newest.guid);
+    let Some(to) = source.history.snapshot(token.to) else {
+        return (None, Some(Drop::SnapshotGone(token.to)));
+    };
+    // A forged one could lead back: `zfs send` would refuse it in every run (S12).
+    let forward = newest.and_then(|guid| source.history.base(guid)).is_none_or(|base| base.txg() < to.txg);
+    let drop = if token.from != newest || !forward {
         Drop::OtherBase
     } else if token.raw != is_raw(source, policy.send) {
         Drop::OtherMode
@@ -176,15 +196,14 @@ pub fn refuse_unrecognised(policies: &[Policy], inventory: &Inventory, datasets:
         for (bookmark, _) in seen {
             recorded += 1;
             // Anywhere on the drive: a target that was renamed is told more precisely than by this.
-            found |= inventory.target.datasets.values().any(|t| t.history.snapshot(bookmark.guid).is_some());
+            found = found
+                || inventory.target.datasets.values().any(|t| t.history.snapshot(bookmark.guid).is_some());
         }
     }
     if recorded == 0 || found {
         return;
     }
     for dataset in datasets {
-        dataset.verdict = Verdict::Refused(Box::new(Refusal::Unrecognised { drive, recorded }));
-        dataset.steps.clear();
-        dataset.held_back = None;
+        dataset.refuse(Refusal::Unrecognised { drive, recorded });
     }
 }

@@ -9,13 +9,19 @@
 mod base;
 mod bookmarks;
 pub mod check;
+mod copies;
 mod display;
+mod parents;
 mod prune;
 mod questions;
 mod refusal;
 mod sends;
 mod step;
 mod swap;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use bookmarks::{Ours, Standing};
@@ -82,6 +88,13 @@ impl DatasetPlan {
         Self { verdict, ..Self::new(policy, source, target) }
     }
 
+    /// What was planned for it is not done, for this reason.
+    fn refuse(&mut self, refusal: Refusal) {
+        self.verdict = Verdict::Refused(Box::new(refusal));
+        self.steps.clear();
+        self.held_back = None;
+    }
+
     /// The streams of this dataset.
     pub fn sends(&self) -> impl Iterator<Item = &SendStep> {
         self.steps.iter().filter_map(|step| if let Step::Send(send) = step { Some(send) } else { None })
@@ -130,13 +143,15 @@ impl Plan {
 
 /// Plans a run of one drive.
 pub fn plan(policies: &[Policy], inventory: &Inventory) -> Plan {
+    let copies = copies::Copies::new(inventory);
     let mut datasets = tree::pairs(policies, inventory)
         .into_iter()
-        .map(|pair| tree::plan_pair(&pair, inventory))
+        .map(|pair| tree::plan_pair(&pair, inventory, &copies))
         .collect::<Vec<_>>();
+    copies::refuse_what_is_planned_twice(&mut datasets);
     base::refuse_unrecognised(policies, inventory, &mut datasets);
     datasets.sort_by_key(|dataset| dataset.target.depth());
     sends::refuse_what_does_not_fit(inventory, &mut datasets);
-    tree::add_parents(inventory, &mut datasets);
+    parents::add_parents(inventory, &mut datasets);
     Plan { datasets }
 }

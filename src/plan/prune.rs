@@ -56,7 +56,8 @@ pub fn gone_from_source<'a>(
     snapshots
         .filter(move |s| s.guid != newest && source.history.snapshot(s.guid).is_none())
         // Deselecting never deletes.
-        .filter(|s| policy.snapshots.wants(&original_name(s)) && !policy.protect.is_match(s.name.as_str()))
+        .filter(|s| policy.snapshots.wants(&original_name(s)))
+        .filter(|s| ![&s.name, &original_name(s)].iter().any(|name| policy.protect.is_match(name.as_str())))
         .filter_map(|s| target.name.snapshot(&s.name).ok().map(|name| (s.guid, name)))
 }
 

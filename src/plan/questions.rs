@@ -45,30 +45,33 @@ pub fn questions(policies: &[Policy], inventory: &Inventory) -> Questions {
 
 fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Option<&Dataset>) {
     let ground = target.map(|target| base::ground(policy, source, target));
-    let base = match ground {
-        None | Some(Ok(Ground::Nothing { .. })) => None,
-        Some(Ok(Ground::Base { base, .. })) => Some(base),
-        Some(Ok(Ground::Partial { base, .. })) => base,
+    let (base, interrupted) = match ground {
+        None | Some(Ok(Ground::Nothing { .. })) => (None, None),
+        Some(Ok(Ground::Base { base, .. })) => (Some(base), None),
+        // It travels whether it is selected or not.
+        Some(Ok(Ground::Partial { base, token, .. })) => (base, source.history.position(token.to)),
         Some(Err(_)) => return,
     };
     let snapshots = source.history.snapshots();
-    let wanted = sends::wanted(policy, source, base.as_ref().map(Base::txg));
+    let mut travelling = sends::wanted(policy, source, base.as_ref().map(Base::txg));
+    travelling.extend(interrupted);
+    travelling.sort_unstable();
     let here = |guid, short: String| question(source, guid, &short);
-    if let Some(&last) = wanted.last() {
+    if let (Some(&first), Some(&last)) = (travelling.first(), travelling.last()) {
         let after_base = |base: &Base| snapshots.partition_point(|snapshot| snapshot.txg <= base.txg());
-        let first = base.as_ref().map_or(wanted[0], after_base);
+        let first = base.as_ref().map_or(first, after_base);
         let between = &snapshots[first.min(last)..=last];
         questions.source.extend(between.iter().map(|s| here(s.guid, format!("@{}", s.name))));
         questions.source.extend(base.as_ref().map(|base| here(base.guid(), base.argument())));
     }
     let Some((target, base)) = target.zip(base) else { return };
     let there = |guid, short: &str| question(target, guid, short);
-    if !wanted.is_empty()
+    if !travelling.is_empty()
         && let Some(snapshot) = target.history.snapshot(base.guid())
     {
         questions.target.push(there(snapshot.guid, &format!("@{}", snapshot.name)));
     }
-    let newest = wanted.last().map_or(base.guid(), |&last| snapshots[last].guid);
+    let newest = travelling.last().map_or(base.guid(), |&last| snapshots[last].guid);
     let gone: Vec<_> = prune::gone_from_source(policy, source, target, newest).collect();
     if !gone.is_empty() && prune::identity_in_doubt(source, target) {
         questions.elsewhere.push(source.name.pool());

@@ -100,6 +100,11 @@ pub enum Refusal {
         /// What there is.
         available: Bytes,
     },
+    /// Another backup on this drive has the same source or the same target.
+    PlannedTwice {
+        /// Its name.
+        backup: String,
+    },
     /// A parent is refused in a way that leaves no place to stand for this one.
     ParentRefused(DatasetName),
 }
@@ -199,6 +204,10 @@ impl fmt::Display for Finding<'_> {
             Refusal::NoSpace { needed, available } => {
                 write!(f, "About {needed} are to be sent and {available} are available on the drive.")
             }
+            Refusal::PlannedTwice { backup } => write!(
+                f,
+                "The backup “{backup}” has the same source or target on this drive. {source} is backed up once, by that one."
+            ),
             Refusal::ParentRefused(parent) => write!(f, "{parent}, above it on the drive, was refused."),
         }
     }
@@ -267,6 +276,9 @@ impl Refusal {
                 quote(source.as_str())
             )],
             Self::NoSpace { .. } => vec!["make room on the drive, or exclude datasets".to_owned()],
+            Self::PlannedTwice { .. } => {
+                vec!["exclude the dataset from one of the two backups in the configuration".to_owned()]
+            }
             Self::Redacted(_) | Self::ParentRefused(_) => Vec::new(),
         }
     }

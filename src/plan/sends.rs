@@ -9,7 +9,7 @@ use crate::model::{
 use crate::zfs::argv::Creation;
 use crate::zfs::token::Token;
 
-use super::{DatasetPlan, Delivery, Refusal, SendKind, SendStep, Verdict};
+use super::{DatasetPlan, Delivery, Refusal, SendKind, SendStep};
 
 /// Everything that the streams of one dataset depend on.
 pub struct Route<'a> {
@@ -78,7 +78,7 @@ pub fn streams(
     Ok(streams)
 }
 
-/// Names on the target that belong to a snapshot with another guid than the source's of that name.
+/// Names that the target has: whatever is still to come has another guid.
 fn taken_names<'a>(route: &Route<'a>) -> HashSet<&'a SnapName> {
     let there = route.target.map(|target| target.history.snapshots()).unwrap_or_default();
     there.iter().map(|snapshot| &snapshot.name).collect()
@@ -173,8 +173,10 @@ fn estimate(source: &Dataset, after: Option<Txg>, to: Option<&Snapshot>) -> Byte
     match after {
         None => source.detail(to.guid).referenced,
         Some(after) => {
-            let between = source.history.snapshots().iter().filter(|s| s.txg > after && s.txg <= to.txg);
-            between.map(|snapshot| source.detail(snapshot.guid).written).sum()
+            let snapshots = source.history.snapshots();
+            let up_to = |txg: Txg| snapshots.partition_point(|snapshot| snapshot.txg <= txg);
+            let between = snapshots.get(up_to(after)..up_to(to.txg)).unwrap_or_default();
+            between.iter().map(|snapshot| source.detail(snapshot.guid).written).sum()
         }
     }
 }
@@ -189,8 +191,7 @@ pub fn refuse_what_does_not_fit(inventory: &Inventory, datasets: &mut [DatasetPl
         }
         let available = left.min(nearest_available(inventory, &dataset.target).unwrap_or(left));
         if needed > available {
-            dataset.verdict = Verdict::Refused(Box::new(Refusal::NoSpace { needed, available }));
-            dataset.steps.clear();
+            dataset.refuse(Refusal::NoSpace { needed, available });
         } else {
             left = left.saturating_sub(needed);
         }

@@ -8,13 +8,13 @@ use crate::zfs::argv::Creation;
 /// When a step's turn comes. All steps of a phase are done, over all datasets, before the next phase begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// Partial state that leads nowhere is dropped; parents are made.
+    /// Partial state that leads nowhere is dropped.
     Prepare,
     /// What the streams will deliver is bookmarked on the source (S10).
     Protect,
     /// What the streams need is held on the source.
     Hold,
-    /// Streams.
+    /// Parents are made, streams are sent: parents before children.
     Send,
     /// What arrived is compared with what was sent (S15).
     Verify,
@@ -199,10 +199,11 @@ impl Step {
     /// When its turn comes.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::DropPartial(..) | Self::CreatePlaceholder { .. } => Phase::Prepare,
+            Self::DropPartial(..) => Phase::Prepare,
             Self::Protect(_) => Phase::Protect,
             Self::Hold(_) => Phase::Hold,
-            Self::Send(_) => Phase::Send,
+            // Among the streams, since what it stands below may be arriving by one of them.
+            Self::CreatePlaceholder { .. } | Self::Send(_) => Phase::Send,
             Self::Verify(_) => Phase::Verify,
             Self::Keep(_) => Phase::Keep,
             Self::Unbookmark(..) => Phase::Reduce,

@@ -2,7 +2,7 @@
 //! it is received beside it, the children are renamed over, the empty placeholder goes, and what was received takes
 //! its name. Each of these leaves a state from which [`repairs`] goes on, before anything else is planned.
 
-use crate::model::{Dataset, DatasetKind, DatasetName, NameError, Side};
+use crate::model::{Dataset, DatasetKind, DatasetName, NameError, ResumeState, Side};
 
 /// Marks the dataset beside a placeholder.
 const SUFFIX: &str = ".zferry-swap";
@@ -15,9 +15,15 @@ pub fn beside(placeholder: &DatasetName) -> Result<DatasetName, NameError> {
     format!("{placeholder}{SUFFIX}").parse()
 }
 
-/// Whether nothing but its name and place would be lost with it.
+/// Whether nothing but its name and place would be lost with it. User properties are inherited: what stands below a
+/// placeholder carries its mark too, but not `canmount=off`, which every dataset has for itself.
 pub fn is_placeholder(dataset: &Dataset) -> bool {
-    dataset.placeholder && dataset.encryption.is_none() && dataset.history.snapshots().is_empty()
+    dataset.placeholder
+        && dataset.container
+        && dataset.kind == DatasetKind::Filesystem
+        && dataset.encryption.is_none()
+        && dataset.resume == ResumeState::Clean
+        && dataset.history.snapshots().is_empty()
 }
 
 /// One step of putting a received dataset in its placeholder's place.
@@ -66,17 +72,27 @@ pub fn swap(drive: &Side, placeholder: &DatasetName, received: &Dataset) -> Vec<
 
 /// Swaps that an earlier run began: children are on both sides, or the placeholder is gone already. One that has not
 /// begun waits until its dataset was verified in this run.
+///
+/// Of swaps within each other only the outermost is finished here. Its parts are in two places, so that an inner one
+/// looks begun that is not; in one piece again, the inner one is planned anew.
 pub fn repairs(drive: &Side) -> Vec<Repair> {
-    let begun = |received: &&Dataset, place: &DatasetName| {
+    let begun = |received: &Dataset, place: &DatasetName| {
         drive.children(&received.name).next().is_some() || drive.get(place).is_none()
     };
-    let mut all = Vec::new();
+    let mut unfinished: Vec<(&Dataset, DatasetName)> = Vec::new();
     for received in drive.datasets.values() {
         let place = received.name.as_str().strip_suffix(SUFFIX).and_then(|name| name.parse().ok());
         let Some(place) = place else { continue };
-        if received.source.is_some() && !received.history.snapshots().is_empty() && begun(&received, &place) {
-            all.extend(swap(drive, &place, received));
+        if received.source.is_some() && !received.history.snapshots().is_empty() && begun(received, &place) {
+            unfinished.push((received, place));
         }
     }
-    all
+    let within = |name: &DatasetName, outer: &DatasetName| name != outer && name.below(outer).is_some();
+    let outermost = |received: &Dataset| {
+        !unfinished.iter().any(|(other, place)| {
+            within(&received.name, &other.name) || within(&received.name, place)
+        })
+    };
+    let outermost = unfinished.iter().filter(|(received, _)| outermost(received));
+    outermost.flat_map(|(received, place)| swap(drive, place, received)).collect()
 }

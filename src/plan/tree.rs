@@ -1,12 +1,13 @@
 //! From a backup to its datasets: which source goes to which target, what stands as a parent for others, and what is
 //! planned for each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Policy};
 use crate::zfs::argv::Creation;
 
 use super::base::{self, Ground};
+use super::copies::Copies;
 use super::sends::{self, Route};
 use super::{DatasetPlan, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap};
 
@@ -60,14 +61,14 @@ fn pairs_of<'a>(policy: &'a Policy, inventory: &'a Inventory) -> Vec<Pair<'a>> {
         None => false,
     };
     let datasets: Vec<_> = inventory.source.tree(&policy.source).filter(wanted).collect();
+    // A dataset is wanted only when all between it and the source are: so the parents are all that have any below.
+    let parents: HashSet<DatasetName> = datasets.iter().filter_map(|dataset| dataset.name.parent()).collect();
     let pair = |source: Option<&'a Dataset>, name: &DatasetName| Pair {
         policy,
         name: name.clone(),
         source,
         target: policy.target.join(name.below(&policy.source).unwrap_or_default()),
-        has_children: datasets
-            .iter()
-            .any(|other| other.name.below(name).is_some_and(|below| !below.is_empty())),
+        has_children: parents.contains(name),
     };
     if inventory.source.get(&policy.source).is_none() {
         return vec![pair(None, &policy.source)];
@@ -76,7 +77,7 @@ fn pairs_of<'a>(policy: &'a Policy, inventory: &'a Inventory) -> Vec<Pair<'a>> {
 }
 
 /// Plans one dataset.
-pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory) -> DatasetPlan {
+pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory, copies: &Copies<'_>) -> DatasetPlan {
     let target = pair.target.clone().unwrap_or_else(|_| pair.policy.target.clone());
     let refused = |refusal| DatasetPlan::refused(pair.policy, &pair.name, &target, refusal);
     let (Some(source), Some(place)) = (pair.source, pair.place(inventory)) else {
@@ -94,7 +95,7 @@ pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory) -> DatasetPlan {
     {
         return refused(refusal);
     }
-    plan_dataset(pair.policy, source, &target, &place, inventory).unwrap_or_else(refused)
+    plan_dataset(pair.policy, source, &target, &place, (inventory, copies)).unwrap_or_else(refused)
 }
 
 /// A dataset that is not sent but stands above others that are.
@@ -132,12 +133,12 @@ fn plan_dataset(
     source: &Dataset,
     target: &DatasetName,
     place: &Place<'_>,
-    inventory: &Inventory,
+    (inventory, copies): (&Inventory, &Copies<'_>),
 ) -> Result<DatasetPlan, Refusal> {
     let ground = match place.existing {
         Some(existing) => base::ground(policy, source, existing)?,
         None => {
-            refuse_elsewhere(source, target, inventory)?;
+            copies.refuse_elsewhere(source, target)?;
             Ground::Nothing { drop: None }
         }
     };
@@ -167,18 +168,6 @@ fn creation(policy: &Policy, source: &Dataset) -> Creation {
         properties.push((crate::zfs::argv::PROPERTY_MIRROR.to_owned(), source.guid.to_string()));
     }
     Creation { kind: source.kind, unencrypted_below_encrypted: false, source: source.guid, properties }
-}
-
-/// Before a second full copy is begun: is there one under another name?
-fn refuse_elsewhere(source: &Dataset, target: &DatasetName, inventory: &Inventory) -> Result<(), Refusal> {
-    let is_copy = |there: &&Dataset| {
-        let shares = || there.history.snapshots().iter().any(|s| source.history.base(s.guid).is_some());
-        there.name != *target && (there.source == Some(source.guid) || (there.source.is_none() && shares()))
-    };
-    match inventory.target.datasets.values().find(is_copy) {
-        Some(copy) => Err(Refusal::Elsewhere { copy: copy.name.clone() }),
-        None => Ok(()),
-    }
 }
 
 /// The pieces that the steps of one dataset are made of.
@@ -258,50 +247,4 @@ impl Parts<'_> {
             && !self.policy.consents.source_loss.contains(&existing.name);
         (!known && !other).then(|| Step::Record { target: existing.name.clone(), source, mirror })
     }
-}
-
-/// Makes parents for what is received for the first time: those that are not there and do not arrive themselves. And
-/// says `encryption=off` where an unencrypted dataset comes below an encrypted one (facts: zfs.md 2.2).
-pub fn add_parents(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
-    let arriving: Vec<(DatasetName, bool)> = datasets
-        .iter()
-        .flat_map(|plan| plan.sends().filter(|send| send.creation.is_some()).map(move |send| (plan, send)))
-        .map(|(plan, send)| {
-            let source = inventory.source.get(&plan.source);
-            (send.into.clone(), source.is_some_and(|source| base::is_raw(source, send.mode)))
-        })
-        .collect();
-    let encrypted = |name: &DatasetName| match inventory.target.get(name) {
-        Some(there) => there.encryption.is_some(),
-        None => arriving.iter().any(|(arrives, encrypted)| arrives == name && *encrypted),
-    };
-    let exists = |name: &DatasetName| {
-        inventory.target.get(name).is_some() || arriving.iter().any(|(arrives, _)| arrives == name)
-    };
-    let mut made = BTreeSet::new();
-    for plan in datasets.iter_mut() {
-        let source_encrypted =
-            inventory.source.get(&plan.source).is_some_and(|source| source.encryption.is_some());
-        let mut steps = Vec::new();
-        for step in &mut plan.steps {
-            let Step::Send(SendStep { into, creation: Some(creation), mode, .. }) = step else { continue };
-            let raw = source_encrypted && *mode == crate::model::SendMode::Raw;
-            creation.unencrypted_below_encrypted =
-                !raw && into.parent().is_some_and(|parent| encrypted(&parent));
-            let missing = ancestors(into).into_iter().filter(|name| !exists(name));
-            for dataset in missing.collect::<Vec<_>>().into_iter().rev() {
-                if made.insert(dataset.clone()) {
-                    let parent_encrypted = dataset.parent().is_some_and(|parent| encrypted(&parent));
-                    steps.push(Step::CreatePlaceholder { dataset, parent_encrypted });
-                }
-            }
-        }
-        plan.steps.splice(0..0, steps);
-    }
-}
-
-/// All datasets above, nearest first, without the pool's top dataset.
-fn ancestors(name: &DatasetName) -> Vec<DatasetName> {
-    let above = std::iter::successors(name.parent(), DatasetName::parent);
-    above.filter(|ancestor| ancestor.depth() > 1).collect()
 }

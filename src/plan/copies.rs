@@ -1,0 +1,60 @@
+//! What the drive has of which source, looked up instead of searched for: both sides may be large.
+
+use std::collections::HashMap;
+
+use crate::model::{Dataset, DatasetName, Guid, Inventory};
+
+use super::{DatasetPlan, Refusal, Verdict};
+
+/// The copies on the drive, by what they are copies of.
+pub struct Copies<'a> {
+    recorded: HashMap<Guid, &'a DatasetName>,
+    /// Of those that do not say what they are copies of, such as another tool's.
+    by_snapshot: HashMap<Guid, &'a DatasetName>,
+}
+
+impl<'a> Copies<'a> {
+    /// Looks through the drive once.
+    pub fn new(inventory: &'a Inventory) -> Self {
+        let (mut recorded, mut by_snapshot) = (HashMap::new(), HashMap::new());
+        for there in inventory.target.datasets.values() {
+            match there.source {
+                Some(source) => {
+                    recorded.entry(source).or_insert(&there.name);
+                }
+                None => by_snapshot.extend(there.history.snapshots().iter().map(|s| (s.guid, &there.name))),
+            }
+        }
+        Self { recorded, by_snapshot }
+    }
+
+    /// Before a second full copy is begun: is there one under another name?
+    pub fn refuse_elsewhere(&self, source: &Dataset, target: &DatasetName) -> Result<(), Refusal> {
+        let snapshots = source.history.snapshots().iter().map(|snapshot| snapshot.guid);
+        let bookmarks = source.history.bookmarks().iter().map(|bookmark| bookmark.guid);
+        let shared = || snapshots.chain(bookmarks).find_map(|guid| self.by_snapshot.get(&guid));
+        match self.recorded.get(&source.guid).or_else(shared) {
+            Some(&copy) if copy != target => Err(Refusal::Elsewhere { copy: copy.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Two backups that meet: one source for two targets on a drive would share the bookmarks that S10 rests on, and two
+/// sources cannot have one target. The first in the configuration goes on.
+pub fn refuse_what_is_planned_twice(datasets: &mut [DatasetPlan]) {
+    let mut sources: HashMap<DatasetName, String> = HashMap::new();
+    let mut targets: HashMap<DatasetName, String> = HashMap::new();
+    for plan in datasets {
+        if !matches!(plan.verdict, Verdict::UpToDate | Verdict::Behind) {
+            continue;
+        }
+        match sources.get(&plan.source).or_else(|| targets.get(&plan.target)).cloned() {
+            Some(backup) => plan.refuse(Refusal::PlannedTwice { backup }),
+            None => {
+                sources.insert(plan.source.clone(), plan.backup.clone());
+                targets.insert(plan.target.clone(), plan.backup.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Tests of the planner as a whole: tables of situations, and histories at random.
+
+mod checking;
+mod histories;
+mod properties;
+mod pruning;
+mod recognising;
+mod refusing;
+mod resuming;
+mod sending;
+mod size;
+mod trees;
