@@ -23,7 +23,7 @@ const SOURCE: &str = "4G";
 /// What is done before the state is saved: whatever every scenario would wait for.
 const SETTLE: &str = "systemctl is-system-running --wait; \
     systemctl start dbus polkit udisks2 && udisksctl status >/dev/null && zpool list -H && \
-    udevadm settle && journalctl --flush && sync && echo 3 > /proc/sys/vm/drop_caches";
+    zfs list -H && udevadm settle && journalctl --flush && sync";
 
 /// A guest that can be started any number of times.
 #[derive(Debug, Clone)]

@@ -51,8 +51,10 @@ impl Lab {
             console,
             restore: Some(saved.state.clone()),
         };
+        let started = Instant::now();
         let machine = Machine::start(&spec)?;
-        Self::settled(directory, spec, machine)
+        let took = started.elapsed();
+        Self::settled(directory, spec, machine, took)
     }
 
     /// Boots a guest on the disks that another one left in `directory`.
@@ -66,11 +68,13 @@ impl Lab {
             console,
             restore: None,
         };
+        let started = Instant::now();
         let machine = Machine::start(&spec)?;
-        Self::settled(directory, spec, machine)
+        let took = started.elapsed();
+        Self::settled(directory, spec, machine, took)
     }
 
-    fn settled(directory: &Path, spec: Spec, machine: Machine) -> Result<Self> {
+    fn settled(directory: &Path, spec: Spec, machine: Machine, took: Duration) -> Result<Self> {
         let transcript = Transcript::to(&directory.join("transcript"))?;
         let mut lab = Self {
             directory: directory.to_owned(),
@@ -80,7 +84,7 @@ impl Lab {
             attached: Vec::new(),
             deadline: None,
         };
-        lab.transcript.note("the guest is there");
+        lab.transcript.note(&format!("the guest is there after {:.1} s", took.as_secs_f32()));
         lab.install_programs()?;
         Ok(lab)
     }
@@ -229,8 +233,10 @@ impl Lab {
         drop(self.machine.take());
         self.attached.clear();
         self.spec.restore = None;
+        let started = Instant::now();
         self.machine = Some(Machine::start(&self.spec)?);
-        self.transcript.note("the guest is there again");
+        let took = started.elapsed().as_secs_f32();
+        self.transcript.note(&format!("the guest is there again after {took:.1} s"));
         Ok(())
     }
 

@@ -13,15 +13,17 @@ use crate::protocol::PORT;
 const MEMORY: &str = "1024";
 
 /// What the kernel is told. `panic` with QEMU's `-no-reboot` ends the machine, so
-/// that a crash is seen at once; the rest spares work that emulation makes dear.
+/// that a crash is seen at once; the rest spares work that emulation makes dear, and
+/// the second that usb-storage gives real drives to settle.
 const KERNEL: &str = "console=ttyS0 panic=1 mitigations=off init_on_alloc=0 nokaslr \
-    no_timer_check apparmor=0 audit=0 quiet loglevel=5 systemd.show_status=0";
+    no_timer_check apparmor=0 audit=0 usb-storage.delay_use=0 quiet loglevel=5 \
+    systemd.show_status=0";
 
 /// The arguments for a guest whose sockets are in `sockets`.
 pub fn qemu(spec: &Spec, sockets: &Path) -> Vec<OsString> {
     let mut line = Line::default();
     line.add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
-    line.add(&["-machine", "q35", "-smp", "2", "-m", MEMORY]);
+    line.add(&["-machine", "q35", "-smp", spec.accelerator.processors(), "-m", MEMORY]);
     line.add(&spec.accelerator.arguments());
     line.path("-kernel", &spec.image.join("vmlinuz"));
     line.path("-initrd", &spec.image.join("initrd"));
@@ -59,6 +61,13 @@ pub fn qemu(spec: &Spec, sockets: &Path) -> Vec<OsString> {
     line.0
 }
 
+/// What the guest flushes reaches the host's memory, and need not reach its disk:
+/// the lab cuts the guest's power, not the host's. A flush of a busy host's disk
+/// takes seconds, and a pool flushes all the time.
+pub fn cache() -> serde_json::Value {
+    json!({ "no-flush": true })
+}
+
 /// A path for the shell that QEMU starts for `exec:`.
 pub fn shell_quoted(path: &Path) -> Result<String> {
     let text = path.to_str().with_context(|| {
@@ -92,8 +101,8 @@ impl Line {
 
     fn disk(&mut self, name: &str, path: &Path) {
         let node = json!({
-            "node-name": name, "driver": "qcow2", "discard": "unmap",
-            "file": { "driver": "file", "filename": path, "discard": "unmap" },
+            "node-name": name, "driver": "qcow2", "discard": "unmap", "cache": cache(),
+            "file": { "driver": "file", "filename": path, "discard": "unmap", "cache": cache() },
         });
         self.add(&["-blockdev", &node.to_string()]);
         self.add(&["-device", &format!("virtio-blk-pci,drive={name},serial={name}")]);

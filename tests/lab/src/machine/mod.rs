@@ -199,8 +199,10 @@ pub fn plug(qmp: &mut Qmp, name: &str, image: &Path, serial: &str) -> Result<()>
     qmp.execute(
         "blockdev-add",
         json!({
-            "node-name": node, "driver": "raw", "discard": "unmap",
-            "file": { "driver": "file", "filename": image, "discard": "unmap" },
+            "node-name": node, "driver": "raw", "discard": "unmap", "cache": arguments::cache(),
+            "file": {
+                "driver": "file", "filename": image, "discard": "unmap", "cache": arguments::cache(),
+            },
         }),
     )?;
     qmp.execute(
