@@ -49,7 +49,8 @@ pub const PROPERTY_PLACEHOLDER: &str = "org.zferry:placeholder";
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 
 /// What [`list_details`] asks about each snapshot.
-pub const DETAIL_PROPERTIES: [&str; 5] = ["ivsetguid", "userrefs", "numclones", "written", "referenced"];
+pub const DETAIL_PROPERTIES: [&str; 6] =
+    ["ivsetguid", "userrefs", "numclones", "written", "referenced", "creation"];
 
 fn zfs<I: Into<String>>(args: impl IntoIterator<Item = I>, deadline: Duration) -> Invocation {
     Invocation::new(Tool::Zfs, args, deadline)
