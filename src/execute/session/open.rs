@@ -62,7 +62,8 @@ impl Session {
             Some(pool) => Self::take_over(host, wanted, &pool),
             None => {
                 let members = wait(host, wanted)?;
-                Ok(Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new()))
+                let found = Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new());
+                Ok(Self { found_only: true, ..found })
             }
         }
     }
@@ -120,7 +121,8 @@ impl Session {
         members: Vec<Member>,
         labels: Vec<Label>,
     ) -> Self {
-        Self { drive: wanted.drive.to_owned(), pool, guid: wanted.guid, how, members, errors: 0, labels }
+        let (drive, guid) = (wanted.drive.to_owned(), wanted.guid);
+        Self { drive, pool, guid, how, members, errors: 0, labels, found_only: false }
     }
 
     /// Health, error counters, read-only, checkpoint: whether the pool may be written to.
