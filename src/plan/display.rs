@@ -58,7 +58,7 @@ impl fmt::Display for Step {
             }
             Self::Protect(made) => write!(f, "bookmark {} before it is sent", made.bookmark),
             Self::Hold(snapshot) => write!(f, "hold {snapshot} while the run lasts"),
-            Self::Send(send) => write!(f, "send {}{send}", send.source),
+            Self::Send(send) => write!(f, "send {}: {send}", send.source),
             Self::Verify(expected) => {
                 write!(f, "verify that {}@{} arrived (guid {})", expected.into, expected.name, expected.guid)
             }
@@ -101,7 +101,7 @@ impl HeldBack {
         let why = match &self.why {
             PruneHold::FirstRun => {
                 return format!(
-                    "{target}: this was the first run that mirrors this source there, so nothing was pruned. The next run destroys {what} that the source no longer has: {}{more}.",
+                    "{target}: the first run that mirrors this source there prunes nothing. The one after it destroys {what} that the source no longer has: {}{more}.",
                     names.join(", ")
                 );
             }
