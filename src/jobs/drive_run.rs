@@ -12,8 +12,8 @@ use crate::execute::{self, Context, State, Tally};
 use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
 use crate::plan::{self, DatasetPlan, Plan};
 use crate::state::KnownCopy;
+use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
-use crate::zfs::{Client, ZfsError};
 
 use super::{Environment, JobError};
 
@@ -216,10 +216,8 @@ pub(super) fn observe(
     policies: &[Policy],
     session: &Session,
 ) -> Result<Inventory, JobError> {
-    let unknown = |source: ZfsError| JobError::Zfs { what: "the snapshots could not be listed", source };
-    let imported: Vec<PoolName> =
-        client.pools().map_err(unknown)?.into_iter().map(|pool| pool.name).collect();
-    crate::observe::observe(client, policies, &session.pool, &imported).map_err(unknown)
+    crate::observe::observe(client, policies, &session.facts, &session.imported)
+        .map_err(|source| JobError::Zfs { what: "the snapshots could not be listed", source })
 }
 
 /// A plan that its checker accepts (S19).
