@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{
     Bookmark, Bytes, Consents, Dataset, DatasetFilter, DatasetKind, DatasetName, Encryption, Guid, History,
-    HistoryMode, Inventory, IvsetGuid, KeyStatus, Mount, Policy, PoolFacts, Prune, ResumeState, SendMode, Side,
-    SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, glob_set,
+    HistoryMode, Inventory, IvsetGuid, KeyStatus, Mount, Policy, PoolFacts, Prune, ResumeState, SendMode,
+    Side, SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, glob_set,
 };
 
 use super::{DatasetPlan, Plan, Question, Refusal, Verdict, check, plan, questions};
@@ -270,7 +270,7 @@ fn answer(seen: &mut Side, truth: &Side, asked: &[Question]) {
         let short = question.name.strip_prefix(question.dataset.as_str()).unwrap();
         let called: SnapName = name(&short[1..]);
         let found = match &short[..1] {
-            "@" => dataset.history.snapshots().iter().any(|s| s.guid == question.guid && s.name == called),
+            "@" => dataset.history.snapshot(question.guid).is_some_and(|s| s.name == called),
             _ => dataset.history.bookmarks().iter().any(|b| b.guid == question.guid && b.name == called),
         };
         assert!(found, "asked about {}, which is not there", question.name);
@@ -289,7 +289,13 @@ pub fn show(plan: &Plan) -> String {
 /// One dataset of it: what is refused or held back, and the steps.
 pub fn show_dataset(dataset: &DatasetPlan) -> String {
     let steps: Vec<_> = dataset.steps.iter().map(|step| format!("  {:?}: {step}", step.phase())).collect();
-    format!("{} {:?} held back: {:?}\n{}", dataset.target, dataset.verdict, dataset.held_back, steps.join("\n"))
+    format!(
+        "{} {:?} held back: {:?}\n{}",
+        dataset.target,
+        dataset.verdict,
+        dataset.held_back,
+        steps.join("\n")
+    )
 }
 
 /// Only the streams: `"full 1; 1-I-3; #3-i-5; rest of 2"`, by guid.
