@@ -26,8 +26,10 @@
 
 pub mod cli;
 pub mod config;
+pub mod drive;
 pub mod event;
 pub mod execute;
+pub mod jobs;
 pub mod model;
 pub mod observe;
 pub mod plan;

@@ -44,6 +44,8 @@ pub enum Failure {
     },
     /// `zfs` or `zpool` is not installed, or the kernel module is not loaded.
     ZfsMissing(anyhow::Error),
+    /// `zfs` or `zpool` answers with something that cannot be read.
+    ZfsBroken(anyhow::Error),
     /// Nothing is wrong, but it cannot be done at this time.
     NotNow {
         /// Why.
@@ -67,6 +69,11 @@ pub enum Failure {
     Internal(anyhow::Error),
 }
 
+/// The exit code after a signal.
+pub fn signalled(signal: u8) -> u8 {
+    SIGNALLED.saturating_add(signal)
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
@@ -80,12 +87,18 @@ impl Failure {
             Self::Usage { .. } => USAGE,
             Self::Config(_) => CONFIGURATION,
             Self::NotRoot { .. } => NOT_ROOT,
-            Self::ZfsMissing(_) => ZFS_MISSING,
+            Self::ZfsMissing(_) | Self::ZfsBroken(_) => ZFS_MISSING,
             Self::NotNow { .. } => NOT_NOW,
             Self::Failed { .. } => INCOMPLETE,
-            Self::Interrupted { signal } => SIGNALLED.saturating_add(*signal),
+            Self::Interrupted { signal } => signalled(*signal),
             Self::Internal(_) => INTERNAL,
         }
+    }
+
+    /// Tells it on standard error. Nobody is left to tell when that is closed; the exit code still does.
+    pub fn tell(&self) {
+        use std::io::Write as _;
+        let _ = anstream::stderr().write_all(self.text().as_bytes());
     }
 
     /// What the user reads: the error, its causes, and what to try.
@@ -107,7 +120,7 @@ impl Failure {
             Self::Usage { what, .. } => what.clone(),
             Self::Config(error) => error.to_string(),
             Self::NotRoot { .. } => "only root may import pools and send and receive snapshots".to_owned(),
-            Self::ZfsMissing(cause) => format!("ZFS is not available: {cause}"),
+            Self::ZfsMissing(cause) | Self::ZfsBroken(cause) => format!("ZFS is not available: {cause}"),
             Self::NotNow { cause, .. } | Self::Failed { cause, .. } => cause.to_string(),
             Self::Interrupted { signal } => format!("interrupted by signal {signal}"),
             Self::Internal(cause) => format!("a mistake in zferry itself: {cause}"),
@@ -119,6 +132,7 @@ impl Failure {
         match self {
             Self::Config(ConfigError::Read(ReadError::Io { source, .. })) => vec![source.to_string()],
             Self::ZfsMissing(cause)
+            | Self::ZfsBroken(cause)
             | Self::NotNow { cause, .. }
             | Self::Failed { cause, .. }
             | Self::Internal(cause) => chain(cause),
@@ -140,6 +154,7 @@ impl Failure {
                         .to_owned(),
                 ]
             }
+            Self::ZfsBroken(_) => vec!["run that command by hand and look at what it prints".to_owned()],
             Self::Failed { hints, .. } => hints.clone(),
             Self::Internal(_) => {
                 vec!["please report it with the output of the same command with -vv".to_owned()]

@@ -9,6 +9,7 @@ pub mod failure;
 mod logging;
 mod request;
 mod signals;
+mod work;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -43,8 +44,7 @@ pub fn run(typed: Vec<OsString>) -> u8 {
     match dispatch(arguments, &typed) {
         Ok(code) => code,
         Err(failure) => {
-            // Nobody is left to tell when standard error is closed; the exit code still does.
-            let _ = anstream::stderr().write_all(failure.text().as_bytes());
+            failure.tell();
             failure.code()
         }
     }
@@ -70,31 +70,26 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         Command::Run(typed) => {
             let settings = with_settings(Root::Needed)?;
             let common = common(settings.warnings.clone());
-            let _request = request::run(typed, settings, common)?;
+            let request = request::run(typed, settings, common)?;
             caller.require_root()?;
-            let _cancel = interruptible()?;
-            Err(not_wired_yet())
+            work::run(&request, interruptible()?)
         }
         Command::Replicate(typed) => {
-            let _request = request::replicate(typed, common(Vec::new()))?;
+            let request = request::replicate(typed, common(Vec::new()))?;
             caller.require_root()?;
-            let _cancel = interruptible()?;
-            Err(not_wired_yet())
+            work::replicate(&request, interruptible()?)
         }
         Command::Status(typed) => {
             let settings = with_settings(Root::NotNeeded)?;
             let common = common(settings.warnings.clone());
-            let _request = request::status(&typed, settings, common)?;
-            let _cancel = interruptible()?;
-            Err(not_wired_yet())
+            work::status(&request::status(&typed, settings, common)?, interruptible()?)
         }
         Command::Eject(typed) => {
             let settings = with_settings(Root::Needed)?;
             let common = common(settings.warnings.clone());
-            let _request = request::eject(&typed, settings, common)?;
+            let request = request::eject(&typed, settings, common)?;
             caller.require_root()?;
-            let _cancel = interruptible()?;
-            Err(not_wired_yet())
+            work::eject(&request, interruptible()?)
         }
     }
 }
@@ -106,10 +101,9 @@ fn plan(
     caller: &Caller<'_>,
 ) -> Result<u8, Failure> {
     let common = common(settings.warnings.clone());
-    let _request = request::plan(typed, settings, common)?;
+    let request = request::plan(typed, settings, common)?;
     caller.require_root()?;
-    let _cancel = interruptible()?;
-    Err(not_wired_yet())
+    work::plan(&request, interruptible()?)
 }
 
 /// From here on a signal asks the job to stop instead of ending the process.
@@ -118,10 +112,6 @@ fn interruptible() -> Result<Cancel, Failure> {
     signals::watch(&cancel)
         .map_err(|error| Failure::Internal(anyhow::Error::new(error).context("signals cannot be watched")))?;
     Ok(cancel)
-}
-
-fn not_wired_yet() -> Failure {
-    Failure::Internal(anyhow::anyhow!("this command is not wired yet"))
 }
 
 /// Whether a command can do anything without root.

@@ -2,8 +2,8 @@
 //! dataset only (S14). Behaviour does not live here: a decision that is missing belongs into `plan`.
 
 mod bookkeeping;
-// pub mod lock;
-// pub mod session;
+pub mod lock;
+pub mod session;
 mod streams;
 mod tidy;
 mod verify;
@@ -26,8 +26,8 @@ pub struct Context<'a> {
     pub pool: PoolName,
     /// The drive's pool guid: part of the names of bookmarks and of the holds' tag.
     pub drive: Guid,
-    /// The drive's name in the configuration, for what the user is told to type.
-    pub drive_name: &'a str,
+    /// The command that the user typed, for consents to be put behind.
+    pub retry: String,
     /// Says why the drive cannot be used any more, once it cannot.
     pub lost: &'a (dyn Fn() -> Option<String> + Sync),
     /// Error counters of the drive's pool when the run began (S3).

@@ -87,7 +87,7 @@ impl Execution<'_> {
             .filter(|(_, state)| **state == State::Running)
             .flat_map(|(dataset, _)| {
                 let held = dataset.held_back.as_ref();
-                let held = held.map(|held| held.warning(&dataset.target, self.context.drive_name));
+                let held = held.map(|held| held.warning(&dataset.target, &self.context.retry));
                 dataset.warnings.iter().cloned().chain(held)
             })
             .collect();

@@ -18,6 +18,8 @@ pub use inventory::{
     SnapshotDetail,
 };
 pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, SnapshotName};
+#[cfg(test)]
+pub(crate) use nvlist::packing;
 pub use nvlist::{NvValue, Nvlist, NvlistError};
 pub use policy::{Consents, DatasetFilter, HistoryMode, Policy, Prune, SendMode, SnapshotFilter, glob_set};
 pub use snapshot::{Base, Bookmark, History, HistoryError, Snapshot};

@@ -192,11 +192,10 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Writes lists, for the tests of everybody who reads them.
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
+pub(crate) mod packing {
+    use super::ENCODING_XDR;
 
     /// Packs pairs as `nvlist_pack` does; the values of a list come from [`body`].
     pub(crate) fn pack(pairs: &[(&str, u32, Vec<u8>)]) -> Vec<u8> {
@@ -226,6 +225,14 @@ pub(crate) mod tests {
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::packing::{body, pack, text};
+    use super::*;
 
     fn example() -> Vec<u8> {
         let inner = body(&[("id", 8, 7_u64.to_be_bytes().to_vec())]);

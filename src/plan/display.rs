@@ -58,7 +58,7 @@ impl fmt::Display for Step {
             }
             Self::Protect(made) => write!(f, "bookmark {} before it is sent", made.bookmark),
             Self::Hold(snapshot) => write!(f, "hold {snapshot} while the run lasts"),
-            Self::Send(send) => write!(f, "send {}{send}", send.source),
+            Self::Send(send) => write!(f, "send {}: {send}", send.source),
             Self::Verify(expected) => {
                 write!(f, "verify that {}@{} arrived (guid {})", expected.into, expected.name, expected.guid)
             }
@@ -91,7 +91,7 @@ impl fmt::Display for Repair {
 
 impl HeldBack {
     /// The warning: what, why, and the consent to type.
-    pub fn warning(&self, target: &crate::model::DatasetName, drive: &str) -> String {
+    pub fn warning(&self, target: &crate::model::DatasetName, retry: &str) -> String {
         let what = count(self.snapshots.len(), "snapshot");
         let names: Vec<_> = self.snapshots.iter().take(8).map(|name| format!("@{}", name.snap)).collect();
         let more = match self.snapshots.len().saturating_sub(names.len()) {
@@ -118,7 +118,7 @@ impl HeldBack {
             }
         };
         format!(
-            "{target}: {what} that the source no longer has were kept, since {why}: {}{more}. If they may go: zferry run {drive} --accept-source-loss={}",
+            "{target}: {what} that the source no longer has were kept, since {why}: {}{more}. If they may go: {retry} --accept-source-loss={}",
             names.join(", "),
             if target.as_str().contains(' ') { format!("'{target}'") } else { target.to_string() },
         )

@@ -20,16 +20,21 @@ impl Complaint {
         }
     }
 
-    /// As text without anything that moves a cursor, changes a colour or reorders letters.
+    /// As text that a terminal can show.
     pub(super) fn into_text(mut self) -> String {
         if self.cut {
             // The cut may have gone through a character: its rest would be shown as garbage.
             let rest = self.tail.iter().take_while(|&&byte| byte & 0b1100_0000 == 0b1000_0000).count();
             self.tail.drain(..rest);
         }
-        let text: String = String::from_utf8_lossy(&self.tail).trim_end().chars().map(harmless).collect();
+        let text = printable(String::from_utf8_lossy(&self.tail).trim_end());
         if self.cut { format!("…{text}") } else { text }
     }
+}
+
+/// A text from outside, without anything that moves a cursor, changes a colour or reorders letters.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(harmless).collect()
 }
 
 /// Control characters (line breaks and tabs excepted) and direction marks become the replacement character.

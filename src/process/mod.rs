@@ -22,6 +22,7 @@ mod supervisor;
 mod transfer;
 
 pub use cancel::{Cancel, Interruption};
+pub(crate) use complaint::printable;
 pub use supervisor::System;
 
 /// The programs that zferry runs. Looked for in fixed system directories, never in the caller's PATH.

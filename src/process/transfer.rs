@@ -24,6 +24,8 @@ pub(super) struct Transfer<'a> {
     bytes: u64,
     watch: &'a mut dyn FnMut(u64) -> Watch,
     watched_at: Option<Instant>,
+    /// Whether a child has ended or complained since it was last looked after.
+    is_stirred: bool,
 }
 
 /// Why the pair is no longer waited for.
@@ -38,7 +40,7 @@ impl<'a> Transfer<'a> {
     pub(super) fn new(mut send: Child, mut receive: Child, watch: &'a mut dyn FnMut(u64) -> Watch) -> Self {
         let ends = send.stdout.take().zip(receive.stdin.take());
         let pump = ends.map(|(from, to)| Pump::new(from, to));
-        Self { send, receive, pump, bytes: 0, watch, watched_at: None }
+        Self { send, receive, pump, bytes: 0, watch, watched_at: None, is_stirred: true }
     }
 
     /// Waits until both have ended, the watch says stop or somebody asks to stop; then none of them is left running
@@ -129,24 +131,30 @@ impl<'a> Transfer<'a> {
             Some(pump) => pump.advance(&mut self.bytes)?,
             None => Flow::Waits,
         };
-        self.send.attend()?;
-        self.receive.attend()?;
+        let is_due = self.watched_at.is_none_or(|at| at.elapsed() >= TICK);
+        // Not after every move: looking costs as much as moving.
+        if is_due || self.is_stirred {
+            self.send.attend()?;
+            self.receive.attend()?;
+            self.is_stirred = false;
+        }
         // A receiver that has ended takes nothing more: the sender has to learn of it by its broken pipe, also when
         // it has nothing to write and the pump would not notice.
         if flow == Flow::Ended || self.receive.exit().is_some() {
             self.pump = None;
         }
-        if self.watched_at.is_none_or(|at| at.elapsed() >= TICK) {
+        if is_due {
             self.watched_at = Some(Instant::now());
             if let Watch::Stop(why) = (self.watch)(self.bytes) {
                 return Ok(Some(why));
             }
         }
         if flow == Flow::Waits && self.ended().is_none() {
-            let pump = self.pump.iter().map(Pump::interest);
-            let mut interests: Vec<_> =
-                self.send.interests().chain(self.receive.interests()).chain(pump).collect();
+            let mut interests: Vec<_> = self.send.interests().chain(self.receive.interests()).collect();
+            let children = interests.len();
+            interests.extend(self.pump.iter().map(Pump::interest));
             wait(&mut interests, TICK)?;
+            self.is_stirred = interests.iter().take(children).any(|interest| !interest.revents().is_empty());
         }
         Ok(None)
     }

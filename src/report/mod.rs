@@ -21,6 +21,7 @@ mod line;
 mod lines;
 mod output;
 mod paper;
+pub mod plan;
 mod relay;
 pub mod status;
 pub mod summary;

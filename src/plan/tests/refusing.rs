@@ -148,7 +148,7 @@ fn a_pool_that_cannot_hold_encrypted_data_is_refused() {
     let mut seen = world.look(&policies);
     let pool = seen.pools.get_mut(&name("backup")).unwrap();
     pool.features.insert("encryption".to_owned(), "disabled".to_owned());
-    let plan = crate::plan::plan(&policies, &seen);
+    let plan = crate::plan::plan(&policies, &seen, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(refusal(&plan.datasets[0]), Some(&Refusal::FeatureMissing { feature: "encryption" }));
 }
 

@@ -1,0 +1,260 @@
+//! Runs a job and turns what came of it into an exit code. Here the wall clock, the terminal and the places of files
+//! come in.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::failure::{self, Failure};
+use crate::config::request::{
+    Common, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RunRequest, StatusRequest, Verbosity,
+};
+use crate::drive::Root;
+use crate::event::{Event, Sink, Summary, Unplug};
+use crate::execute::lock::LockError;
+use crate::execute::session::SessionError;
+use crate::jobs::{self, DriveResult, Environment, JobError};
+use crate::plan::Plan;
+use crate::process::{Cancel, RunError, System};
+use crate::report::{self, Loudness, Output, Reporter};
+use crate::state::Store;
+use crate::zfs::{Kind, ZfsError};
+
+/// Where the host remembers its drives. systemd says so for units that have a state directory.
+const STATE: &str = "/var/lib/zferry";
+
+/// What a job runs in.
+struct World {
+    system: System,
+    cancel: Cancel,
+    root: Root,
+    reporter: Reporter,
+    store: Store,
+}
+
+impl World {
+    fn new(common: &Common, cancel: Cancel) -> Self {
+        let format = match common.format {
+            Format::Human => report::Format::Text,
+            Format::Json => report::Format::Json,
+        };
+        let loudness = if common.verbosity == Verbosity::Quiet { Loudness::Quiet } else { Loudness::Normal };
+        let reporter = report::reporter(Output::detect(format, loudness));
+        for text in &common.warnings {
+            reporter.event(Event::Warning { text: text.clone() });
+        }
+        let state = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(STATE), PathBuf::from);
+        Self { system: System::new(), cancel, root: Root::default(), reporter, store: Store::new(state) }
+    }
+
+    fn environment(&self) -> Environment<'_> {
+        Environment {
+            runner: &self.system,
+            cancel: &self.cancel,
+            root: &self.root,
+            sink: &self.reporter,
+            clock: &now,
+            store: &self.store,
+            interactive: std::io::stderr().is_terminal() && std::io::stdin().is_terminal(),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the wall clock is read; jobs get it as an argument"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// `run`
+pub fn run(request: &RunRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let results = jobs::run::run(request, &world.environment());
+    drop(world);
+    results.map_err(|error| failure_of(error, &cancel)).and_then(|results| worst(results, &cancel))
+}
+
+/// `replicate`
+pub fn replicate(request: &ReplicateRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let env = world.environment();
+    let results = match request.mode {
+        Mode::Act => vec![jobs::replicate::replicate(request, &env)],
+        Mode::Plan => {
+            let retry = format!("zferry replicate {} {}", request.backup.source, request.target());
+            let mut show = |drive: &str, plan: &Plan| show(request.common.format, drive, &retry, plan);
+            let planned = jobs::replicate::plan(request, &env).and_then(|drive| drive.plan(&env, &mut show));
+            vec![planned.map(|planned| planned.summary)]
+        }
+    };
+    drop(world);
+    worst(results, &cancel)
+}
+
+/// `plan`, `run -n`
+pub fn plan(request: &PlanRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let mut show = |drive: &str, plan: &Plan| {
+        show(request.common.format, drive, &format!("zferry run {drive}"), plan);
+    };
+    let results = jobs::plan::plan(request, &world.environment(), &mut show);
+    drop(world);
+    let results = results.map_err(|error| failure_of(error, &cancel))?;
+    worst(results.into_iter().map(|planned| planned.map(|planned| planned.summary)).collect(), &cancel)
+}
+
+fn show(format: Format, drive: &str, retry: &str, plan: &Plan) {
+    super::print(&match format {
+        Format::Human => report::plan::text(drive, retry, plan),
+        Format::Json => format!("{}\n", report::plan::json(drive, plan)),
+    });
+}
+
+/// `status`
+pub fn status(request: &StatusRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let drives = jobs::status::status(request, &world.environment());
+    drop(world);
+    let drives = drives.map_err(|error| failure_of(error, &cancel))?;
+    match request.common.format {
+        Format::Human => {
+            let output = Output::detect(report::Format::Text, Loudness::Normal);
+            let lines = report::status::table(&drives);
+            super::print(&lines.iter().map(|line| line.paint(output) + "\n").collect::<String>());
+        }
+        Format::Json => {
+            let text = report::status::json(&drives).map_err(|error| Failure::Internal(error.into()))?;
+            super::print(&(text + "\n"));
+        }
+    }
+    Ok(failure::DONE)
+}
+
+/// `eject`
+pub fn eject(request: &EjectRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let result = jobs::eject::eject(request, &world.environment());
+    drop(world);
+    worst(vec![result], &cancel)
+}
+
+/// The exit code of several drives: the gravest. All failures are told, the last one by the caller.
+fn worst(results: Vec<DriveResult>, cancel: &Cancel) -> Result<u8, Failure> {
+    let mut codes = Vec::new();
+    let mut failures = Vec::new();
+    for result in results {
+        match result {
+            Ok(summary) => codes.push(code(&summary, cancel)),
+            Err(error) => failures.push(failure_of(error, cancel)),
+        }
+    }
+    failures.sort_by_key(|failure| gravity(failure.code()));
+    let code = codes.into_iter().max_by_key(|&code| gravity(code)).unwrap_or(failure::DONE);
+    let Some(gravest) = failures.pop() else {
+        return Ok(if code == failure::DONE {
+            cancel.signal().map_or(code, failure::signalled)
+        } else {
+            code
+        });
+    };
+    failures.iter().for_each(Failure::tell);
+    if gravity(code) > gravity(gravest.code()) {
+        gravest.tell();
+        return Ok(code);
+    }
+    Err(gravest)
+}
+
+/// Which of two codes says more about what the user should do. One drive that was done and one that was absent is
+/// "not now".
+fn gravity(code: u8) -> u8 {
+    match code {
+        failure::DONE => 0,
+        failure::NOT_NOW => 1,
+        failure::INCOMPLETE => 2,
+        failure::ZFS_MISSING => 3,
+        failure::INTERNAL => 5,
+        code if code > 128 => 4,
+        _ => 3,
+    }
+}
+
+fn code(summary: &Summary, cancel: &Cancel) -> u8 {
+    if let Some(signal) = cancel.signal().filter(|_| summary.interrupted) {
+        return failure::signalled(signal);
+    }
+    let unplug = matches!(summary.unplug, Unplug::Unsafe { .. });
+    if summary.failed > 0 || unplug { failure::INCOMPLETE } else { failure::DONE }
+}
+
+/// From what went wrong to what the user reads.
+fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
+    let hints = hints(&error);
+    match &error {
+        JobError::Interrupted | JobError::Session(SessionError::Interrupted { .. }) => {
+            Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
+        }
+        JobError::Lock(LockError::Taken { .. }) => {
+            Failure::NotNow { cause: error.into(), hint: "wait until it is done, or stop it".to_owned() }
+        }
+        JobError::NoneConnected(_) | JobError::NoPool(_) | JobError::Session(SessionError::Absent { .. }) => {
+            let hint = hints
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| "plug it in, and run the command again".to_owned());
+            Failure::NotNow { cause: error.into(), hint }
+        }
+        JobError::Zfs { source, .. } | JobError::Session(SessionError::Zfs { source, .. }) => {
+            match unusable(source) {
+                Usable::Missing => Failure::ZfsMissing(error.into()),
+                Usable::Broken => Failure::ZfsBroken(error.into()),
+                Usable::Yes => Failure::Failed { cause: error.into(), hints },
+            }
+        }
+        JobError::Checker { .. } => Failure::Internal(error.into()),
+        _ => Failure::Failed { cause: error.into(), hints },
+    }
+}
+
+enum Usable {
+    Yes,
+    Missing,
+    Broken,
+}
+
+/// Whether ZFS itself is the trouble.
+fn unusable(error: &ZfsError) -> Usable {
+    match error {
+        ZfsError::Run(RunError::NotFound { .. }) => Usable::Missing,
+        ZfsError::Failed { kind: Kind::Module, .. } => Usable::Missing,
+        ZfsError::Unreadable { .. } | ZfsError::Contradiction { .. } => Usable::Broken,
+        _ => Usable::Yes,
+    }
+}
+
+fn hints(error: &JobError) -> Vec<String> {
+    match error {
+        JobError::Session(SessionError::Absent { other: Some((disk, guid)), pool, guid: wanted, .. }) => {
+            vec![format!(
+                "{disk} is connected and has a pool {pool} too, but it is another one (guid {guid}, not {wanted})"
+            )]
+        }
+        JobError::Session(SessionError::ForeignHost { drive, host }) => {
+            let name = host.split(' ').next().unwrap_or_default();
+            vec![
+                format!("export it there: `zpool export` on {name}"),
+                format!("if {name} will not use it any more: zferry run {drive} --last-used-by={name}"),
+            ]
+        }
+        JobError::Session(SessionError::NameTaken { name, .. }) => {
+            vec![format!("zpool export {name}, and run again")]
+        }
+        JobError::Session(SessionError::Unfit { remedy, .. }) => vec![remedy.clone()],
+        JobError::OtherName { found, .. } => vec![format!("set pool = \"{found}\" in the configuration")],
+        JobError::Ambiguous { .. } => vec!["say which one with --pool-guid".to_owned()],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,141 @@
+//! The device: find it, wait for it, watch it, ask who keeps it busy, power it off.
+//!
+//! What is read here comes from the kernel (`/sys`, `/proc`), from udev and from the device itself. Names and texts
+//! from a device are untrusted: a pool's guid decides, its name is for people.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::model::Guid;
+
+mod busy;
+mod find;
+#[cfg(test)]
+mod imitation;
+mod in_use;
+mod label;
+mod mounts;
+mod poweroff;
+mod wait;
+mod watch;
+
+pub use busy::{Holder, list_holders};
+pub use find::{FindError, find_pool, list_members};
+pub use in_use::InUse;
+pub use label::{Label, LabelError, PoolState, read_label};
+pub use poweroff::{Outcome, PowerOffError, power_off};
+pub use wait::{WaitError, wait_for_pool};
+pub use watch::Watcher;
+
+/// Where `/sys`, `/proc`, `/dev` and `/etc` are: `/`, or a directory with an imitation of them in tests.
+#[derive(Debug, Clone)]
+pub struct Root(PathBuf);
+
+impl Root {
+    /// An imitation of the host below this directory.
+    pub fn imitation(directory: PathBuf) -> Self {
+        Self(directory)
+    }
+
+    /// Where an absolute path of the host is found.
+    fn at(&self, absolute: impl AsRef<Path>) -> PathBuf {
+        let path = absolute.as_ref();
+        self.0.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// A small file of the kernel without the line break at its end; nothing when it is not there or not text.
+    fn text(&self, absolute: impl AsRef<Path>) -> Option<String> {
+        Some(std::fs::read_to_string(self.at(absolute)).ok()?.trim_end().to_owned())
+    }
+
+    /// The names in a directory, sorted; none when it is not there.
+    fn names(&self, absolute: impl AsRef<Path>) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.at(absolute)) else { return Vec::new() };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Where a symbolic link points, whether or not it leads anywhere.
+    fn link(&self, absolute: impl AsRef<Path>) -> Option<PathBuf> {
+        std::fs::read_link(self.at(absolute)).ok()
+    }
+
+    /// A disk and its partitions, by the kernel's names: `sda`, `sda1`, `sda9`; each with its directory in sysfs.
+    fn disk_and_partitions(&self, disk: &str) -> Vec<(String, PathBuf)> {
+        let directory = Path::new("/sys/block").join(disk);
+        let below = self.names(&directory).into_iter().map(|name| (name.clone(), directory.join(name)));
+        let partitions = below.filter(|(_, path)| self.at(path.join("partition")).exists());
+        std::iter::once((disk.to_owned(), directory.clone())).chain(partitions).collect()
+    }
+}
+
+/// The host itself.
+impl Default for Root {
+    fn default() -> Self {
+        Self(PathBuf::from("/"))
+    }
+}
+
+/// A whole disk, as it was when it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// `/dev/sda`. Another disk may have this name later: see `diskseq`.
+    pub node: PathBuf,
+    /// Its directory below `/sys/devices`.
+    pub sysfs: PathBuf,
+    /// The kernel's count of attached media, unique until reboot. Unknown before Linux 5.15.
+    pub diskseq: Option<u64>,
+    /// What the manufacturer calls it; for people, untrusted.
+    pub model: Option<String>,
+    /// What tells it from others of its model; for people, untrusted.
+    pub serial: Option<String>,
+    /// `usb`, `ata`, `nvme` …, as udev says.
+    pub bus: Option<String>,
+    /// Directory in sysfs of the USB device that it is part of, when there is one.
+    pub usb_device: Option<PathBuf>,
+}
+
+impl Disk {
+    /// The kernel's name of it: `sda`.
+    pub fn name(&self) -> &str {
+        self.sysfs.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// Whether this very disk is still attached, not another one under its name.
+    fn is_attached(&self, root: &Root) -> bool {
+        let directory = Path::new("/sys/block").join(self.name());
+        let diskseq = root.text(directory.join("diskseq")).and_then(|text| text.parse().ok());
+        let is_same = self.diskseq.is_none() || diskseq.is_none() || diskseq == self.diskseq;
+        is_same && root.at(&directory).exists()
+    }
+}
+
+/// For people: "WD Elements (serial 575838, /dev/sda)".
+impl fmt::Display for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.model.as_deref().unwrap_or("disk"))?;
+        match &self.serial {
+            Some(serial) => write!(f, " (serial {serial}, {})", self.node.display()),
+            None => write!(f, " ({})", self.node.display()),
+        }
+    }
+}
+
+/// A device that belongs to a pool: a partition, or a disk without partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// `/dev/sda1`.
+    pub node: PathBuf,
+    /// The best link in `/dev/disk/by-id`, else the node.
+    pub stable: PathBuf,
+    /// The guid of its pool.
+    pub pool_guid: Guid,
+    /// The name of its pool as udev tells it; for people, untrusted.
+    pub pool_name: String,
+    /// Its own guid within the pool.
+    pub vdev_guid: Option<Guid>,
+    /// The disk that it is on.
+    pub disk: Disk,
+}

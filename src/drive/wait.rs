@@ -1,0 +1,112 @@
+//! Waiting for a drive to be plugged in.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use udev::MonitorBuilder;
+
+use super::Member;
+use super::find::{FindError, find_pool};
+use crate::model::Guid;
+use crate::process::Cancel;
+
+/// How often a countdown moves and a cancellation is seen.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How often the devices are listed although nothing was announced: announcements are lost when many come at once.
+const RELIST: Duration = Duration::from_secs(5);
+
+/// Why no drive was found.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// It was not plugged in within the time.
+    #[error("no drive with pool {pool} appeared within {} s", within.as_secs())]
+    Late {
+        /// The pool that was waited for.
+        pool: Guid,
+        /// The time that it had.
+        within: Duration,
+    },
+    /// The user or the system asked us to stop.
+    #[error("interrupted while waiting for the drive")]
+    Cancelled,
+    /// The devices cannot be told.
+    #[error(transparent)]
+    Find(#[from] FindError),
+}
+
+impl From<io::Error> for WaitError {
+    fn from(error: io::Error) -> Self {
+        Self::Find(error.into())
+    }
+}
+
+/// Waits until a device of the pool is attached and known to udev. `tick` is called several times a second with the
+/// time that is left. A time of zero looks once.
+///
+/// A pool of several devices is there with its first one: whether that suffices, its import tells.
+///
+/// # Errors
+/// When it did not appear in time, somebody asked to stop, or its devices cannot be told.
+pub fn wait_for_pool(
+    pool: Guid,
+    within: Duration,
+    cancel: &Cancel,
+    tick: &mut dyn FnMut(Duration),
+) -> Result<Vec<Member>, WaitError> {
+    // Listening starts before the first look, so that nothing can appear in between unseen.
+    let monitor = MonitorBuilder::new()?.match_subsystem("block")?.listen()?;
+    let start = Instant::now();
+    let mut listed_at: Option<Instant> = None;
+    loop {
+        let is_announced = monitor.iter().count() > 0;
+        if is_announced || listed_at.is_none_or(|at| at.elapsed() >= RELIST) {
+            listed_at = Some(Instant::now());
+            let members = find_pool(pool)?;
+            if !members.is_empty() {
+                return Ok(members);
+            }
+        }
+        if cancel.is_requested() {
+            return Err(WaitError::Cancelled);
+        }
+        let left = within.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(WaitError::Late { pool, within });
+        }
+        tick(left);
+        sleep_until_announced(&monitor, left.min(TICK))?;
+    }
+}
+
+fn sleep_until_announced(monitor: &impl AsFd, most: Duration) -> io::Result<()> {
+    let most = Timespec::try_from(most).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(monitor, PollFlags::IN)], Some(&most)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drive_that_does_not_come_is_given_up_in_time_with_a_countdown() {
+        let mut ticks = Vec::new();
+        let within = Duration::from_millis(500);
+        let outcome = wait_for_pool(Guid(1), within, &Cancel::new(), &mut |left| ticks.push(left));
+        assert!(matches!(outcome, Err(WaitError::Late { pool: Guid(1), .. })), "{outcome:?}");
+        assert!(ticks.len() >= 2 && ticks.is_sorted_by(|a, b| a > b), "{ticks:?}");
+    }
+
+    #[test]
+    fn waiting_ends_when_somebody_asks_to_stop() {
+        let cancel = Cancel::new();
+        let outcome = wait_for_pool(Guid(1), Duration::from_secs(60), &cancel, &mut |_| cancel.request(2));
+        assert!(matches!(outcome, Err(WaitError::Cancelled)), "{outcome:?}");
+    }
+}

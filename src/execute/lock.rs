@@ -1,0 +1,94 @@
+//! One run per drive: a lock on a file named after the pool's guid. It ends with the process, however that ends, so
+//! that a free lock means a dead owner (S7, S12). The descriptor is closed on exec: children do not inherit it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::model::Guid;
+
+/// Where locks are. Gone after a reboot, as the runs are.
+pub const DIRECTORY: &str = "/run/zferry";
+
+/// A held lock.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why there is no lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another run has it.
+    #[error("another zferry is busy with this drive: {owner}")]
+    Taken {
+        /// What that one wrote into the lock file.
+        owner: String,
+    },
+    /// The file cannot be made or locked.
+    #[error("{} cannot be locked", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn path(directory: &Path, drive: Guid) -> PathBuf {
+    directory.join(format!("{drive}.lock"))
+}
+
+/// Takes the drive's lock, and writes into it who has it.
+///
+/// # Errors
+/// When another run has it, or the file cannot be made.
+pub fn take(directory: &Path, drive: Guid, owner: &str) -> Result<Lock, LockError> {
+    let path = path(directory, drive);
+    let io = |source| LockError::Io { path: path.clone(), source };
+    std::fs::create_dir_all(directory).map_err(io)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut owner = String::new();
+            let _ = file.take(200).read_to_string(&mut owner);
+            return Err(LockError::Taken { owner: crate::process::printable(owner.trim()) });
+        }
+        Err(errno) => return Err(io(errno.into())),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{owner}")).map_err(io)?;
+    Ok(Lock { _file: file })
+}
+
+/// Whether no run of this drive is alive. A drive that never had a lock since boot has no living run either.
+pub fn is_free(directory: &Path, drive: Guid) -> bool {
+    match OpenOptions::new().read(true).open(path(directory, drive)) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_ok(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_run_is_told_who_has_the_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = take(directory.path(), Guid(7), "process 1, since noon").unwrap();
+        assert!(!is_free(directory.path(), Guid(7)));
+        let second = take(directory.path(), Guid(7), "process 2").unwrap_err();
+        assert_eq!(second.to_string(), "another zferry is busy with this drive: process 1, since noon");
+        assert!(take(directory.path(), Guid(8), "process 3").is_ok(), "another drive is free");
+        drop(first);
+        assert!(is_free(directory.path(), Guid(7)));
+        assert!(is_free(directory.path(), Guid(9)));
+        take(directory.path(), Guid(7), "process 4").unwrap();
+    }
+}

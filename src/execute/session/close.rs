@@ -1,0 +1,176 @@
+//! The way out: export, confirm from outside the command's own exit status, power off, confirm that the device is
+//! gone (S8). The same on every error and signal.
+
+use std::time::{Duration, Instant};
+
+use crate::drive::{self, Holder, Label, Outcome, PoolState, read_label};
+use crate::event::{Event, ImportHow, Unplug};
+use crate::zfs::{Kind, argv};
+
+use super::{Host, Session, is_worth_a_warning};
+
+/// For what still has the pool open for a moment: udev looking at it, a receive that is dying.
+const PATIENCE: Duration = Duration::from_secs(12);
+const PAUSE: Duration = Duration::from_millis(500);
+/// For reading a label back.
+const LABEL: Duration = Duration::from_secs(20);
+
+/// What happens after the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// Export, and leave the device as it is.
+    Export,
+    /// Export and power off.
+    PowerOff,
+}
+
+/// Proof that the pool was exported and that this was seen from outside. Only [`Session::close`] makes one.
+#[derive(Debug)]
+pub struct Exported {
+    _seen: (),
+}
+
+impl Session {
+    /// Ends the session and says whether the drive may be unplugged. `lost` is why the drive cannot be used any more:
+    /// then no command touches its pool (S13). A pool that somebody else imported is left alone unless `force_end`.
+    pub fn close(self, host: &Host<'_>, after: After, lost: Option<String>, export_foreign: bool) -> Unplug {
+        if let Some(why) = lost {
+            host.sink.event(Event::NotExported { pool: self.pool.clone(), why: why.clone() });
+            return Unplug::Unsafe { why };
+        }
+        if self.how == ImportHow::Foreign && !export_foreign {
+            return Unplug::LeftImported;
+        }
+        match self.export(host) {
+            Ok(exported) => {
+                host.sink.event(Event::Exported { pool: self.pool.clone() });
+                let powered_off = after == After::PowerOff && self.power_off(host, &exported);
+                Unplug::Safe { powered_off }
+            }
+            Err(why) => {
+                host.sink.event(Event::NotExported { pool: self.pool.clone(), why: why.clone() });
+                Unplug::Unsafe { why }
+            }
+        }
+    }
+
+    /// Ends a session that came to nothing: what it imported is exported, nothing is powered off.
+    pub(super) fn leave(self, host: &Host<'_>) {
+        if self.how == ImportHow::Foreign {
+            return;
+        }
+        match self.export(host) {
+            Ok(_) => host.sink.event(Event::Exported { pool: self.pool.clone() }),
+            Err(why) => host.sink.event(Event::NotExported { pool: self.pool.clone(), why }),
+        }
+    }
+
+    fn export(&self, host: &Host<'_>) -> Result<Exported, String> {
+        let started = Instant::now();
+        let export = argv::export(&self.pool);
+        loop {
+            match host.client.run(&export) {
+                Ok(_) => return self.confirm(host),
+                Err(error) if error.kind() == Kind::Missing => return self.confirm(host),
+                Err(error) if error.kind() == Kind::Busy && started.elapsed() < PATIENCE => {
+                    std::thread::sleep(PAUSE)
+                }
+                Err(error) => return Err(self.why_not(host, &error)),
+            }
+        }
+    }
+
+    /// Gone from the list, and every label says EXPORTED (after a read-only session: says what it said before).
+    fn confirm(&self, host: &Host<'_>) -> Result<Exported, String> {
+        let pools =
+            host.client.pools().map_err(|error| format!("whether it was exported is not known: {error}"))?;
+        if pools.iter().any(|pool| pool.guid == self.guid) {
+            return Err(format!("{} is still imported", self.pool));
+        }
+        for member in &self.members {
+            let label = read_label(&member.node, LABEL).map_err(|error| {
+                format!("the export cannot be confirmed: {}", crate::execute::chain(&error))
+            })?;
+            self.check_label(&label)?;
+        }
+        Ok(Exported { _seen: () })
+    }
+
+    fn check_label(&self, label: &Label) -> Result<(), String> {
+        if label.pool_guid != self.guid {
+            return Err(format!("the drive's label is that of another pool now (guid {})", label.pool_guid));
+        }
+        if self.how == ImportHow::ReadOnly {
+            let before = self.labels.iter().find(|before| before.vdev_guid == label.vdev_guid);
+            let same = before.is_none_or(|before| (before.state, before.txg) == (label.state, label.txg));
+            return if same {
+                Ok(())
+            } else {
+                Err("the drive's label changed in a session that only read".to_owned())
+            };
+        }
+        match label.state {
+            PoolState::Exported => Ok(()),
+            other => Err(format!("the drive's label does not say that it was exported, but {other:?}")),
+        }
+    }
+
+    /// The refusal with the processes that are the cause of it.
+    fn why_not(&self, host: &Host<'_>, error: &crate::zfs::ZfsError) -> String {
+        let holders = drive::list_holders(host.root, &self.pool);
+        if error.kind() != Kind::Busy || holders.is_empty() {
+            return format!("{} could not be exported: {}", self.pool, crate::execute::chain(error));
+        }
+        let named: Vec<_> = holders.iter().take(5).map(describe).collect();
+        let more = holders.len().saturating_sub(named.len());
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!("{} is in use by {}{more}", self.pool, named.join("; "))
+    }
+
+    /// Powers off every disk of the pool. Says whether all are gone; anything else is a warning, since the export
+    /// stands.
+    fn power_off(&self, host: &Host<'_>, _exported: &Exported) -> bool {
+        let disks = self.disks();
+        let imported = match host.client.devices(None) {
+            Ok(imported) => imported,
+            Err(error) => {
+                let text = format!("{} was not powered off: {}", self.drive, crate::execute::chain(&error));
+                host.sink.event(Event::Warning { text });
+                return false;
+            }
+        };
+        let mut all_gone = !disks.is_empty();
+        for disk in &disks {
+            let client = &host.client;
+            let outcome = drive::power_off(host.root, client.runner(), disk, &imported, client.cancel());
+            let warning = match outcome {
+                Ok(Outcome::Gone) => continue,
+                Ok(Outcome::StillThere { why }) => {
+                    Some(format!("{} could not be powered off: {why}", self.drive))
+                }
+                Err(error) if is_worth_a_warning(&error) => Some(format!("{}: {error}", self.drive)),
+                Err(error) => {
+                    host.sink.event(Event::Note { text: format!("{error}.") });
+                    None
+                }
+            };
+            all_gone = false;
+            if let Some(text) = warning {
+                host.sink.event(Event::Warning { text: format!("{text}.") });
+            }
+        }
+        if all_gone {
+            host.sink.event(Event::PoweredOff { drive: self.drive.clone() });
+        }
+        all_gone
+    }
+}
+
+/// "rsync (process 4711 of anna: working directory /mnt/x)".
+fn describe(holder: &Holder) -> String {
+    let user = holder.user.as_deref().map(|user| format!(" of {user}")).unwrap_or_default();
+    match holder.pid {
+        Some(pid) => format!("{} (process {pid}{user}: {})", holder.command, holder.what),
+        None => format!("{} ({})", holder.command, holder.what),
+    }
+}

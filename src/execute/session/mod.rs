@@ -1,0 +1,153 @@
+//! A drive's session: from import to power-off. It is left on every path through [`Session::close`], and only a
+//! confirmed export makes [`Exported`], without which nothing is powered off and nobody is told "Safe to unplug".
+
+mod close;
+mod open;
+
+use std::path::{Path, PathBuf};
+
+use crate::drive::{Disk, FindError, Label, Member, PowerOffError, Root};
+use crate::event::{ImportHow, Sink};
+use crate::model::{Guid, PoolFacts, PoolName};
+use crate::zfs::{Client, ZfsError};
+
+pub use close::{After, Exported};
+pub use open::Wanted;
+
+/// The machine that a session runs on.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// Its ZFS.
+    pub client: Client<'a>,
+    /// Its `/sys` and `/proc`.
+    pub root: &'a Root,
+    /// Who is told.
+    pub sink: &'a dyn Sink,
+}
+
+/// An imported pool and how it came to be so.
+#[derive(Debug)]
+pub struct Session {
+    /// The drive's name in the configuration, for what is said.
+    pub drive: String,
+    /// The pool's name now.
+    pub pool: PoolName,
+    /// The pool's guid.
+    pub guid: Guid,
+    /// How it came to be imported.
+    pub how: ImportHow,
+    /// What the pool can do.
+    pub facts: PoolFacts,
+    /// All pools that are imported, this one among them.
+    pub imported: Vec<PoolName>,
+    /// Its devices, as udev has them.
+    pub members: Vec<Member>,
+    /// Error counters when the session began.
+    pub errors: u64,
+    /// What the labels said before, for a read-only session.
+    labels: Vec<Label>,
+}
+
+impl Session {
+    /// The disks that the pool is on.
+    pub fn disks(&self) -> Vec<Disk> {
+        let mut disks: Vec<Disk> = Vec::new();
+        for member in &self.members {
+            if !disks.iter().any(|disk| disk.node == member.disk.node) {
+                disks.push(member.disk.clone());
+            }
+        }
+        disks
+    }
+}
+
+/// Where a pool of this guid is imported below: the mark by which a pool that zferry imported is known again (S7).
+pub fn altroot(guid: Guid) -> PathBuf {
+    Path::new(super::lock::DIRECTORY).join(guid.to_string())
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The drive is not connected.
+    #[error("{drive} is not connected (pool {pool}, guid {guid})")]
+    Absent {
+        /// Its name in the configuration.
+        drive: String,
+        /// The pool's name there.
+        pool: PoolName,
+        /// The pool's guid.
+        guid: Guid,
+        /// Another drive with a pool of that name, which is connected.
+        other: Option<(String, Guid)>,
+    },
+    /// Somebody asked us to stop while we waited for it.
+    #[error("interrupted while waiting for {drive}")]
+    Interrupted {
+        /// Its name in the configuration.
+        drive: String,
+    },
+    /// udev does not answer, or a disk was copied.
+    #[error("{drive} cannot be used")]
+    Find {
+        /// Its name in the configuration.
+        drive: String,
+        /// Why.
+        #[source]
+        source: FindError,
+    },
+    /// A pool of that name and another guid is imported.
+    #[error(
+        "a pool named {name} is imported already, and it is another one (guid {imported}, the drive's is {wanted})"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The guid of the one that is imported.
+        imported: Guid,
+        /// The guid of the drive's pool.
+        wanted: Guid,
+    },
+    /// Another host used it last and did not export it.
+    #[error("{drive} was last used by {host}, and was not exported there")]
+    ForeignHost {
+        /// Its name in the configuration.
+        drive: String,
+        /// The host's name and number.
+        host: String,
+    },
+    /// The consent named another host.
+    #[error("{drive} was last used by {host}, not by {given}")]
+    OtherHost {
+        /// Its name in the configuration.
+        drive: String,
+        /// The host's name and number.
+        host: String,
+        /// What `--last-used-by` said.
+        given: String,
+    },
+    /// The pool is not in a state to be written to.
+    #[error("{pool} is not in a state to be written to: {finding}")]
+    Unfit {
+        /// The pool.
+        pool: PoolName,
+        /// What was found.
+        finding: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// A request on ZFS did not work out.
+    #[error("{what}")]
+    Zfs {
+        /// What was tried.
+        what: String,
+        /// Why not.
+        #[source]
+        source: ZfsError,
+    },
+}
+
+/// Whether a power-off that was not tried is worth a warning: behind anything but USB there is nothing to switch off.
+fn is_worth_a_warning(error: &PowerOffError) -> bool {
+    !matches!(error, PowerOffError::Unsupported { .. })
+}

@@ -1,0 +1,258 @@
+//! The way in: find the drive by its pool's guid, import it without mounting or forcing anything, look at its state.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::drive::{Label, Member, PoolState, WaitError, list_members, read_label, wait_for_pool};
+use crate::event::{Event, ImportHow};
+use crate::model::{Guid, PoolFacts, PoolName};
+use crate::zfs::argv::{self, Access, ForeignHost};
+use crate::zfs::parse::Imported;
+use crate::zfs::{Kind, ZfsError};
+
+use super::{Host, Session, SessionError, altroot};
+
+/// For reading a label from a device that answers.
+const LABEL: Duration = Duration::from_secs(20);
+
+/// What is to be opened.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The drive's name in the configuration.
+    pub drive: &'a str,
+    /// The pool's name there: for people.
+    pub pool: &'a PoolName,
+    /// The pool's guid: what decides.
+    pub guid: Guid,
+    /// For a run or for a look.
+    pub access: Access,
+    /// How long to wait for the drive.
+    pub wait: Duration,
+    /// The host that the user said used it last.
+    pub last_used_by: Option<&'a str>,
+}
+
+impl Session {
+    /// Opens a session. The drive's lock must be held.
+    ///
+    /// # Errors
+    /// When the drive is not there, or must not be used. Nothing is left imported that was not before.
+    pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
+        let imported = pools(host)?;
+        let session = match imported.iter().find(|pool| pool.guid == wanted.guid) {
+            Some(pool) => Self::take_over(host, wanted, pool)?.beside(&imported),
+            None => Self::import(host, wanted, &imported)?,
+        };
+        host.sink.event(Event::Imported { pool: session.pool.clone(), how: session.how });
+        match session.look(host, wanted) {
+            Ok((errors, facts)) => Ok(Self { errors, facts, ..session }),
+            Err(error) => {
+                session.leave(host);
+                Err(error)
+            }
+        }
+    }
+
+    /// A session to be closed at once, for `eject`: the pool as it is, imported or not.
+    ///
+    /// # Errors
+    /// When the pool is neither imported nor on a connected drive.
+    pub fn find(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
+        let imported = pools(host)?.into_iter().find(|pool| pool.guid == wanted.guid);
+        match imported {
+            Some(pool) => Self::take_over(host, wanted, &pool),
+            None => {
+                let members = wait(host, wanted)?;
+                Ok(Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new()))
+            }
+        }
+    }
+
+    /// The pool is imported: by somebody else, or by a run that died.
+    fn take_over(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Result<Self, SessionError> {
+        let mark = altroot(wanted.guid);
+        let marked = pool.altroot.as_deref().is_some_and(|root| std::path::Path::new(root) == mark);
+        if marked && pool.readonly && wanted.access == Access::ReadWrite {
+            // Left by a `plan` that died. Its label was never touched.
+            let export = host.client.run(&argv::export(&pool.name));
+            export.map_err(|source| {
+                zfs(format!("{} is imported read-only and cannot be exported", pool.name), source)
+            })?;
+            return Self::import(host, wanted, &pools(host)?);
+        }
+        let how = if marked && wanted.access == Access::ReadWrite {
+            ImportHow::Adopted
+        } else {
+            ImportHow::Foreign
+        };
+        let members = members(wanted).unwrap_or_default();
+        Ok(Self::new(wanted, pool.name.clone(), how, members, Vec::new()))
+    }
+
+    fn import(host: &Host<'_>, wanted: &Wanted<'_>, imported: &[Imported]) -> Result<Self, SessionError> {
+        let members = wait(host, wanted)?;
+        host.sink.event(Event::Found {
+            drive: wanted.drive.to_owned(),
+            description: members.first().map(|member| member.disk.to_string()).unwrap_or_default(),
+            devices: members.iter().map(|member| member.node.clone()).collect(),
+        });
+        let labels: Vec<Label> =
+            members.iter().filter_map(|member| read_label(&member.node, LABEL).ok()).collect();
+        if let Some(label) = labels.first() {
+            refuse_name(wanted, label, imported)?;
+        }
+        let foreign = foreign_host(wanted, &labels)?;
+        let devices: Vec<_> = members.iter().map(|member| member.stable.clone()).collect();
+        let root = altroot(wanted.guid).display().to_string();
+        let import = argv::import(wanted.guid, &devices, &root, wanted.access, foreign);
+        host.client.run(&import).map_err(|source| import_error(wanted, &labels, source))?;
+        let imported = pools(host)?;
+        let name = imported.iter().find(|pool| pool.guid == wanted.guid).map(|pool| pool.name.clone());
+        let how = match wanted.access {
+            Access::ReadOnly => ImportHow::ReadOnly,
+            Access::ReadWrite => ImportHow::Fresh,
+        };
+        let name = name.unwrap_or_else(|| wanted.pool.clone());
+        Ok(Self::new(wanted, name, how, members, labels).beside(&imported))
+    }
+
+    fn new(
+        wanted: &Wanted<'_>,
+        pool: PoolName,
+        how: ImportHow,
+        members: Vec<Member>,
+        labels: Vec<Label>,
+    ) -> Self {
+        let facts = PoolFacts { name: pool.clone(), guid: wanted.guid, features: BTreeMap::new() };
+        let (drive, imported) = (wanted.drive.to_owned(), Vec::new());
+        Self { drive, pool, guid: wanted.guid, how, facts, imported, members, errors: 0, labels }
+    }
+
+    /// Together with what else is imported.
+    fn beside(self, imported: &[Imported]) -> Self {
+        Self { imported: imported.iter().map(|pool| pool.name.clone()).collect(), ..self }
+    }
+
+    /// Health, error counters, read-only, checkpoint: whether the pool may be written to. And what it can do.
+    fn look(&self, host: &Host<'_>, wanted: &Wanted<'_>) -> Result<(u64, PoolFacts), SessionError> {
+        let asked = |source| zfs(format!("the state of {} is not known", self.pool), source);
+        let status = host.client.status(&self.pool).map_err(asked)?;
+        let properties = host.client.pool_properties([&self.pool]).map_err(asked)?;
+        let all = properties.get(&self.pool);
+        let property = |name: &str| all.and_then(|all| all.get(name)).map(String::as_str);
+        let feature = |(key, value): (&String, &String)| {
+            key.strip_prefix("feature@").map(|feature| (feature.to_owned(), value.clone()))
+        };
+        let features = all.into_iter().flatten().filter_map(feature).collect();
+        let facts = PoolFacts { name: self.pool.clone(), guid: self.guid, features };
+        if wanted.access == Access::ReadOnly {
+            return Ok((status.errors, facts));
+        }
+        let unfit = |finding: &str, remedy: String| {
+            Err(SessionError::Unfit { pool: self.pool.clone(), finding: finding.to_owned(), remedy })
+        };
+        if status.state != "ONLINE" {
+            return unfit(
+                &format!("its state is {}", status.state),
+                format!("zpool status -v {}", self.pool),
+            );
+        }
+        if property("readonly") == Some("on") {
+            return unfit("it is imported read-only", format!("zpool export {}, then run again", self.pool));
+        }
+        if !matches!(property("checkpoint"), None | Some("-" | "" | "none")) {
+            let remedy = format!("zpool checkpoint --discard {}", self.pool);
+            return unfit("it has a checkpoint, so that nothing that is pruned would become free", remedy);
+        }
+        Ok((status.errors, facts))
+    }
+}
+
+/// All imported pools.
+fn pools(host: &Host<'_>) -> Result<Vec<Imported>, SessionError> {
+    host.client.pools().map_err(|source| zfs("the imported pools cannot be listed".to_owned(), source))
+}
+
+fn zfs(what: String, source: ZfsError) -> SessionError {
+    SessionError::Zfs { what, source }
+}
+
+/// The drive's devices now, without waiting.
+fn members(wanted: &Wanted<'_>) -> Option<Vec<Member>> {
+    let all = list_members().ok()?;
+    Some(all.into_iter().filter(|member| member.pool_guid == wanted.guid).collect())
+}
+
+/// Waits for the drive for as long as the user wants to, and says so.
+fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, SessionError> {
+    let drive = wanted.drive.to_owned();
+    let mut told = false;
+    let mut tick = |_left: Duration| {
+        if !told && !wanted.wait.is_zero() {
+            told = true;
+            host.sink.event(Event::Waiting { drive: drive.clone(), seconds: wanted.wait.as_secs() });
+        }
+    };
+    match wait_for_pool(wanted.guid, wanted.wait, host.client.cancel(), &mut tick) {
+        Ok(members) => Ok(members),
+        Err(WaitError::Cancelled) => Err(SessionError::Interrupted { drive }),
+        Err(WaitError::Find(source)) => Err(SessionError::Find { drive, source }),
+        Err(WaitError::Late { .. }) => Err(SessionError::Absent {
+            drive,
+            pool: wanted.pool.clone(),
+            guid: wanted.guid,
+            other: namesake(wanted),
+        }),
+    }
+}
+
+/// Another connected drive whose pool has the same name: the first thing that a person wonders about.
+fn namesake(wanted: &Wanted<'_>) -> Option<(String, Guid)> {
+    let all = list_members().ok()?;
+    let other = all.into_iter().find(|member| member.pool_name == wanted.pool.as_str())?;
+    Some((other.disk.to_string(), other.pool_guid))
+}
+
+fn refuse_name(wanted: &Wanted<'_>, label: &Label, imported: &[Imported]) -> Result<(), SessionError> {
+    match imported.iter().find(|pool| pool.name.as_str() == label.pool_name) {
+        None => Ok(()),
+        Some(other) => Err(SessionError::NameTaken {
+            name: other.name.to_string(),
+            imported: other.guid,
+            wanted: wanted.guid,
+        }),
+    }
+}
+
+/// Whether the import has to be forced, which only the user can allow, by the name of the host (S2).
+fn foreign_host(wanted: &Wanted<'_>, labels: &[Label]) -> Result<ForeignHost, SessionError> {
+    let Some(given) = wanted.last_used_by else { return Ok(ForeignHost::Refuse) };
+    let active = labels.iter().find(|label| label.state == PoolState::Active);
+    match active {
+        Some(label) if label.hostname.as_deref() == Some(given) => Ok(ForeignHost::TakeOver),
+        Some(label) => Err(SessionError::OtherHost {
+            drive: wanted.drive.to_owned(),
+            host: host_of(label),
+            given: given.to_owned(),
+        }),
+        None => Ok(ForeignHost::Refuse),
+    }
+}
+
+fn host_of(label: &Label) -> String {
+    let name = crate::process::printable(label.hostname.as_deref().unwrap_or("a host without a name"));
+    match label.hostid {
+        Some(id) => format!("{name} (hostid {id:x})"),
+        None => name,
+    }
+}
+
+fn import_error(wanted: &Wanted<'_>, labels: &[Label], source: ZfsError) -> SessionError {
+    let active = labels.iter().find(|label| label.state == PoolState::Active);
+    match (source.kind(), active) {
+        (Kind::ForeignHost, Some(label)) => {
+            SessionError::ForeignHost { drive: wanted.drive.to_owned(), host: host_of(label) }
+        }
+        _ => zfs(format!("{} cannot be imported", wanted.drive), source),
+    }
+}

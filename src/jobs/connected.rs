@@ -1,0 +1,64 @@
+//! Which of the configured drives are meant and how long to wait for them.
+
+use std::time::{Duration, Instant};
+
+use crate::config::Drive;
+use crate::config::request::{Selection, Wait};
+use crate::drive::list_members;
+
+use super::{Environment, JobError};
+
+/// A person who typed the command looks for the drive this long.
+const PERSON: Duration = Duration::from_secs(60);
+/// "Until it comes", in numbers.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long to wait for a drive.
+pub fn patience(wait: Wait, env: &Environment<'_>) -> Duration {
+    match wait {
+        Wait::Unsaid if env.interactive => PERSON,
+        Wait::Unsaid => Duration::ZERO,
+        Wait::Forever => FOREVER,
+        Wait::For(time) => time,
+    }
+}
+
+/// The drives that are meant: those that were named, or those that are connected.
+///
+/// # Errors
+/// When nobody named one and none is connected, also after waiting.
+pub fn select<'a>(
+    drives: &'a [Drive],
+    selection: Selection,
+    wait: Wait,
+    env: &Environment<'_>,
+) -> Result<Vec<&'a Drive>, JobError> {
+    if selection == Selection::Named || drives.len() == 1 {
+        return Ok(drives.iter().collect());
+    }
+    let patience = patience(wait, env);
+    let started = Instant::now();
+    let names: Vec<_> = drives.iter().map(|drive| drive.name.to_string()).collect();
+    let mut told = false;
+    loop {
+        let members = list_members().unwrap_or_default();
+        let is_there = |drive: &&Drive| members.iter().any(|member| member.pool_guid == drive.guid);
+        let connected: Vec<_> = drives.iter().filter(is_there).collect();
+        if !connected.is_empty() {
+            return Ok(connected);
+        }
+        if env.cancel.is_requested() {
+            return Err(JobError::Interrupted);
+        }
+        if started.elapsed() >= patience {
+            return Err(JobError::NoneConnected(names.join(", ")));
+        }
+        if !told {
+            told = true;
+            let drive = names.join(" or ");
+            env.sink.event(crate::event::Event::Waiting { drive, seconds: patience.as_secs() });
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,245 @@
+//! The work on one drive, from lock to last line: what `run` and `replicate` share.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::drive::Watcher;
+use crate::event::{Event, Summary, Unplug};
+use crate::execute::lock::{self, Lock};
+use crate::execute::session::{After, Session, Wanted};
+use crate::execute::{self, Context, State, Tally};
+use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
+use crate::plan::{self, Plan};
+use crate::zfs::Client;
+use crate::zfs::argv::{self, Access};
+
+use super::{Environment, JobError};
+
+/// What is to be done with one drive.
+pub struct DriveRun<'a> {
+    /// Its name in the configuration.
+    pub drive: &'a str,
+    /// Its pool's name there.
+    pub pool: &'a PoolName,
+    /// Its pool's guid.
+    pub guid: Guid,
+    /// Its backups.
+    pub policies: Vec<Policy>,
+    /// How long to wait for it.
+    pub wait: Duration,
+    /// The host that the user said used it last.
+    pub last_used_by: Option<&'a str>,
+    /// What happens after the work.
+    pub after: After,
+    /// Export it also when somebody else had imported it.
+    pub export_foreign: bool,
+    /// The command that the user typed.
+    pub retry: String,
+}
+
+/// Takes the drive's lock.
+pub(super) fn take_lock(env: &Environment<'_>, guid: Guid) -> Result<Lock, JobError> {
+    let since = (env.clock)().strftime("%Y-%m-%d %H:%M:%S UTC");
+    let owner = format!("process {}, since {since}", std::process::id());
+    Ok(lock::take(Path::new(lock::DIRECTORY), guid, &owner)?)
+}
+
+impl DriveRun<'_> {
+    /// Does it, and tells how it ended.
+    ///
+    /// # Errors
+    /// When the drive could not be used at all. What goes wrong later is in the summary.
+    pub fn run(&self, env: &Environment<'_>) -> Result<Summary, JobError> {
+        let started = Instant::now();
+        let began = (env.clock)();
+        env.sink.event(Event::DriveStarted {
+            drive: self.drive.to_owned(),
+            pool: self.pool.clone(),
+            guid: self.guid,
+        });
+        let _lock = take_lock(env, self.guid)?;
+        let host = env.host();
+        let session = Session::open(&host, &self.wanted())?;
+        let watcher = Watcher::new(env.root.clone(), session.disks(), session.pool.clone());
+        let lost = || watcher.lost();
+        let work = self.work(env, &session, &lost);
+        if lost().is_none() && work.is_ok() {
+            self.record_on_drive(env, &session);
+        }
+        let tally = work.unwrap_or_else(|error| self.failed(env, &error));
+        let unplug = session.close(&host, self.after, lost(), self.export_foreign);
+        let summary = self.summary(env, &tally, unplug, started.elapsed());
+        self.remember(env, &summary, began);
+        env.sink.event(Event::DriveFinished(summary.clone()));
+        Ok(summary)
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            drive: self.drive,
+            pool: self.pool,
+            guid: self.guid,
+            access: Access::ReadWrite,
+            wait: self.wait,
+            last_used_by: self.last_used_by,
+        }
+    }
+
+    /// Observe, plan, check, execute. A dataset of which a snapshot vanished in between is planned once more.
+    fn work(
+        &self,
+        env: &Environment<'_>,
+        session: &Session,
+        lost: &(dyn Fn() -> Option<String> + Sync),
+    ) -> Result<Tally, JobError> {
+        check_name(self.drive, self.pool, session)?;
+        let client = env.client();
+        let context = Context {
+            client,
+            sink: env.sink,
+            pool: session.pool.clone(),
+            drive: self.guid,
+            retry: self.retry.clone(),
+            lost,
+            errors_before: session.errors,
+        };
+        let inventory = self.observe_and_repair(env, session)?;
+        let now = (env.clock)();
+        let first = checked_plan(&self.policies, &inventory, now)?;
+        let mut tally = execute::execute(&context, &first);
+        let vanished = datasets_in(&first, &tally, &State::Vanished);
+        if !vanished.is_empty() && !env.cancel.is_requested() && lost().is_none() {
+            let inventory = observe(&client, &self.policies, session)?;
+            let mut again = checked_plan(&self.policies, &inventory, now)?;
+            again.datasets.retain(|dataset| vanished.contains(&dataset.target));
+            let second = execute::execute(&context, &again);
+            tally.states.retain(|state| *state != State::Vanished);
+            tally.states.extend(second.states);
+            tally.sent += second.sent;
+            tally.snapshots += second.snapshots;
+            tally.pruned += second.pruned;
+            tally.warnings += second.warnings;
+        }
+        Ok(tally)
+    }
+
+    /// Looks at both sides, and first finishes what a run that died began: its holds, its swaps.
+    fn observe_and_repair(&self, env: &Environment<'_>, session: &Session) -> Result<Inventory, JobError> {
+        let client = env.client();
+        let inventory = observe(&client, &self.policies, session)?;
+        let is_dead = |drive: Guid| drive == self.guid || lock::is_free(Path::new(lock::DIRECTORY), drive);
+        match execute::release_stale_holds(&client, &inventory.source, &is_dead) {
+            Ok(0) => {}
+            Ok(released) => env.sink.event(Event::Note {
+                text: format!(
+                    "Released {} that an interrupted run had left.",
+                    crate::report::text::count(released, "hold")
+                ),
+            }),
+            Err(error) => env.sink.event(Event::Warning {
+                text: format!("Holds of an interrupted run may be left: {}.", execute::chain(&error)),
+            }),
+        }
+        let repairs = plan::repairs(&inventory.target);
+        if repairs.is_empty() {
+            return Ok(inventory);
+        }
+        for repair in &repairs {
+            env.sink.event(Event::Note { text: format!("Finishing an interrupted change: {repair}.") });
+        }
+        let what = "an interrupted change on the drive could not be finished";
+        execute::repair(&client, &repairs).map_err(|source| JobError::Zfs { what, source })?;
+        observe(&client, &self.policies, session)
+    }
+
+    /// When and by whom the drive was backed up to, on the drive itself.
+    fn record_on_drive(&self, env: &Environment<'_>, session: &Session) {
+        let now = (env.clock)().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let top = DatasetName::root_of(&session.pool);
+        if let Err(error) = env.client().run(&argv::set(&top, &[(argv::PROPERTY_LAST_RUN, now)])) {
+            let text = format!(
+                "The time of this run could not be recorded on the drive: {}.",
+                execute::chain(&error)
+            );
+            env.sink.event(Event::Warning { text });
+        }
+    }
+
+    /// The work could not be done: every backup failed for this reason.
+    fn failed(&self, env: &Environment<'_>, error: &JobError) -> Tally {
+        for policy in &self.policies {
+            env.sink.event(Event::Failed {
+                source: policy.source.clone(),
+                target: policy.target.clone(),
+                error: execute::chain(error),
+            });
+        }
+        Tally { states: vec![State::Failed; self.policies.len()], ..Tally::default() }
+    }
+
+    fn summary(&self, env: &Environment<'_>, tally: &Tally, unplug: Unplug, took: Duration) -> Summary {
+        let done = tally.states.iter().filter(|state| **state == State::Running).count();
+        Summary {
+            drive: self.drive.to_owned(),
+            done,
+            failed: tally.states.len() - done,
+            warnings: tally.warnings,
+            snapshots: tally.snapshots,
+            pruned: tally.pruned,
+            sent: tally.sent,
+            took,
+            interrupted: env.cancel.is_requested(),
+            unplug,
+        }
+    }
+
+    /// On the host: a cache, whose loss costs nothing but the answer to "when was it last?".
+    fn remember(&self, env: &Environment<'_>, summary: &Summary, began: Timestamp) {
+        let mut loaded = env.store.load(self.drive, self.guid);
+        loaded.state.record(crate::state::RunRecord::new(summary, began, (env.clock)()));
+        let warnings = [loaded.warning, env.store.save(&loaded.state).err()];
+        for warning in warnings.into_iter().flatten() {
+            env.sink.event(Event::Warning { text: format!("{}.", execute::chain(&warning)) });
+        }
+    }
+}
+
+/// Both sides, as they are now.
+pub(super) fn observe(
+    client: &Client<'_>,
+    policies: &[Policy],
+    session: &Session,
+) -> Result<Inventory, JobError> {
+    crate::observe::observe(client, policies, &session.facts, &session.imported)
+        .map_err(|source| JobError::Zfs { what: "the snapshots could not be listed", source })
+}
+
+/// A plan that its checker accepts (S19).
+pub(super) fn checked_plan(
+    policies: &[Policy],
+    inventory: &Inventory,
+    now: Timestamp,
+) -> Result<Plan, JobError> {
+    let plan = plan::plan(policies, inventory, now);
+    let violations = plan::check::check(policies, inventory, &plan);
+    if violations.is_empty() { Ok(plan) } else { Err(JobError::Checker { violations }) }
+}
+
+/// Targets in the configuration begin with the pool's name as it was then.
+pub(super) fn check_name(drive: &str, configured: &PoolName, session: &Session) -> Result<(), JobError> {
+    if session.pool == *configured {
+        return Ok(());
+    }
+    Err(JobError::OtherName {
+        drive: drive.to_owned(),
+        found: session.pool.to_string(),
+        configured: configured.to_string(),
+    })
+}
+
+fn datasets_in(plan: &Plan, tally: &Tally, state: &State) -> Vec<DatasetName> {
+    let datasets = plan.datasets.iter().zip(&tally.states).filter(|(_, s)| *s == state);
+    datasets.map(|(dataset, _)| dataset.target.clone()).collect()
+}

@@ -1,0 +1,49 @@
+//! `eject`: export and power off, nothing else. Also finishes what a run could not.
+
+use std::time::{Duration, Instant};
+
+use crate::config::request::EjectRequest;
+use crate::event::{Event, Summary};
+use crate::execute::session::{Session, Wanted};
+use crate::model::Bytes;
+use crate::zfs::argv::Access;
+
+use super::drive_run::take_lock;
+use super::run::after;
+use super::{DriveResult, Environment};
+
+/// Exports the drive's pool where it is imported, and powers the drive off.
+///
+/// # Errors
+/// When the drive is not connected, or a run has it.
+pub fn eject(request: &EjectRequest, env: &Environment<'_>) -> DriveResult {
+    let started = Instant::now();
+    let drive = &request.drive;
+    let name = drive.name.as_str();
+    let _lock = take_lock(env, drive.guid)?;
+    let host = env.host();
+    let wanted = Wanted {
+        drive: name,
+        pool: &drive.pool,
+        guid: drive.guid,
+        access: Access::ReadWrite,
+        wait: Duration::ZERO,
+        last_used_by: None,
+    };
+    let session = Session::find(&host, &wanted)?;
+    let unplug = session.close(&host, after(drive.power_off), None, true);
+    let summary = Summary {
+        drive: name.to_owned(),
+        done: 0,
+        failed: 0,
+        warnings: 0,
+        snapshots: 0,
+        pruned: 0,
+        sent: Bytes(0),
+        took: started.elapsed(),
+        interrupted: env.cancel.is_requested(),
+        unplug,
+    };
+    env.sink.event(Event::DriveFinished(summary.clone()));
+    Ok(summary)
+}

@@ -1,0 +1,105 @@
+//! One file per command, as the user would tell it.
+
+mod connected;
+mod drive_run;
+pub mod eject;
+pub mod plan;
+pub mod replicate;
+pub mod run;
+pub mod status;
+
+use jiff::Timestamp;
+
+use crate::drive::Root;
+use crate::event::{Sink, Summary};
+use crate::execute::lock::LockError;
+use crate::execute::session::{Host, SessionError};
+use crate::plan::check::Violation;
+use crate::process::{Cancel, Runner};
+use crate::state::Store;
+use crate::zfs::{Client, ZfsError};
+
+/// What a job works with. Everything that tests replace comes in here.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// Runs commands.
+    pub runner: &'a dyn Runner,
+    /// Whether somebody asked us to stop.
+    pub cancel: &'a Cancel,
+    /// `/sys` and `/proc`.
+    pub root: &'a Root,
+    /// Who is told.
+    pub sink: &'a dyn Sink,
+    /// The wall clock.
+    pub clock: &'a dyn Fn() -> Timestamp,
+    /// What is remembered between runs.
+    pub store: &'a Store,
+    /// A person sits in front of it: then waiting for a drive makes sense.
+    pub interactive: bool,
+}
+
+impl<'a> Environment<'a> {
+    fn client(&self) -> Client<'a> {
+        Client::new(self.runner, self.cancel)
+    }
+
+    fn host(&self) -> Host<'a> {
+        Host { client: self.client(), root: self.root, sink: self.sink }
+    }
+}
+
+/// How the work on one drive ended.
+pub type DriveResult = Result<Summary, JobError>;
+
+/// Why a job did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Another run has the drive, or the lock cannot be taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is no session with the drive.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// None of the configured drives is connected.
+    #[error("none of the configured drives is connected ({0})")]
+    NoneConnected(String),
+    /// A request on ZFS did not work out.
+    #[error("{what}")]
+    Zfs {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: ZfsError,
+    },
+    /// The planner made a plan that breaks an invariant: a mistake of ours, and nothing was done.
+    #[error("the plan was refused by its checker: {}", violations.first().map(ToString::to_string).unwrap_or_default())]
+    Checker {
+        /// What it would have broken.
+        violations: Vec<Violation>,
+    },
+    /// The pool with the drive's guid has another name than the configuration says.
+    #[error("the pool with the guid of {drive} is called {found}, and the configuration says {configured}")]
+    OtherName {
+        /// The drive.
+        drive: String,
+        /// Its pool's name.
+        found: String,
+        /// What the configuration says.
+        configured: String,
+    },
+    /// `replicate` found several pools of that name.
+    #[error("several connected pools are called {pool}: {guids}")]
+    Ambiguous {
+        /// The name.
+        pool: String,
+        /// Their guids.
+        guids: String,
+    },
+    /// `replicate` found no pool of that name.
+    #[error("no pool called {0} is imported or on a connected drive")]
+    NoPool(String),
+    /// Somebody asked us to stop.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,114 @@
+//! `plan`: each step with its reason and size. Imports read-only, changes nothing, exports again (S20).
+
+use std::time::{Duration, Instant};
+
+use crate::config::request::PlanRequest;
+use crate::event::{Event, Summary};
+use crate::execute::session::{After, Session, Wanted};
+use crate::model::{Bytes, Guid, Policy, PoolName};
+use crate::plan::{Plan, Verdict};
+use crate::zfs::argv::Access;
+
+use super::connected::{patience, select};
+use super::drive_run::{check_name, checked_plan, observe, take_lock};
+use super::{Environment, JobError};
+
+/// What was planned for one drive.
+#[derive(Debug)]
+pub struct Planned {
+    /// The drive's name.
+    pub drive: String,
+    /// The plan.
+    pub plan: Plan,
+    /// How looking at the drive ended.
+    pub summary: Summary,
+}
+
+/// One drive to plan for.
+pub struct PlanOfDrive<'a> {
+    /// Its name in the configuration.
+    pub drive: &'a str,
+    /// Its pool's name there.
+    pub pool: &'a PoolName,
+    /// Its pool's guid.
+    pub guid: Guid,
+    /// Its backups.
+    pub policies: Vec<Policy>,
+    /// How long to wait for it.
+    pub wait: Duration,
+}
+
+/// Plans for each drive that is meant. `show` gets each plan before the drive's last line is told.
+///
+/// # Errors
+/// When none of the drives is connected.
+pub fn plan(
+    request: &PlanRequest,
+    env: &Environment<'_>,
+    show: &mut dyn FnMut(&str, &Plan),
+) -> Result<Vec<Result<Planned, JobError>>, JobError> {
+    let drives = select(&request.drives, request.selection, request.wait, env)?;
+    let one = |drive: &&crate::config::Drive| {
+        let wanted = PlanOfDrive {
+            drive: drive.name.as_str(),
+            pool: &drive.pool,
+            guid: drive.guid,
+            policies: drive.policies(&request.consents),
+            wait: patience(request.wait, env),
+        };
+        wanted.plan(env, show)
+    };
+    Ok(drives.iter().map(one).collect())
+}
+
+impl PlanOfDrive<'_> {
+    /// Plans, and leaves the drive as it was.
+    ///
+    /// # Errors
+    /// When the drive cannot be looked at.
+    pub fn plan(
+        &self,
+        env: &Environment<'_>,
+        show: &mut dyn FnMut(&str, &Plan),
+    ) -> Result<Planned, JobError> {
+        let started = Instant::now();
+        let _lock = take_lock(env, self.guid)?;
+        let host = env.host();
+        let wanted = Wanted {
+            drive: self.drive,
+            pool: self.pool,
+            guid: self.guid,
+            access: Access::ReadOnly,
+            wait: self.wait,
+            last_used_by: None,
+        };
+        let session = Session::open(&host, &wanted)?;
+        let planned = check_name(self.drive, self.pool, &session)
+            .and_then(|()| observe(&env.client(), &self.policies, &session))
+            .and_then(|inventory| checked_plan(&self.policies, &inventory, (env.clock)()));
+        if let Ok(plan) = &planned {
+            show(self.drive, plan);
+        }
+        let unplug = session.close(&host, After::Export, None, false);
+        let refused = planned.as_ref().map_or(1, |plan| plan.refused().count());
+        let summary = Summary {
+            drive: self.drive.to_owned(),
+            done: planned.as_ref().map_or(0, |plan| plan.datasets.len() - refused),
+            failed: refused,
+            warnings: 0,
+            snapshots: 0,
+            pruned: 0,
+            sent: Bytes(0),
+            took: started.elapsed(),
+            interrupted: env.cancel.is_requested(),
+            unplug,
+        };
+        env.sink.event(Event::Note { text: crate::report::summary::truth(self.drive, &summary.unplug).text });
+        Ok(Planned { drive: self.drive.to_owned(), plan: planned?, summary })
+    }
+}
+
+/// Whether a run would leave something undone.
+pub fn is_clean(plan: &Plan) -> bool {
+    !plan.datasets.iter().any(|dataset| matches!(dataset.verdict, Verdict::Refused(_)))
+}

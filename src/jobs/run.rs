@@ -1,0 +1,44 @@
+//! `run`: the whole job, drive after drive.
+
+use crate::config::PowerOff;
+use crate::config::request::{Export, RunRequest};
+use crate::execute::session::After;
+
+use super::connected::{patience, select};
+use super::drive_run::DriveRun;
+use super::{DriveResult, Environment, JobError};
+
+/// Backs up to each drive that is meant. One that fails does not keep the next from its turn.
+///
+/// # Errors
+/// When none of the drives is connected.
+pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResult>, JobError> {
+    let drives = select(&request.drives, request.selection, request.wait, env)?;
+    let mut results = Vec::new();
+    for drive in drives {
+        if env.cancel.is_requested() {
+            break;
+        }
+        let run = DriveRun {
+            drive: drive.name.as_str(),
+            pool: &drive.pool,
+            guid: drive.guid,
+            policies: drive.policies(&request.consents),
+            wait: patience(request.wait, env),
+            last_used_by: request.last_used_by.as_deref(),
+            after: after(drive.power_off),
+            export_foreign: request.export == Export::Always,
+            retry: format!("zferry run {}", drive.name),
+        };
+        results.push(run.run(env));
+    }
+    Ok(results)
+}
+
+/// What happens after the work, as the configuration says.
+pub fn after(power_off: PowerOff) -> After {
+    match power_off {
+        PowerOff::Yes => After::PowerOff,
+        PowerOff::No => After::Export,
+    }
+}

@@ -1,0 +1,184 @@
+//! `cargo lab`: see docs/lab.md.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+
+use zferry_lab::host::cargo::{self, Profile, Share, Tally};
+use zferry_lab::host::packages;
+use zferry_lab::image::{build, recipe, saved};
+use zferry_lab::runner::{self, Selection};
+use zferry_lab::scenarios::{self, Tier};
+use zferry_lab::{bench, demo, shell};
+
+/// Real ZFS, real USB, real systemd: zferry's lab.
+#[derive(Debug, Parser)]
+#[command(name = "cargo lab", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what is missing on this machine (with sudo unless you are root)
+    Setup,
+    /// Build the guests' system, about ten minutes, once
+    Image,
+    /// Watch a first and a second backup to a USB drive
+    Demo,
+    /// Run all checks and the scenarios of the core
+    Test {
+        /// Only scenarios whose name contains this, and no other checks
+        filter: Option<String>,
+        /// All scenarios
+        #[arg(long)]
+        full: bool,
+        /// Only list the scenarios
+        #[arg(long)]
+        list: bool,
+    },
+    /// Type in a guest
+    Shell {
+        /// The guest of a failed scenario, as it was left
+        #[arg(long, value_name = "NAME")]
+        failed: Option<String>,
+        /// Without zferry
+        #[arg(long)]
+        bare: bool,
+    },
+    /// Plug a USB drive into the guest of the open shell
+    Plug {
+        /// The drive, which is made if there is none of this name
+        name: String,
+        /// The size of a new drive
+        #[arg(long, default_value = "2G")]
+        size: String,
+    },
+    /// Measure zferry against syncoid and the bare commands, and write docs/benchmarks.md
+    Bench {
+        /// How often each of them does each kind of work
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// Pull a USB drive out of the guest of the open shell
+    Pull {
+        /// The drive
+        name: String,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {}", runner::explained(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    match task {
+        Task::Setup => packages::ensure(),
+        Task::Image => {
+            packages::ensure()?;
+            println!("{}", build::ensure(&recipe::TRIXIE)?.display());
+            Ok(())
+        }
+        Task::Demo => {
+            let (saved, share) = prepare(Programs::Zferry)?;
+            demo::show(&saved, &share)
+        }
+        Task::Bench { rounds } => {
+            let (saved, share) = prepare(Programs::Shipped)?;
+            bench::measure(&saved, &share, rounds)
+        }
+        Task::Test { list: true, .. } => {
+            list();
+            Ok(())
+        }
+        Task::Test { filter, full, .. } => test(filter.as_deref(), full),
+        Task::Shell { failed, bare } => {
+            let programs = if bare { Programs::None } else { Programs::Zferry };
+            let (saved, share) = prepare(programs)?;
+            shell::open(&saved, &share, failed.as_deref())
+        }
+        Task::Plug { name, size } => shell::plug(&name, &size),
+        Task::Pull { name } => shell::pull(&name),
+    }
+}
+
+/// Which programs the guests get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Programs {
+    None,
+    Zferry,
+    Shipped,
+}
+
+/// Does everything that has to be there before a guest can start.
+fn prepare(programs: Programs) -> Result<(saved::Saved, Share)> {
+    packages::ensure()?;
+    let image = build::ensure(&recipe::TRIXIE)?;
+    let share = Share::with_agent()?;
+    let saved = saved::ensure(&recipe::TRIXIE, &image, share.path())?;
+    match programs {
+        Programs::None => {}
+        Programs::Zferry => share.add_zferry(Profile::Tested)?,
+        Programs::Shipped => share.add_zferry(Profile::Shipped)?,
+    }
+    Ok((saved, share))
+}
+
+fn list() {
+    for scenario in scenarios::all() {
+        let tier = match scenario.tier {
+            Tier::Core => "core",
+            Tier::Full => "full",
+        };
+        println!("{tier}  {}", scenario.name);
+    }
+}
+
+/// All checks, then the scenarios. Whatever keeps the scenarios from being run is
+/// a failure: a lab that was skipped must never look like one that passed.
+fn test(filter: Option<&str>, full: bool) -> Result<()> {
+    let started = Instant::now();
+    let selection = Selection::of(scenarios::all(), filter, full);
+    if selection.chosen.is_empty() {
+        bail!("no scenario is called so; `cargo lab test --list` lists them");
+    }
+    packages::ensure()?;
+    let mut tally = match filter {
+        None => cargo::checks()?,
+        Some(_) => Tally::default(),
+    };
+    let lab =
+        prepare(Programs::Zferry).and_then(|(saved, share)| runner::run(&selection.chosen, &saved, &share));
+    match lab {
+        Ok(scenarios) => tally += scenarios,
+        Err(error) => {
+            eprintln!("lab: the scenarios could not be run: {}", runner::explained(&error));
+            tally.failed += 1;
+        }
+    }
+    println!(
+        "\nlab: {} scenarios ran, {} were left out{}; {} min in all",
+        selection.chosen.len(),
+        selection.left_out,
+        match (selection.left_out, filter) {
+            (0, _) => "",
+            (_, Some(_)) => " by the filter (all: cargo lab test --full)",
+            (_, None) => " (cargo lab test --full runs them too)",
+        },
+        started.elapsed().as_secs().div_ceil(60),
+    );
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed > 0 {
+        bail!("{} of {} failed", tally.failed, tally.passed + tally.failed);
+    }
+    Ok(())
+}

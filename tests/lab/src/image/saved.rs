@@ -1,0 +1,120 @@
+//! A booted guest, written to disk: a scenario that starts from it starts in
+//! seconds where a boot takes most of a minute.
+//!
+//! The state is a file of its own beside the disks (QEMU's migration to a file),
+//! not a snapshot inside of a disk: that way scenarios share it and put overlays
+//! on the disks, and nothing has to be copied.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::recipe::Recipe;
+use crate::machine::accelerator::{self, Accelerator};
+use crate::machine::{Console, Machine, Spec, arguments, disks, slots};
+use crate::paths::{self, Fingerprint};
+use crate::transcript::Transcript;
+
+/// The size of the disk for the source pool.
+const SOURCE: &str = "4G";
+
+/// What is done before the state is saved: whatever every scenario would wait for.
+const SETTLE: &str = "systemctl is-system-running --wait; \
+    systemctl start dbus polkit udisks2 && udisksctl status >/dev/null && zpool list -H && \
+    zfs list -H && udevadm settle && journalctl --flush && sync";
+
+/// A guest that can be started any number of times.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// Kernel and initramfs.
+    pub image: PathBuf,
+    /// The booted system's disk; overlays go on top of it.
+    pub root: PathBuf,
+    /// The empty disk for the source pool.
+    pub source: PathBuf,
+    /// Memory and devices.
+    pub state: PathBuf,
+    /// What the state was made with.
+    pub accelerator: Accelerator,
+}
+
+/// The saved guest for this image, agent and QEMU; made now if it has to be.
+pub fn ensure(recipe: &Recipe, image: &Path, share: &Path) -> Result<Saved> {
+    let accelerator = Accelerator::find(image)?;
+    let directory = directory(recipe, image, accelerator)?;
+    let saved = Saved {
+        image: image.to_owned(),
+        root: directory.join("root.qcow2"),
+        source: directory.join("source.qcow2"),
+        state: directory.join("state"),
+        accelerator,
+    };
+    let _lock = slots::lock(&format!("saved-{}", recipe.name))?;
+    if directory.is_dir() {
+        paths::remember_use(&directory)?;
+        return Ok(saved);
+    }
+    let parent = directory.parent().context("the cache directory has no parent")?;
+    fs::create_dir_all(parent)?;
+    let work = parent.join(format!(".saving-{}", recipe.name));
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    fs::create_dir(&work)?;
+    make(image, share, &work, accelerator)
+        .with_context(|| format!("the guest did not boot; its console: {}/console", work.display()))?;
+    fs::rename(&work, &directory)?;
+    paths::remember_use(&directory)?;
+    paths::remove_unused(parent, recipe.name, &directory)?;
+    Ok(saved)
+}
+
+fn make(image: &Path, share: &Path, work: &Path, accelerator: Accelerator) -> Result<()> {
+    let started = Instant::now();
+    eprintln!("lab: booting a guest with {}, to save its state", accelerator.name());
+    let (root, source) = (work.join("root.qcow2"), work.join("source.qcow2"));
+    disks::overlay(&image.join("root.img"), "raw", &root)?;
+    disks::empty(&source, SOURCE)?;
+    let spec = Spec {
+        accelerator,
+        image: image.to_owned(),
+        root,
+        source,
+        share: share.to_owned(),
+        console: Console::File(work.join("console")),
+        restore: None,
+    };
+    let mut machine = Machine::start(&spec)?;
+    eprintln!("lab: booted in {:.1} s", started.elapsed().as_secs_f32());
+    let mut transcript = Transcript::none();
+    crate::command::shell(&mut machine.agent, &mut transcript, SETTLE)?.exits(0)?;
+    machine.save(&work.join("state"))?;
+    eprintln!("lab: saved after {:.1} s", started.elapsed().as_secs_f32());
+    Ok(())
+}
+
+/// The directory's name has everything that makes a state unusable elsewhere.
+fn directory(recipe: &Recipe, image: &Path, accelerator: Accelerator) -> Result<PathBuf> {
+    let nowhere = Path::new("/");
+    let spec = Spec {
+        accelerator,
+        image: image.to_owned(),
+        root: nowhere.to_owned(),
+        source: nowhere.to_owned(),
+        share: nowhere.to_owned(),
+        console: Console::File(nowhere.to_owned()),
+        restore: None,
+    };
+    let mut key = Fingerprint::default().and(accelerator::qemu_version()?).and(SETTLE).and(SOURCE);
+    for argument in arguments::qemu(&spec, nowhere) {
+        key = key.and(argument.as_encoded_bytes());
+    }
+    // The agent's sources rather than its binary, which differs per work tree.
+    for source in [include_str!("../protocol.rs"), include_str!("../job.rs"), include_str!("../bin/agent.rs")]
+    {
+        key = key.and(source);
+    }
+    Ok(paths::cache()?.join("saved").join(format!("{}-{key}", recipe.name)))
+}

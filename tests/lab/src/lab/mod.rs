@@ -1,0 +1,264 @@
+//! What a scenario is written in: a guest, drives, and what is expected of them.
+
+mod failure;
+mod zfs;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+pub use failure::kept;
+pub use zfs::Identity;
+
+use crate::command::{Background, Command, Output};
+use crate::drive::Drive;
+use crate::image::saved::Saved;
+use crate::machine::{Console, Machine, Spec, disks};
+use crate::transcript::Transcript;
+
+/// How long udev may take to see a drive come or go.
+const UDEV: Duration = Duration::from_secs(60);
+
+/// A guest of a scenario's own, with everything that belongs to it.
+#[derive(Debug)]
+pub struct Lab {
+    directory: PathBuf,
+    spec: Spec,
+    /// Always there, except while the guest is being started again.
+    machine: Option<Machine>,
+    transcript: Transcript,
+    /// The drives in QEMU's sockets, whether or not the guest still has them.
+    attached: Vec<String>,
+    /// When the scenario must have ended.
+    deadline: Option<Instant>,
+}
+
+impl Lab {
+    /// Starts a guest from its saved state, with its files in `directory`.
+    pub fn start(saved: &Saved, share: &Path, directory: &Path, console: Console) -> Result<Self> {
+        fs::create_dir_all(directory)?;
+        let (root, source) = (directory.join("root.qcow2"), directory.join("source.qcow2"));
+        disks::overlay(&saved.root, "qcow2", &root)?;
+        disks::overlay(&saved.source, "qcow2", &source)?;
+        let spec = Spec {
+            accelerator: saved.accelerator,
+            image: saved.image.clone(),
+            root,
+            source,
+            share: share.to_owned(),
+            console,
+            restore: Some(saved.state.clone()),
+        };
+        let started = Instant::now();
+        let machine = Machine::start(&spec)?;
+        let took = started.elapsed();
+        Self::settled(directory, spec, machine, took)
+    }
+
+    /// Boots a guest on the disks that another one left in `directory`.
+    pub fn reopen(saved: &Saved, share: &Path, directory: &Path, console: Console) -> Result<Self> {
+        let spec = Spec {
+            accelerator: saved.accelerator,
+            image: saved.image.clone(),
+            root: directory.join("root.qcow2"),
+            source: directory.join("source.qcow2"),
+            share: share.to_owned(),
+            console,
+            restore: None,
+        };
+        let started = Instant::now();
+        let machine = Machine::start(&spec)?;
+        let took = started.elapsed();
+        Self::settled(directory, spec, machine, took)
+    }
+
+    fn settled(directory: &Path, spec: Spec, machine: Machine, took: Duration) -> Result<Self> {
+        let transcript = Transcript::to(&directory.join("transcript"))?;
+        let mut lab = Self {
+            directory: directory.to_owned(),
+            spec,
+            machine: Some(machine),
+            transcript,
+            attached: Vec::new(),
+            deadline: None,
+        };
+        lab.transcript.note(&format!("the guest is there after {:.1} s", took.as_secs_f32()));
+        lab.install_programs()?;
+        Ok(lab)
+    }
+
+    /// Copies the programs under test from the share, which is unmounted again.
+    fn install_programs(&mut self) -> Result<()> {
+        if !self.spec.share.join("bin/zferry").exists() {
+            return Ok(());
+        }
+        self.run(
+            "set -e; mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,ro lab /run/lab/share; \
+             install /run/lab/share/bin/* /usr/local/bin/; \
+             if [ -d /run/lab/share/udev-rules ]; then \
+                 mkdir -p /usr/local/share/zferry && cp -r /run/lab/share/udev-rules /usr/local/share/zferry/; \
+             fi; umount /run/lab/share",
+        )?
+        .exits(0)?;
+        Ok(())
+    }
+
+    /// An empty USB drive, not plugged in yet.
+    pub fn drive(&mut self, name: &str, size: &str) -> Result<Drive> {
+        self.transcript.note(&format!("a drive {name} of {size}"));
+        Drive::create(&self.directory, name, size)
+    }
+
+    /// Plugs a drive in and waits until udev is done with it.
+    pub fn plug(&mut self, drive: &Drive) -> Result<()> {
+        if self.attached.iter().any(|name| name == drive.name()) {
+            // The guest powered it off, or it is there: it leaves its socket first.
+            self.pull(drive)?;
+        }
+        self.transcript.note(&format!("plug in {}", drive.name()));
+        self.machine()?.plug(drive.name(), drive.image(), &drive.serial())?;
+        self.attached.push(drive.name().to_owned());
+        self.run(&format!("udevadm wait --settle --timeout={} {}", UDEV.as_secs(), drive.device()))?
+            .exits(0)
+            .with_context(|| format!("drive {} did not appear in the guest", drive.name()))?;
+        Ok(())
+    }
+
+    /// Pulls a drive out, without a word to the guest.
+    pub fn pull(&mut self, drive: &Drive) -> Result<()> {
+        self.transcript.note(&format!("pull out {}", drive.name()));
+        self.machine()?.pull(drive.name())?;
+        self.attached.retain(|name| name != drive.name());
+        Ok(())
+    }
+
+    /// The drive must leave the system: no link, no device on the USB bus.
+    pub fn gone(&mut self, drive: &Drive) -> Result<()> {
+        let test = format!(
+            "! test -e {} && ! grep -qsx {} /sys/bus/usb/devices/*/serial",
+            drive.device(),
+            drive.serial()
+        );
+        self.wait_until(&format!("drive {} is gone", drive.name()), UDEV, &test)
+    }
+
+    /// Waits until a shell line returns 0.
+    pub fn wait_until(&mut self, what: &str, patience: Duration, test: &str) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while self.run(test)?.exits(0).is_err() {
+            if Instant::now() >= deadline {
+                bail!("it was not so within {} s: {what}", patience.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// Runs a line of shell in the guest, as root, and waits for its end.
+    pub fn run(&mut self, line: &str) -> Result<Output> {
+        self.execute(Command::shell(line))
+    }
+
+    /// Runs a command and waits for its end.
+    pub fn execute(&mut self, command: Command) -> Result<Output> {
+        let background = self.start_command(command)?;
+        self.finish(background)
+    }
+
+    /// Runs a command and passes on what it prints at once.
+    pub fn execute_live(&mut self, command: Command, live: &mut dyn FnMut(&[u8])) -> Result<Output> {
+        let background = self.start_command(command)?;
+        let machine = self.machine.as_mut().context(NO_GUEST)?;
+        background.wait_with(&mut machine.agent, &mut self.transcript, live)
+    }
+
+    /// Starts a line of shell and goes on.
+    pub fn run_in_background(&mut self, line: &str) -> Result<Background> {
+        self.start_command(Command::shell(line))
+    }
+
+    /// Nothing is started any more after this time. (What was started has a limit
+    /// of its own, so that a scenario ends soon after.)
+    pub fn end_after(&mut self, limit: Duration) {
+        self.deadline = Some(Instant::now() + limit);
+    }
+
+    /// Starts a command and goes on.
+    pub fn start_command(&mut self, command: Command) -> Result<Background> {
+        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            bail!("the scenario takes too long; next would have been `{}`", command.line());
+        }
+        let machine = self.machine.as_mut().context(NO_GUEST)?;
+        command.start(&mut machine.agent, &mut self.transcript)
+    }
+
+    /// Waits for the end of what was started.
+    pub fn finish(&mut self, background: Background) -> Result<Output> {
+        let machine = self.machine.as_mut().context(NO_GUEST)?;
+        background.wait(&mut machine.agent, &mut self.transcript)
+    }
+
+    /// Whether what was started goes on; collects what it printed.
+    pub fn goes_on(&mut self, background: &mut Background) -> Result<bool> {
+        background.goes_on(&mut self.machine()?.agent)
+    }
+
+    /// Sends a signal to what was started, and to its whole group.
+    pub fn signal(&mut self, background: &Background, signal: rustix::process::Signal) -> Result<()> {
+        self.transcript.note(&format!("signal {} to {}", signal.as_raw(), background.pid));
+        let (job, signal) = (background.job, signal.as_raw());
+        let ask = crate::protocol::Ask::Signal { job, signal, group: true };
+        self.machine()?.agent.ask(ask)?;
+        Ok(())
+    }
+
+    /// Writes a file in the guest.
+    pub fn write(&mut self, path: &str, content: impl AsRef<[u8]>) -> Result<()> {
+        self.transcript.note(&format!("write {path}"));
+        self.transcript.output("<", content.as_ref());
+        self.machine()?.agent.write_file(path, content.as_ref(), 0o644)
+    }
+
+    /// Reads a file in the guest.
+    pub fn read(&mut self, path: &str) -> Result<Vec<u8>> {
+        self.machine()?.agent.read_file(path)
+    }
+
+    /// Cuts the guest's power, and boots it again. Drives have to be plugged in
+    /// again; what was started is gone.
+    pub fn cut(&mut self) -> Result<()> {
+        self.transcript.note("cut the power, boot again");
+        drop(self.machine.take());
+        self.attached.clear();
+        self.spec.restore = None;
+        let started = Instant::now();
+        self.machine = Some(Machine::start(&self.spec)?);
+        let took = started.elapsed().as_secs_f32();
+        self.transcript.note(&format!("the guest is there again after {took:.1} s"));
+        Ok(())
+    }
+
+    /// Where the guest's disks, drives, console and transcript are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Adds a line to the transcript.
+    pub fn note(&mut self, text: &str) {
+        self.transcript.note(text);
+    }
+
+    /// The machine itself, for what is not said here.
+    pub fn machine(&mut self) -> Result<&mut Machine> {
+        self.machine.as_mut().context(NO_GUEST)
+    }
+
+    /// Ends the lab and hands out its machine.
+    pub fn into_machine(self) -> Result<Machine> {
+        self.machine.context(NO_GUEST)
+    }
+}
+
+const NO_GUEST: &str = "the guest did not start again";

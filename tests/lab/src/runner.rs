@@ -1,0 +1,174 @@
+//! Runs scenarios, two at a time, and says what came of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::host::cargo::{Share, Tally};
+use crate::image::saved::Saved;
+use crate::lab::Lab;
+use crate::machine::Console;
+use crate::machine::slots::GUESTS;
+use crate::paths;
+use crate::scenarios::{Scenario, Tier};
+
+/// No scenario may take longer; its guest is ended then, which fails it.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// Which scenarios are run, and which are left out.
+#[derive(Debug)]
+pub struct Selection {
+    /// These are run.
+    pub chosen: Vec<Scenario>,
+    /// How many are not.
+    pub left_out: usize,
+}
+
+impl Selection {
+    /// With a filter every scenario whose name contains it; else the core, or all.
+    pub fn of(all: Vec<Scenario>, filter: Option<&str>, full: bool) -> Self {
+        let total = all.len();
+        let chosen: Vec<Scenario> = all
+            .into_iter()
+            .filter(|scenario| match filter {
+                Some(filter) => matches(scenario.name, filter),
+                None => full || scenario.tier == Tier::Core,
+            })
+            .collect();
+        Self { left_out: total - chosen.len(), chosen }
+    }
+}
+
+/// By the sentence, or by the name of what a failure left.
+fn matches(name: &str, filter: &str) -> bool {
+    name.to_lowercase().contains(&filter.to_lowercase()) || paths::slug(name).contains(filter)
+}
+
+/// Runs the scenarios and returns how many passed and failed.
+pub fn run(scenarios: &[Scenario], saved: &Saved, share: &Share) -> Result<Tally> {
+    let runs = paths::cache()?.join("runs");
+    remove_abandoned(&runs)?;
+    println!("\nrunning {} scenarios in guests, {GUESTS} at a time", scenarios.len());
+    let waiting = Mutex::new(scenarios.iter());
+    let tally = Mutex::new(Tally::default());
+    thread::scope(|scope| {
+        for _ in 0..GUESTS {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some(scenario) = next else { break };
+                    let started = Instant::now();
+                    let result = one(scenario, saved, share, &runs);
+                    let seconds = started.elapsed().as_secs();
+                    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                    match result {
+                        Ok(()) => {
+                            tally.passed += 1;
+                            println!("test {} ... ok ({seconds} s)", scenario.name);
+                        }
+                        Err(error) => {
+                            tally.failed += 1;
+                            println!("test {} ... FAILED ({seconds} s)", scenario.name);
+                            println!("{}\n", explained(&error));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Runs one scenario in a guest of its own.
+fn one(scenario: &Scenario, saved: &Saved, share: &Share, runs: &Path) -> Result<()> {
+    let slug = paths::slug(scenario.name);
+    let directory = runs.join(format!("{}-{slug}", std::process::id()));
+    let console = Console::File(directory.join("console"));
+    let mut lab = match Lab::start(saved, share.path(), &directory, console) {
+        Ok(lab) => lab,
+        Err(error) => {
+            let kept = crate::lab::kept(&directory, &slug)?;
+            return Err(error.context(format!("the guest did not start; see {}", kept.display())));
+        }
+    };
+    lab.end_after(DEADLINE);
+    // A scenario that panics fails like any other, with its guest ended.
+    let body = std::panic::AssertUnwindSafe(|| (scenario.body)(&mut lab));
+    let result = std::panic::catch_unwind(body)
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the scenario panicked; its message is above")));
+    match result {
+        Ok(()) => {
+            drop(lab);
+            fs::remove_dir_all(&directory).context("the scenario's files could not be removed")
+        }
+        Err(error) => {
+            lab.note(&format!("FAILED: {error:#}"));
+            let kept = lab.keep(&slug)?;
+            Err(error.context(advice(&kept, &slug)))
+        }
+    }
+}
+
+/// An error with its causes, one below the other. (Not its backtrace, which anyhow
+/// adds where RUST_BACKTRACE is set: a failed scenario is no bug of the lab's.)
+pub fn explained(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n  because: ")
+}
+
+fn advice(kept: &Path, slug: &str) -> String {
+    format!(
+        "scenario failed\n  \
+         its transcript, journal, console and drives: {}\n  \
+         its guest again: cargo lab shell --failed {slug}\n  \
+         once more:       cargo lab test {slug}",
+        kept.display()
+    )
+}
+
+/// Removes what runs that were killed have left.
+fn remove_abandoned(runs: &Path) -> Result<()> {
+    fs::create_dir_all(runs)?;
+    for entry in fs::read_dir(runs)? {
+        let path: PathBuf = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let process = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(process).exists() {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Selection, matches};
+    use crate::scenarios;
+
+    #[test]
+    fn a_filter_finds_sentences_and_file_names() {
+        assert!(matches("A drive is plugged in", "plugged"));
+        assert!(matches("A drive is plugged in", "a-drive-is"));
+        assert!(!matches("A drive is plugged in", "pulled"));
+    }
+
+    #[test]
+    fn what_is_not_run_is_counted() {
+        let total = scenarios::all().len();
+        let selection = Selection::of(scenarios::all(), Some("no scenario is called so"), false);
+        assert_eq!((selection.chosen.len(), selection.left_out), (0, total));
+    }
+
+    #[test]
+    fn names_of_scenarios_differ() {
+        let mut slugs: Vec<_> = scenarios::all().iter().map(|s| crate::paths::slug(s.name)).collect();
+        slugs.sort();
+        let total = slugs.len();
+        slugs.dedup();
+        assert_eq!(slugs.len(), total);
+    }
+}

@@ -1,0 +1,44 @@
+//! What is tried. A scenario's name is a sentence that is true when it passes.
+
+mod backup;
+mod laboratory;
+
+use anyhow::Result;
+
+use crate::lab::Lab;
+
+/// When a scenario is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// Always: its failing would let a user lose data or be lied to.
+    Core,
+    /// With `--full`.
+    Full,
+}
+
+/// Something that is tried in a guest of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// A sentence.
+    pub name: &'static str,
+    /// When it is run.
+    pub tier: Tier,
+    /// What is done, and what must be so.
+    pub body: fn(&mut Lab) -> Result<()>,
+}
+
+impl Scenario {
+    const fn core(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
+        Self { name, tier: Tier::Core, body }
+    }
+
+    #[expect(dead_code, reason = "the first scenario of this tier is still to be written")]
+    const fn full(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
+        Self { name, tier: Tier::Full, body }
+    }
+}
+
+/// All scenarios, in the order in which they are run.
+pub fn all() -> Vec<Scenario> {
+    [laboratory::scenarios(), backup::scenarios()].concat()
+}
