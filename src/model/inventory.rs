@@ -108,6 +108,8 @@ pub struct Dataset {
     pub mirror: Option<Guid>,
     /// `org.zferry:placeholder` on a target: made by us, empty, for children to stand under.
     pub placeholder: bool,
+    /// `org.zferry:retired` on a target: put aside by the user, not to be continued.
+    pub retired: bool,
     /// Snapshots and bookmarks.
     pub history: History,
     /// Filled for the snapshots and bookmarks that a plan depends on, by guid.

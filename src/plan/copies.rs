@@ -17,7 +17,7 @@ impl<'a> Copies<'a> {
     /// Looks through the drive once.
     pub fn new(inventory: &'a Inventory) -> Self {
         let (mut recorded, mut by_snapshot) = (HashMap::new(), HashMap::new());
-        for there in inventory.target.datasets.values() {
+        for there in inventory.target.datasets.values().filter(|there| !there.retired) {
             match there.source {
                 Some(source) => {
                     recorded.entry(source).or_insert(&there.name);

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::model::{Bytes, DatasetName, Guid, SnapshotName};
+use crate::zfs::argv;
 
 /// Something that would make a receive fail, lose history, or put data where it must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,9 +222,13 @@ impl Refusal {
 
     /// What the user can do: each a sentence, or a command to type.
     pub fn remedies(&self, source: &DatasetName, target: &DatasetName) -> Vec<String> {
+        let pool = target.pool();
+        // The run exports the pool when it is over, so that each command has to bring it back and let it go again.
+        let on_drive =
+            |command: String| format!("zpool import -N {pool} && {command} && zpool export {pool}");
         let aside = || {
-            let to = format!("{target}_old");
-            format!("zfs rename {} {}", quote(target.as_str()), quote(&to))
+            let (from, to) = (quote(target.as_str()), quote(&format!("{target}_old")));
+            on_drive(format!("zfs rename {from} {to} && zfs set {}=on {to}", argv::PROPERTY_RETIRED))
         };
         let snapshot = format!("zfs snapshot {}", quote(&format!("{source}@first")));
         let plaintext = "set allow-plaintext = true for this backup, if that is what you want".to_owned();
@@ -237,12 +242,15 @@ impl Refusal {
             Self::KeyNotLoaded { root } => vec![format!("zfs load-key {}", quote(root.as_str()))],
             Self::NameTooLong(_) => vec!["choose a shorter `target`".to_owned()],
             Self::FeatureMissing { feature } => vec![format!(
-                "zpool set feature@{feature}=enabled {}   (older ZFS may then not read the drive)",
-                target.pool()
+                "{}   (older ZFS may then not read the drive)",
+                on_drive(format!("zpool set feature@{feature}=enabled {pool}"))
             )],
             Self::NotOurs { .. } => vec![
-                format!("zfs destroy {}   (if nothing in it is needed)", quote(target.as_str())),
-                aside(),
+                format!(
+                    "{}   (if nothing in it is needed)",
+                    on_drive(format!("zfs destroy {}", quote(target.as_str())))
+                ),
+                format!("{}   (keeps it)", aside()),
             ],
             Self::OtherKind
             | Self::OtherMode
@@ -252,7 +260,10 @@ impl Refusal {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
             }
             Self::Modified { since, .. } => vec![
-                format!("zfs rollback {}   (discards the changes)", quote(&since.to_string())),
+                format!(
+                    "{}   (discards the changes)",
+                    on_drive(format!("zfs rollback {}", quote(&since.to_string())))
+                ),
                 format!("{}   (keeps them; the next run starts afresh)", aside()),
             ],
             Self::Ahead { common, .. } => vec![
@@ -264,11 +275,16 @@ impl Refusal {
             Self::NoCommon { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
             }
-            Self::Inconsistent => vec![format!("zfs destroy {}", quote(target.as_str()))],
+            Self::Inconsistent => vec![on_drive(format!("zfs destroy {}", quote(target.as_str())))],
             Self::Elsewhere { copy } => {
+                let (copy, target) = (quote(copy.as_str()), quote(target.as_str()));
                 vec![
-                    format!("zfs rename {} {}", quote(copy.as_str()), quote(target.as_str())),
-                    "or set `target` to match".to_owned(),
+                    format!("{}   (continues it there)", on_drive(format!("zfs rename {copy} {target}"))),
+                    "or set `target` in the configuration to where it is".to_owned(),
+                    format!(
+                        "{}   (keeps it; the next run starts afresh)",
+                        on_drive(format!("zfs set {}=on {copy}", argv::PROPERTY_RETIRED))
+                    ),
                 ]
             }
             Self::Unrecognised { drive, .. } => vec![format!(

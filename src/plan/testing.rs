@@ -114,6 +114,7 @@ pub fn dataset(called: &str, history: History) -> Dataset {
         mount: Mount::Unmounted,
         container: false,
         needs: Vec::new(),
+        retired: false,
         source: None,
         mirror: None,
         placeholder: false,

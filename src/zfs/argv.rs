@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_secs(120);
 const LONG: Duration = Duration::from_secs(30 * 60);
 
 /// Columns of [`list_datasets`], in order. User properties come last: the drive's are not ours to trust.
-pub const DATASET_COLUMNS: [&str; 21] = [
+pub const DATASET_COLUMNS: [&str; 22] = [
     "name",
     "type",
     "guid",
@@ -40,6 +40,7 @@ pub const DATASET_COLUMNS: [&str; 21] = [
     PROPERTY_SOURCE,
     PROPERTY_MIRROR,
     PROPERTY_PLACEHOLDER,
+    PROPERTY_RETIRED,
 ];
 
 /// On a target: the guid of the source dataset.
@@ -48,6 +49,9 @@ pub const PROPERTY_SOURCE: &str = "org.zferry:source";
 pub const PROPERTY_MIRROR: &str = "org.zferry:mirror";
 /// On a target: an empty dataset that only carries its children.
 pub const PROPERTY_PLACEHOLDER: &str = "org.zferry:placeholder";
+/// On a target: an old copy that was put aside by the user. A new copy may be begun beside it. What is below it
+/// inherits this.
+pub const PROPERTY_RETIRED: &str = "org.zferry:retired";
 /// On a drive's pool: when it was last backed up to, and by which host.
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 

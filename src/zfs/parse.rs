@@ -154,6 +154,7 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
         source: row.read_optional(18).unwrap_or_default(),
         mirror: row.read_optional(19).unwrap_or_default(),
         placeholder: row.columns[20] == "on",
+        retired: row.columns[21] == "on",
         history: History::default(),
         details: HashMap::new(),
     })
@@ -379,7 +380,7 @@ mod tests {
     #[test]
     fn datasets_are_read_with_keys_and_partial_state() {
         // The columns of DATASET_COLUMNS on ZFS 2.4.4, Debian 13.
-        let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\t12\tno guid\t-\n";
+        let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\t12\tno guid\t-\t-\n";
         let read = &datasets(line).unwrap()[0];
         let encryption = read.encryption.as_ref().unwrap();
         assert_eq!((encryption.keyguid, encryption.key), (Some(Guid(99)), KeyStatus::Unavailable));
