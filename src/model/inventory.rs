@@ -158,7 +158,8 @@ impl Side {
     pub fn forget_inherited(&mut self) {
         let above = |dataset: &Dataset| dataset.name.parent().and_then(|parent| self.get(&parent));
         let inherits = |dataset: &Dataset| {
-            let same = |of: fn(&Dataset) -> Option<Guid>| above(dataset).is_some_and(|a| of(a) == of(dataset));
+            let same =
+                |of: fn(&Dataset) -> Option<Guid>| above(dataset).is_some_and(|a| of(a) == of(dataset));
             (same(|d| d.source), same(|d| d.mirror))
         };
         let inherited: Vec<_> = self.datasets.values().map(inherits).collect();

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{
     Bookmark, Bytes, Consents, Dataset, DatasetFilter, DatasetKind, DatasetName, Encryption, Guid, History,
-    HistoryMode, Inventory, IvsetGuid, KeyStatus, Mount, Policy, PoolFacts, Prune, ResumeState, SendMode, Side,
-    SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, glob_set,
+    HistoryMode, Inventory, IvsetGuid, KeyStatus, Mount, Policy, PoolFacts, Prune, ResumeState, SendMode,
+    Side, SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, glob_set,
 };
 
 use super::{DatasetPlan, Plan, Question, Refusal, Verdict, check, plan, questions};
@@ -289,7 +289,13 @@ pub fn show(plan: &Plan) -> String {
 /// One dataset of it: what is refused or held back, and the steps.
 pub fn show_dataset(dataset: &DatasetPlan) -> String {
     let steps: Vec<_> = dataset.steps.iter().map(|step| format!("  {:?}: {step}", step.phase())).collect();
-    format!("{} {:?} held back: {:?}\n{}", dataset.target, dataset.verdict, dataset.held_back, steps.join("\n"))
+    format!(
+        "{} {:?} held back: {:?}\n{}",
+        dataset.target,
+        dataset.verdict,
+        dataset.held_back,
+        steps.join("\n")
+    )
 }
 
 /// Only the streams: `"full 1; 1-I-3; #3-i-5; rest of 2"`, by guid.
