@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use super::{Bytes, DatasetName, Guid, History, IvsetGuid, PoolName, SnapshotName};
 
 /// Filesystem or volume.
@@ -67,6 +69,8 @@ pub struct SnapshotDetail {
     pub written: Bytes,
     /// Space that it refers to: what a full send of it carries.
     pub referenced: Bytes,
+    /// When it was made, by the clock of the host that made it.
+    pub creation: Option<Timestamp>,
 }
 
 /// One filesystem or volume with its history.

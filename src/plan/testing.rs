@@ -53,6 +53,7 @@ pub fn policy() -> Policy {
         protect: glob_set(&[]).unwrap(),
         prune_limit: 60,
         properties: Vec::new(),
+        max_age: None,
         consents: Consents::default(),
     }
 }
@@ -93,7 +94,7 @@ pub fn history(text: &str, first_txg: u64) -> History {
 /// As every snapshot is unless said otherwise: 10 bytes since the one before, IV set by guid.
 pub fn detail(guid: Guid) -> SnapshotDetail {
     let ivset = Some(IvsetGuid(guid.0 + (1 << 32)));
-    SnapshotDetail { ivset, holds: 0, clones: 0, written: Bytes(10), referenced: Bytes(100) }
+    SnapshotDetail { ivset, holds: 0, clones: 0, written: Bytes(10), referenced: Bytes(100), creation: None }
 }
 
 /// An encrypted filesystem.
@@ -199,7 +200,7 @@ impl World {
     /// Plans a run; the checker must find nothing.
     pub fn plan(&self, policies: &[Policy]) -> Plan {
         let seen = self.look(policies);
-        let plan = plan(policies, &seen);
+        let plan = plan(policies, &seen, jiff::Timestamp::UNIX_EPOCH);
         let violations = check::check(policies, &seen, &plan);
         assert!(violations.is_empty(), "{violations:#?}\n{}", show(&plan));
         plan

@@ -106,7 +106,7 @@ impl Lab {
 
     /// Waits until a receive into this dataset has been going on for a moment.
     pub fn until_receiving(&mut self, dataset: &str) -> Result<()> {
-        let test = format!("pgrep -f 'zfs receive.*{dataset}' >/dev/null");
+        let test = format!("pgrep -f '[z]fs receive.*{dataset}' >/dev/null");
         self.wait_until(&format!("{dataset} receives"), Duration::from_secs(90), &test)?;
         // Some megabytes have to arrive before there is something to resume.
         std::thread::sleep(Duration::from_secs(5));
