@@ -136,6 +136,9 @@ pub enum SessionError {
         /// What the user can do.
         remedy: String,
     },
+    /// `zfs` itself is in no state to be used. Known before the drive is touched.
+    #[error("the command `zfs` does not work")]
+    Tools(#[source] ZfsError),
     /// A request on ZFS did not work out.
     #[error("{what}")]
     Zfs {

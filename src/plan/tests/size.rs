@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! Large pools: what is quadratic shows here as a test that does not end.
 
 use crate::plan::testing::{World, policy, streams, without};
@@ -40,4 +37,3 @@ fn five_thousand_datasets_are_planned_on_a_drive_full_of_others() {
     let plan = world.plan(&[policy()]);
     assert_eq!(plan.datasets.iter().filter(|dataset| dataset.sends().count() == 1).count(), 5_000);
 }
->>>>>>> main
