@@ -6,7 +6,10 @@ pub mod eject;
 pub mod plan;
 pub mod replicate;
 pub mod run;
+mod standing;
 pub mod status;
+
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -34,6 +37,8 @@ pub struct Environment<'a> {
     pub clock: &'a dyn Fn() -> Timestamp,
     /// What is remembered between runs.
     pub store: &'a Store,
+    /// The directory with a lock per drive.
+    pub locks: &'a Path,
     /// A person sits in front of it: then waiting for a drive makes sense.
     pub interactive: bool,
 }
