@@ -104,14 +104,10 @@ impl Lab {
         Ok(())
     }
 
-    /// Waits until a receive into this dataset has been going on for a moment.
-    pub fn until_receiving(&mut self, dataset: &str) -> Result<()> {
-        let test = format!("pgrep -f '[z]fs receive.*{dataset}' >/dev/null");
-        self.wait_until(&format!("{dataset} receives"), Duration::from_secs(90), &test)?;
-        // Some megabytes have to arrive before there is something to resume.
-        std::thread::sleep(Duration::from_secs(5));
-        self.run(&test)?.exits(0).context("the receive was too fast")?;
-        Ok(())
+    /// Waits until so many megabytes are on the disks of an imported pool.
+    pub fn until_written(&mut self, pool: &str, megabytes: u32) -> Result<()> {
+        let test = format!("test $(zpool list -Hp -o allocated {pool} || echo 0) -gt {megabytes}000000");
+        self.wait_until(&format!("{megabytes} MB are on {pool}"), Duration::from_secs(120), &test)
     }
 
     /// A second drive with the content that the first one has now, and another serial number.

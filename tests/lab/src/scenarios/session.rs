@@ -52,9 +52,9 @@ fn imported(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-/// Data that takes a slow drive about ten seconds.
+/// Data that takes a slow drive about twenty seconds.
 fn much(lab: &mut Lab) -> Result<()> {
-    lab.run("head -c 24M /dev/urandom > /home/anna/film && zpool sync rpool")?.exits(0)?;
+    lab.run("head -c 40M /dev/urandom > /home/anna/film && zpool sync rpool")?.exits(0)?;
     lab.snapshot("rpool/nixos/home", "much")
 }
 
@@ -68,7 +68,7 @@ fn busy(lab: &mut Lab) -> Result<()> {
     much(lab)?;
     lab.plug_slow(&t7)?;
     let run = lab.run_in_background("zferry run t7")?;
-    lab.until_receiving("backup/eds/anna")?;
+    lab.until_written("backup", 9)?;
     // A shell that stands in it, and a service with mounts of its own, which were there when it began.
     lab.run(&format!(
         "set -e; zfs mount backup/plain; cd /run/zferry/{guid}/plain; \
@@ -152,8 +152,8 @@ fn interrupted(lab: &mut Lab) -> Result<()> {
     let (t7, _) = lab.setting("512M")?;
     much(lab)?;
     lab.plug_slow(&t7)?;
-    let run = lab.on_terminal("zferry run t7")?;
-    lab.until_receiving("backup/eds/anna")?;
+    let mut run = lab.on_terminal("zferry run t7")?;
+    lab.until_says(&mut run, "t7 is connected")?;
     // A second run does not disturb the first.
     let second = lab.run("zferry run t7")?;
     second
@@ -163,6 +163,7 @@ fn interrupted(lab: &mut Lab) -> Result<()> {
     lab.run("zferry eject t7")?.exits(75)?.says(&format!("process {}", run.pid))?;
     lab.run("zferry status t7")?.exits(0)?;
 
+    lab.until_written("backup", 9)?;
     lab.type_into(&run, CTRL_C)?;
     let stopped = lab.finish(run)?;
     stopped
@@ -184,7 +185,7 @@ fn killed(lab: &mut Lab) -> Result<()> {
     much(lab)?;
     lab.plug_slow(&t7)?;
     let run = lab.run_in_background("zferry run t7")?;
-    lab.until_receiving("backup/eds/anna")?;
+    lab.until_written("backup", 9)?;
     lab.run(&format!("kill -KILL {}", run.pid))?.exits(0)?;
     lab.finish(run)?;
     ensure!(t7.label()?.state()? == State::Active, "a killed run has exported the drive");
