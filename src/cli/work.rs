@@ -210,7 +210,8 @@ fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
         }
         JobError::Session(SessionError::Tools(source)) => match unusable(source) {
             Usable::Missing => Failure::ZfsMissing(error.into()),
-            Usable::Broken | Usable::Yes | Usable::NotPermitted => Failure::ZfsBroken(error.into()),
+            Usable::NotPermitted => Failure::NotPermitted(error.into()),
+            Usable::Broken | Usable::Yes => Failure::ZfsBroken(error.into()),
         },
         JobError::Zfs { source, .. } | JobError::Session(SessionError::Zfs { source, .. }) => {
             match unusable(source) {

@@ -88,7 +88,7 @@ impl Session {
         let pools =
             host.client.pools().map_err(|error| format!("whether it was exported is not known: {error}"))?;
         if pools.iter().any(|pool| pool.guid == self.guid) {
-            return Err(format!("{} is still imported", self.pool));
+            return Err(format!("“{}” is still imported", self.pool));
         }
         if self.members.is_empty() {
             return Err("the export cannot be confirmed: udev knows no device of the pool".to_owned());
@@ -125,12 +125,15 @@ impl Session {
     fn why_not(&self, host: &Host<'_>, error: &crate::zfs::ZfsError) -> String {
         let holders = drive::list_holders(host.root, &self.pool);
         if error.kind() != Kind::Busy || holders.is_empty() {
-            return format!("{} could not be exported: {}", self.pool, crate::execute::chain(error));
+            return crate::execute::chain(error);
         }
         let named: Vec<_> = holders.iter().take(5).map(describe).collect();
         let more = holders.len().saturating_sub(named.len());
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        format!("{} is in use by {}{more}", self.pool, named.join("; "))
+        // A pool that was given on the command line has no drive's name to eject.
+        let retry = if self.drive == self.pool.as_str() { "zpool export" } else { "zferry eject" };
+        let named = named.join("; ");
+        format!("“{}” is in use by {named}{more}; once that has ended: `{retry} {}`", self.pool, self.drive)
     }
 
     /// After the export: powers off where that is wanted. Where something else on the device is in use the pool is

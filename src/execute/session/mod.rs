@@ -138,8 +138,8 @@ pub enum SessionError {
         /// What the user can do.
         remedy: String,
     },
-    /// `zfs` itself is in no state to be used. Known before the drive is touched.
-    #[error("the command `zfs` does not work")]
+    /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.
+    #[error("its tools do not work")]
     Tools(#[source] ZfsError),
     /// A request on ZFS did not work out.
     #[error("{what}")]
