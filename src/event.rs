@@ -182,6 +182,11 @@ pub enum Unplug {
         /// Why.
         why: String,
     },
+    /// Exported, and confirmed to be; but something else on the same device is in use.
+    OthersInUse {
+        /// What, and by what.
+        what: String,
+    },
     /// It was never imported by this run: what was true before is still true.
     Untouched,
     /// Somebody else imported it before the run, and it is left imported.

@@ -208,6 +208,11 @@ fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
                 .unwrap_or_else(|| "plug it in, and run the command again".to_owned());
             Failure::NotNow { cause: error.into(), hint }
         }
+        JobError::Session(SessionError::Tools(source)) => match unusable(source) {
+            Usable::Missing => Failure::ZfsMissing(error.into()),
+            Usable::NotPermitted => Failure::NotPermitted(error.into()),
+            Usable::Broken | Usable::Yes => Failure::ZfsBroken(error.into()),
+        },
         JobError::Zfs { source, .. } | JobError::Session(SessionError::Zfs { source, .. }) => {
             match unusable(source) {
                 Usable::NotPermitted => Failure::NotPermitted(error.into()),

@@ -73,6 +73,13 @@ pub(super) fn find_use(
     Ok(parts.into_iter().find_map(|(name, directory)| uses.of(root, &name, &directory)))
 }
 
+/// What else on the device of a disk is in use, after its pool was exported: then it must stay plugged in. When that
+/// cannot be read, nothing is known to be.
+pub fn find_other_use(root: &Root, disk: &Disk, imported: &[PathBuf]) -> Option<InUse> {
+    let device = disk.usb_device.as_deref().unwrap_or(&disk.sysfs);
+    find_use(root, disk, device, imported).ok().flatten()
+}
+
 /// Everything on the host that uses block devices.
 struct Uses<'a> {
     mounts: Vec<Mount>,

@@ -21,7 +21,7 @@ mod watch;
 
 pub use busy::{Holder, list_holders};
 pub use find::{FindError, find_pool, list_members};
-pub use in_use::InUse;
+pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState, read_label};
 pub use poweroff::{Outcome, PowerOffError, power_off};
 pub use wait::{WaitError, wait_for_pool};

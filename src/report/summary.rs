@@ -14,8 +14,9 @@ pub fn lines(summary: &Summary, loudness: Loudness) -> Vec<Line> {
     if summary.failed > 0 {
         let all = summary.done.saturating_add(summary.failed);
         let verb = if summary.failed == 1 { "was" } else { "were" };
-        let text =
-            format!("{} of {} {verb} not backed up; see above.", summary.failed, count(all, "dataset"));
+        // Those that were not reached before an interruption have no line above.
+        let why = if summary.interrupted { "" } else { "; see above" };
+        let text = format!("{} of {} {verb} not backed up{why}.", summary.failed, count(all, "dataset"));
         lines.push(Line::new(Tone::Danger, &text));
     }
     if summary.interrupted {
@@ -63,6 +64,9 @@ pub fn truth(drive: &str, unplug: &Unplug) -> Line {
             let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
             let end = if why.ends_with(['.', '`']) { "" } else { "." };
             (Tone::Danger, format!("Do NOT unplug {drive}: {why}{end}"))
+        }
+        Unplug::OthersInUse { what } => {
+            (Tone::Warning, format!("Do NOT unplug {drive} yet: its pool is exported, but {what}."))
         }
         Unplug::LeftImported => (
             Tone::Warning,
@@ -113,6 +117,11 @@ mod tests {
                 "Do NOT unplug t7: “backup” is busy: rsync (1234).",
             ),
             (
+                Unplug::OthersInUse { what: "/dev/sda2 is mounted on /mnt".to_owned() },
+                Tone::Warning,
+                "Do NOT unplug t7 yet: its pool is exported, but /dev/sda2 is mounted on /mnt.",
+            ),
+            (
                 Unplug::LeftImported,
                 Tone::Warning,
                 "t7 is still imported, as it was before; do NOT unplug it before `zferry eject t7`.",
@@ -132,9 +141,12 @@ mod tests {
 
     #[test]
     fn safe_to_unplug_is_said_of_a_safe_drive_only() {
-        for unplug in
-            [Unplug::Unsafe { why: "Safe to unplug t7".to_owned() }, Unplug::LeftImported, Unplug::Untouched]
-        {
+        for unplug in [
+            Unplug::Unsafe { why: "Safe to unplug t7".to_owned() },
+            Unplug::OthersInUse { what: "Safe to unplug t7".to_owned() },
+            Unplug::LeftImported,
+            Unplug::Untouched,
+        ] {
             assert!(!truth("t7", &unplug).text.starts_with("Safe to unplug"), "{unplug:?}");
         }
     }
@@ -164,10 +176,7 @@ mod tests {
         let both = Summary { interrupted: true, ..summary(5, 2, 0, safe.clone()) };
         assert_eq!(
             texts(&both, Loudness::Normal)[1..3],
-            [
-                "2 of 7 datasets were not backed up; see above.",
-                "Interrupted; the next run goes on from here."
-            ]
+            ["2 of 7 datasets were not backed up.", "Interrupted; the next run goes on from here."]
         );
         assert_eq!(
             texts(&summary(0, 1, 0, safe), Loudness::Quiet)[0],

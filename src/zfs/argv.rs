@@ -131,6 +131,11 @@ pub fn get_pools<'a>(pools: impl IntoIterator<Item = &'a PoolName>) -> Invocatio
     with(zpool(["get", "-Hp", "-o", "name,property,value", "all"], SHORT), pools)
 }
 
+/// The versions of the tools and of the kernel module.
+pub fn version() -> Invocation {
+    zfs(["version"], SHORT)
+}
+
 /// The imported pools.
 pub fn list_pools() -> Invocation {
     zpool(["list", "-Hp", "-o", "name,guid,health,readonly,altroot"], SHORT)

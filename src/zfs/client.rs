@@ -69,6 +69,14 @@ impl<'a> Client<'a> {
         })
     }
 
+    /// Whether `zfs` is there and answers as it should: to be known before a drive is touched.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn check_tools(&self) -> Result<(), ZfsError> {
+        self.ask(&argv::version(), parse::version)
+    }
+
     /// The imported pools.
     ///
     /// # Errors

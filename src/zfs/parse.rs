@@ -294,6 +294,25 @@ pub fn pools(output: &[u8]) -> Result<Vec<Imported>, Unreadable> {
         .collect()
 }
 
+/// Output of [`super::argv::version`]: `zfs-2.3.2-2`, `zfs-kmod-2.3.2-2`. Packagers write what they like behind the
+/// number.
+///
+/// # Errors
+/// When it lacks one of the two, or breaks off.
+pub fn version(output: &[u8]) -> Result<(), Unreadable> {
+    let text = String::from_utf8_lossy(output);
+    let is_version = |(line, prefix): (&str, &str)| {
+        line.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let complete = text.ends_with('\n') && text.lines().count() == 2;
+    if complete && text.lines().zip(["zfs-", "zfs-kmod-"]).all(is_version) {
+        Ok(())
+    } else {
+        let what = "the versions of the tools and of the kernel module were expected".to_owned();
+        Err(Unreadable { line: 0, what })
+    }
+}
+
 /// Output of [`super::argv::get_pools`]: all properties of each pool.
 ///
 /// # Errors
@@ -350,6 +369,18 @@ pub fn status(output: &[u8]) -> Result<Status, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tools_that_do_not_tell_their_version_are_not_used() {
+        for good in ["zfs-2.3.2-2\nzfs-kmod-2.3.2-2\n", "zfs-2.4.1-1~bpo13+1\nzfs-kmod-2.4.0-1\n"] {
+            assert_eq!(version(good.as_bytes()), Ok(()), "{good}");
+        }
+        for bad in ["", "zfs-2.3.2\n", "zfs-2.3.2\nzfs-kmod-2.3.2", "zfs-2.3.2\nzfs-kmod\n", "lp0 on fire\n"]
+        {
+            assert!(version(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(version(b"\xff\xfe\n\n").is_err());
+    }
 
     #[test]
     fn a_listing_is_read_whole_or_not_at_all() {

@@ -1,6 +1,7 @@
 //! The way out: export, confirm from outside the command's own exit status, power off, confirm that the device is
 //! gone (S8). The same on every error and signal.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::drive::{self, Holder, Label, Outcome, PoolState, read_label};
@@ -44,8 +45,7 @@ impl Session {
         match self.export(host) {
             Ok(exported) => {
                 host.sink.event(Event::Exported { pool: self.pool.clone() });
-                let powered_off = after == After::PowerOff && self.power_off(host, &exported);
-                Unplug::Safe { powered_off }
+                self.let_go(host, after, &exported)
             }
             Err(why) => {
                 host.sink.event(Event::NotExported { pool: self.pool.clone(), why: why.clone() });
@@ -88,7 +88,7 @@ impl Session {
         let pools =
             host.client.pools().map_err(|error| format!("whether it was exported is not known: {error}"))?;
         if pools.iter().any(|pool| pool.guid == self.guid) {
-            return Err(format!("{} is still imported", self.pool));
+            return Err(format!("“{}” is still imported", self.pool));
         }
         if self.members.is_empty() {
             return Err("the export cannot be confirmed: udev knows no device of the pool".to_owned());
@@ -125,30 +125,49 @@ impl Session {
     fn why_not(&self, host: &Host<'_>, error: &crate::zfs::ZfsError) -> String {
         let holders = drive::list_holders(host.root, &self.pool);
         if error.kind() != Kind::Busy || holders.is_empty() {
-            return format!("{} could not be exported: {}", self.pool, crate::execute::chain(error));
+            return crate::execute::chain(error);
         }
         let named: Vec<_> = holders.iter().take(5).map(describe).collect();
         let more = holders.len().saturating_sub(named.len());
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        format!("{} is in use by {}{more}", self.pool, named.join("; "))
+        // A pool that was given on the command line has no drive's name to eject.
+        let retry = if self.drive == self.pool.as_str() { "zpool export" } else { "zferry eject" };
+        let named = named.join("; ");
+        format!("“{}” is in use by {named}{more}; once that has ended: `{retry} {}`", self.pool, self.drive)
+    }
+
+    /// After the export: powers off where that is wanted. Where something else on the device is in use the pool is
+    /// safe, and pulling the plug would still do harm.
+    fn let_go(&self, host: &Host<'_>, after: After, exported: &Exported) -> Unplug {
+        let imported = match host.client.devices(None) {
+            Ok(imported) => imported,
+            Err(error) => {
+                if after == After::PowerOff {
+                    let text =
+                        format!("{} was not powered off: {}.", self.drive, crate::execute::chain(&error));
+                    host.sink.event(Event::Warning { text });
+                }
+                return Unplug::Safe { powered_off: false };
+            }
+        };
+        let in_use = self.disks().iter().find_map(|disk| drive::find_other_use(host.root, disk, &imported));
+        match in_use {
+            Some(what) => Unplug::OthersInUse { what: what.to_string() },
+            None => {
+                let powered_off = after == After::PowerOff && self.power_off(host, &imported, exported);
+                Unplug::Safe { powered_off }
+            }
+        }
     }
 
     /// Powers off every disk of the pool. Says whether all are gone; anything else is a warning, since the export
     /// stands.
-    fn power_off(&self, host: &Host<'_>, _exported: &Exported) -> bool {
+    fn power_off(&self, host: &Host<'_>, imported: &[PathBuf], _exported: &Exported) -> bool {
         let disks = self.disks();
-        let imported = match host.client.devices(None) {
-            Ok(imported) => imported,
-            Err(error) => {
-                let text = format!("{} was not powered off: {}", self.drive, crate::execute::chain(&error));
-                host.sink.event(Event::Warning { text });
-                return false;
-            }
-        };
         let mut all_gone = !disks.is_empty();
         for disk in &disks {
             let client = &host.client;
-            let outcome = drive::power_off(host.root, client.runner(), disk, &imported, client.cancel());
+            let outcome = drive::power_off(host.root, client.runner(), disk, imported, client.cancel());
             let warning = match outcome {
                 Ok(Outcome::Gone) => continue,
                 Ok(Outcome::StillThere { why }) => {

@@ -138,6 +138,9 @@ pub enum SessionError {
         /// What the user can do.
         remedy: String,
     },
+    /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.
+    #[error("its tools do not work")]
+    Tools(#[source] ZfsError),
     /// A request on ZFS did not work out.
     #[error("{what}")]
     Zfs {

@@ -38,7 +38,8 @@ impl Session {
     /// # Errors
     /// When the drive is not there, or must not be used. Nothing is left imported that was not before.
     pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
-        let imported = pools(host)?;
+        let imported = host.client.pools().map_err(SessionError::Tools)?;
+        host.client.check_tools().map_err(SessionError::Tools)?;
         let session = match imported.iter().find(|pool| pool.guid == wanted.guid) {
             Some(pool) => Self::take_over(host, wanted, pool)?.beside(&imported),
             None => Self::import(host, wanted, &imported)?,

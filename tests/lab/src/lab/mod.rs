@@ -1,6 +1,7 @@
 //! What a scenario is written in: a guest, drives, and what is expected of them.
 
 mod failure;
+mod setting;
 mod zfs;
 
 use std::fs;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 pub use failure::kept;
+pub use setting::CTRL_C;
 pub use zfs::Identity;
 
 use crate::command::{Background, Command, Output};

@@ -2,6 +2,10 @@
 
 mod backup;
 mod laboratory;
+mod reading;
+mod refusals;
+mod session;
+mod structure;
 
 use anyhow::Result;
 
@@ -40,5 +44,13 @@ impl Scenario {
 
 /// All scenarios, in the order in which they are run.
 pub fn all() -> Vec<Scenario> {
-    [laboratory::scenarios(), backup::scenarios()].concat()
+    [
+        laboratory::scenarios(),
+        backup::scenarios(),
+        refusals::scenarios(),
+        session::scenarios(),
+        structure::scenarios(),
+        reading::scenarios(),
+    ]
+    .concat()
 }
