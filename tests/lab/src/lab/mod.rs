@@ -1,5 +1,6 @@
 //! What a scenario is written in: a guest, drives, and what is expected of them.
 
+mod backup;
 mod failure;
 mod zfs;
 
@@ -9,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+pub use backup::{Copied, Told};
 pub use failure::kept;
-pub use zfs::Identity;
+pub use zfs::{Identity, KEY};
 
 use crate::command::{Background, Command, Output};
 use crate::drive::Drive;

@@ -1,7 +1,10 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
 mod backup;
+mod drives;
+mod increments;
 mod laboratory;
+mod peers;
 
 use anyhow::Result;
 
@@ -32,7 +35,6 @@ impl Scenario {
         Self { name, tier: Tier::Core, body }
     }
 
-    #[expect(dead_code, reason = "the first scenario of this tier is still to be written")]
     const fn full(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
         Self { name, tier: Tier::Full, body }
     }
@@ -40,5 +42,12 @@ impl Scenario {
 
 /// All scenarios, in the order in which they are run.
 pub fn all() -> Vec<Scenario> {
-    [laboratory::scenarios(), backup::scenarios()].concat()
+    [
+        laboratory::scenarios(),
+        backup::scenarios(),
+        increments::scenarios(),
+        peers::scenarios(),
+        drives::scenarios(),
+    ]
+    .concat()
 }
