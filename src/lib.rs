@@ -29,7 +29,6 @@ pub mod config;
 pub mod drive;
 pub mod event;
 pub mod execute;
-#[cfg(feature = "drive")]
 pub mod jobs;
 pub mod model;
 pub mod observe;

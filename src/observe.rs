@@ -4,7 +4,7 @@
 //! (the one listing that ZFS answers without opening every snapshot: facts zfs.md 1.2, 1.4). What else a plan needs
 //! is asked by name, for the few snapshots that matter. Both pools are listed at the same time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{
     Bookmark, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, Side, Snapshot,
@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 3;
 pub fn observe(
     client: &Client<'_>,
     policies: &[Policy],
-    drive: &PoolName,
+    drive: &PoolFacts,
     imported: &[PoolName],
 ) -> Result<Inventory, ZfsError> {
     let mut attempt = 1;
@@ -41,17 +41,16 @@ pub fn observe(
 fn look(
     client: &Client<'_>,
     policies: &[Policy],
-    drive: &PoolName,
+    drive: &PoolFacts,
     imported: &[PoolName],
 ) -> Result<Inventory, ZfsError> {
     let sources = source_pools(policies, imported);
-    let (source, target, properties) = std::thread::scope(|scope| {
+    let (source, target) = std::thread::scope(|scope| {
         let source = scope.spawn(|| list_sources(client, policies, &sources));
-        let properties = scope.spawn(|| client.pool_properties(sources.iter().chain([drive])));
-        let target = list_drive(client, drive);
-        (join(source.join()), target, join(properties.join()))
+        let target = list_drive(client, &drive.name);
+        (join(source.join()), target)
     });
-    let pools = properties?.into_iter().filter_map(|(name, all)| pool_facts(name, all)).collect();
+    let pools = [(drive.name.clone(), drive.clone())].into();
     let mut inventory = Inventory { source: source?, target: target?, pools, elsewhere: None };
     let asked = questions(policies, &inventory);
     answer(client, &mut inventory, &asked)?;
@@ -154,15 +153,6 @@ fn side(datasets: Vec<Dataset>, listed: Vec<Listed>) -> Result<Side, ZfsError> {
         side.datasets.insert(dataset.name.clone(), dataset);
     }
     Ok(side)
-}
-
-fn pool_facts(name: PoolName, all: BTreeMap<String, String>) -> Option<(PoolName, PoolFacts)> {
-    let guid = all.get("guid")?.parse().ok()?;
-    let feature = |(key, value): (&String, &String)| {
-        key.strip_prefix("feature@").map(|feature| (feature.to_owned(), value.clone()))
-    };
-    let features = all.iter().filter_map(feature).collect();
-    Some((name.clone(), PoolFacts { name, guid, features }))
 }
 
 /// Asks what the plan wants to know, and puts the answers where they belong.

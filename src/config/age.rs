@@ -31,6 +31,16 @@ pub enum AgeLimit {
     After(Duration),
 }
 
+impl AgeLimit {
+    /// The age, if there is one.
+    pub fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::After(age) => Some(age),
+        }
+    }
+}
+
 impl FromStr for AgeLimit {
     type Err = AgeError;
     fn from_str(text: &str) -> Result<Self, AgeError> {

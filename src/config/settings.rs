@@ -134,6 +134,7 @@ impl Backup {
             protect: self.protect.clone(),
             prune_limit: self.prune_limit,
             properties: self.properties.clone(),
+            max_age: self.max_age.limit(),
             consents: consents.clone(),
         }
     }

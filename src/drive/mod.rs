@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use crate::model::Guid;
 
 mod busy;
-#[cfg(feature = "drive")]
 mod find;
 #[cfg(test)]
 mod imitation;
@@ -17,17 +16,14 @@ mod in_use;
 mod label;
 mod mounts;
 mod poweroff;
-#[cfg(feature = "drive")]
 mod wait;
 mod watch;
 
 pub use busy::{Holder, list_holders};
-#[cfg(feature = "drive")]
 pub use find::{FindError, find_pool, list_members};
 pub use in_use::InUse;
 pub use label::{Label, LabelError, PoolState, read_label};
 pub use poweroff::{Outcome, PowerOffError, power_off};
-#[cfg(feature = "drive")]
 pub use wait::{WaitError, wait_for_pool};
 pub use watch::Watcher;
 

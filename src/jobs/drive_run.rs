@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::drive::Watcher;
 use crate::event::{Event, Summary, Unplug};
 use crate::execute::lock::{self, Lock};
@@ -10,8 +12,8 @@ use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, State, Tally};
 use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
 use crate::plan::{self, Plan};
+use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
-use crate::zfs::{Client, ZfsError};
 
 use super::{Environment, JobError};
 
@@ -104,12 +106,13 @@ impl DriveRun<'_> {
             errors_before: session.errors,
         };
         let inventory = self.observe_and_repair(env, session)?;
-        let first = checked_plan(&self.policies, &inventory)?;
+        let now = (env.clock)();
+        let first = checked_plan(&self.policies, &inventory, now)?;
         let mut tally = execute::execute(&context, &first);
         let vanished = datasets_in(&first, &tally, &State::Vanished);
-        if !vanished.is_empty() && !env.cancel.is_requested() {
+        if !vanished.is_empty() && !env.cancel.is_requested() && lost().is_none() {
             let inventory = observe(&client, &self.policies, session)?;
-            let mut again = checked_plan(&self.policies, &inventory)?;
+            let mut again = checked_plan(&self.policies, &inventory, now)?;
             again.datasets.retain(|dataset| vanished.contains(&dataset.target));
             let second = execute::execute(&context, &again);
             tally.states.retain(|state| *state != State::Vanished);
@@ -193,7 +196,7 @@ impl DriveRun<'_> {
     }
 
     /// On the host: a cache, whose loss costs nothing but the answer to "when was it last?".
-    fn remember(&self, env: &Environment<'_>, summary: &Summary, began: jiff::Timestamp) {
+    fn remember(&self, env: &Environment<'_>, summary: &Summary, began: Timestamp) {
         let mut loaded = env.store.load(self.drive, self.guid);
         loaded.state.record(crate::state::RunRecord::new(summary, began, (env.clock)()));
         let warnings = [loaded.warning, env.store.save(&loaded.state).err()];
@@ -209,15 +212,17 @@ pub(super) fn observe(
     policies: &[Policy],
     session: &Session,
 ) -> Result<Inventory, JobError> {
-    let unknown = |source: ZfsError| JobError::Zfs { what: "the snapshots could not be listed", source };
-    let imported: Vec<PoolName> =
-        client.pools().map_err(unknown)?.into_iter().map(|pool| pool.name).collect();
-    crate::observe::observe(client, policies, &session.pool, &imported).map_err(unknown)
+    crate::observe::observe(client, policies, &session.facts, &session.imported)
+        .map_err(|source| JobError::Zfs { what: "the snapshots could not be listed", source })
 }
 
 /// A plan that its checker accepts (S19).
-pub(super) fn checked_plan(policies: &[Policy], inventory: &Inventory) -> Result<Plan, JobError> {
-    let plan = plan::plan(policies, inventory);
+pub(super) fn checked_plan(
+    policies: &[Policy],
+    inventory: &Inventory,
+    now: Timestamp,
+) -> Result<Plan, JobError> {
+    let plan = plan::plan(policies, inventory, now);
     let violations = plan::check::check(policies, inventory, &plan);
     if violations.is_empty() { Ok(plan) } else { Err(JobError::Checker { violations }) }
 }

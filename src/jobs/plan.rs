@@ -85,7 +85,7 @@ impl PlanOfDrive<'_> {
         let session = Session::open(&host, &wanted)?;
         let planned = check_name(self.drive, self.pool, &session)
             .and_then(|()| observe(&env.client(), &self.policies, &session))
-            .and_then(|inventory| checked_plan(&self.policies, &inventory));
+            .and_then(|inventory| checked_plan(&self.policies, &inventory, (env.clock)()));
         if let Ok(plan) = &planned {
             show(self.drive, plan);
         }

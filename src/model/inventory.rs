@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use super::{Bytes, DatasetName, Guid, History, IvsetGuid, PoolName, SnapshotName};
 
 /// Filesystem or volume.
@@ -67,6 +69,8 @@ pub struct SnapshotDetail {
     pub written: Bytes,
     /// Space that it refers to: what a full send of it carries.
     pub referenced: Bytes,
+    /// When it was made, by the clock of the host that made it.
+    pub creation: Option<Timestamp>,
 }
 
 /// One filesystem or volume with its history.
@@ -158,7 +162,8 @@ impl Side {
     pub fn forget_inherited(&mut self) {
         let above = |dataset: &Dataset| dataset.name.parent().and_then(|parent| self.get(&parent));
         let inherits = |dataset: &Dataset| {
-            let same = |of: fn(&Dataset) -> Option<Guid>| above(dataset).is_some_and(|a| of(a) == of(dataset));
+            let same =
+                |of: fn(&Dataset) -> Option<Guid>| above(dataset).is_some_and(|a| of(a) == of(dataset));
             (same(|d| d.source), same(|d| d.mirror))
         };
         let inherited: Vec<_> = self.datasets.values().map(inherits).collect();

@@ -1,5 +1,7 @@
 //! What is wanted: one backup on one drive, after defaults, overrides and flags were applied.
 
+use std::time::Duration;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{DatasetName, Guid, SnapName};
@@ -130,6 +132,8 @@ pub struct Policy {
     pub prune_limit: u8,
     /// Properties of the top target dataset, set at its first receive.
     pub properties: Vec<(String, String)>,
+    /// The user is warned when a dataset's newest selected snapshot is older than this.
+    pub max_age: Option<Duration>,
     /// Consents for this run.
     pub consents: Consents,
 }

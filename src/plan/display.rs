@@ -58,7 +58,7 @@ impl fmt::Display for Step {
             }
             Self::Protect(made) => write!(f, "bookmark {} before it is sent", made.bookmark),
             Self::Hold(snapshot) => write!(f, "hold {snapshot} while the run lasts"),
-            Self::Send(send) => write!(f, "send {}{send}", send.source),
+            Self::Send(send) => write!(f, "send {}: {send}", send.source),
             Self::Verify(expected) => {
                 write!(f, "verify that {}@{} arrived (guid {})", expected.into, expected.name, expected.guid)
             }

@@ -1,4 +1,4 @@
-//! Decides everything, does nothing: `(policies, inventory) → Plan`, pure (S19).
+//! Decides everything, does nothing: `(policies, inventory, now) → Plan`, pure (S19).
 //!
 //! A dataset of a backup becomes a [`DatasetPlan`]: what is true of it ([`Verdict`]) and the [`Step`]s that make it as
 //! wanted, in the order of [`Phase`]s. Execution takes all steps of a phase over all datasets before the next phase,
@@ -6,6 +6,7 @@
 //!
 //! [`check`] is a second, independent implementation of the invariants; a plan that it refuses is never executed.
 
+mod age;
 mod base;
 mod bookmarks;
 pub mod check;
@@ -30,6 +31,8 @@ pub use questions::{Question, Questions, questions};
 pub use refusal::Refusal;
 pub use step::{Bookmarking, Delivery, Drop, Expected, Obsolete, Phase, SendKind, SendStep, Step};
 pub use swap::{Repair, beside, repairs, swap};
+
+use jiff::Timestamp;
 
 use crate::model::{Bytes, DatasetName, Inventory, Policy};
 
@@ -141,8 +144,8 @@ impl Plan {
     }
 }
 
-/// Plans a run of one drive.
-pub fn plan(policies: &[Policy], inventory: &Inventory) -> Plan {
+/// Plans a run of one drive. `now` only decides what is said to be old.
+pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan {
     let copies = copies::Copies::new(inventory);
     let mut datasets = tree::pairs(policies, inventory)
         .into_iter()
@@ -153,5 +156,6 @@ pub fn plan(policies: &[Policy], inventory: &Inventory) -> Plan {
     datasets.sort_by_key(|dataset| dataset.target.depth());
     sends::refuse_what_does_not_fit(inventory, &mut datasets);
     parents::add_parents(inventory, &mut datasets);
+    age::warn_of_old_sources(policies, inventory, now, &mut datasets);
     Plan { datasets }
 }

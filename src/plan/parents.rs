@@ -19,7 +19,9 @@ pub fn add_parents(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
     for index in 0..datasets.len() {
         let mut missing = Vec::new();
         for step in &mut datasets[index].steps {
-            let Step::Send(SendStep { into, creation: Some(creation), mode, source, .. }) = step else { continue };
+            let Step::Send(SendStep { into, creation: Some(creation), mode, source, .. }) = step else {
+                continue;
+            };
             let encrypted = inventory.source.get(source).is_some_and(|s| base::is_raw(s, *mode));
             creation.unencrypted_below_encrypted = !encrypted && drive.encrypts(into.parent().as_ref());
             missing.extend(ancestors(into).into_iter().rev().filter(|name| !drive.will_have(name)));
@@ -36,9 +38,8 @@ pub fn add_parents(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
 
 /// In the order of phases, before the streams and after the placeholders above.
 fn insert(plan: &mut DatasetPlan, step: Step) {
-    let before = |other: &Step| {
-        other.phase() < step.phase() || matches!(other, Step::CreatePlaceholder { .. })
-    };
+    let before =
+        |other: &Step| other.phase() < step.phase() || matches!(other, Step::CreatePlaceholder { .. });
     let at = plan.steps.iter().rposition(before).map_or(0, |last| last + 1);
     plan.steps.insert(at, step);
 }

@@ -3,7 +3,7 @@
 use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, Policy, PoolName};
 
 use super::base::{self, Ground};
-use super::{prune, sends, tree};
+use super::{age, prune, sends, tree};
 
 /// A snapshot or bookmark whose details are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub fn questions(policies: &[Policy], inventory: &Inventory) -> Questions {
         if base::refuse_source(pair.policy, source, inventory).is_some() {
             continue;
         }
+        questions.source.extend(age::question_about(pair.policy, source));
         let target = pair.place(inventory).and_then(|place| place.existing);
         ask(&mut questions, pair.policy, source, target);
     }
@@ -79,6 +80,6 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
     questions.target.extend(gone.into_iter().map(|(guid, name)| there(guid, &format!("@{}", name.snap))));
 }
 
-fn question(dataset: &Dataset, guid: Guid, short: &str) -> Question {
+pub(super) fn question(dataset: &Dataset, guid: Guid, short: &str) -> Question {
     Question { dataset: dataset.name.clone(), guid, name: format!("{}{short}", dataset.name) }
 }

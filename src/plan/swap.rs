@@ -89,9 +89,9 @@ pub fn repairs(drive: &Side) -> Vec<Repair> {
     }
     let within = |name: &DatasetName, outer: &DatasetName| name != outer && name.below(outer).is_some();
     let outermost = |received: &Dataset| {
-        !unfinished.iter().any(|(other, place)| {
-            within(&received.name, &other.name) || within(&received.name, place)
-        })
+        !unfinished
+            .iter()
+            .any(|(other, place)| within(&received.name, &other.name) || within(&received.name, place))
     };
     let outermost = unfinished.iter().filter(|(received, _)| outermost(received));
     outermost.flat_map(|(received, place)| swap(drive, place, received)).collect()

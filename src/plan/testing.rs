@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{
     Bookmark, Bytes, Consents, Dataset, DatasetFilter, DatasetKind, DatasetName, Encryption, Guid, History,
-    HistoryMode, Inventory, IvsetGuid, KeyStatus, Mount, Policy, PoolFacts, Prune, ResumeState, SendMode, Side,
-    SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, glob_set,
+    HistoryMode, Inventory, IvsetGuid, KeyStatus, Mount, Policy, PoolFacts, Prune, ResumeState, SendMode,
+    Side, SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, glob_set,
 };
 
 use super::{DatasetPlan, Plan, Question, Refusal, Verdict, check, plan, questions};
@@ -53,6 +53,7 @@ pub fn policy() -> Policy {
         protect: glob_set(&[]).unwrap(),
         prune_limit: 60,
         properties: Vec::new(),
+        max_age: None,
         consents: Consents::default(),
     }
 }
@@ -93,7 +94,7 @@ pub fn history(text: &str, first_txg: u64) -> History {
 /// As every snapshot is unless said otherwise: 10 bytes since the one before, IV set by guid.
 pub fn detail(guid: Guid) -> SnapshotDetail {
     let ivset = Some(IvsetGuid(guid.0 + (1 << 32)));
-    SnapshotDetail { ivset, holds: 0, clones: 0, written: Bytes(10), referenced: Bytes(100) }
+    SnapshotDetail { ivset, holds: 0, clones: 0, written: Bytes(10), referenced: Bytes(100), creation: None }
 }
 
 /// An encrypted filesystem.
@@ -199,7 +200,7 @@ impl World {
     /// Plans a run; the checker must find nothing.
     pub fn plan(&self, policies: &[Policy]) -> Plan {
         let seen = self.look(policies);
-        let plan = plan(policies, &seen);
+        let plan = plan(policies, &seen, jiff::Timestamp::UNIX_EPOCH);
         let violations = check::check(policies, &seen, &plan);
         assert!(violations.is_empty(), "{violations:#?}\n{}", show(&plan));
         plan
@@ -289,7 +290,13 @@ pub fn show(plan: &Plan) -> String {
 /// One dataset of it: what is refused or held back, and the steps.
 pub fn show_dataset(dataset: &DatasetPlan) -> String {
     let steps: Vec<_> = dataset.steps.iter().map(|step| format!("  {:?}: {step}", step.phase())).collect();
-    format!("{} {:?} held back: {:?}\n{}", dataset.target, dataset.verdict, dataset.held_back, steps.join("\n"))
+    format!(
+        "{} {:?} held back: {:?}\n{}",
+        dataset.target,
+        dataset.verdict,
+        dataset.held_back,
+        steps.join("\n")
+    )
 }
 
 /// Only the streams: `"full 1; 1-I-3; #3-i-5; rest of 2"`, by guid.

@@ -63,6 +63,7 @@ pub fn json(drive: &str, plan: &Plan) -> Value {
     let datasets: Vec<Value> = plan.datasets.iter().map(dataset_json).collect();
     json!({
         "v": 1,
+        "event": "plan",
         "drive": drive,
         "snapshots": plan.snapshots(),
         "estimate": plan.estimate(),

@@ -1,7 +1,8 @@
 //! Argument vectors for `zfs` and `zpool`. Pure.
 //!
 //! What never appears here is in design/safety.md, S2: no `receive -F/-d/-e`, no `send -R`, no forced import or
-//! export, no `destroy -r/-R/-f/-d`, no `%` ranges. A test looks through everything that this file can build.
+//! export, no `destroy -r/-R/-f/-d`, no `%` ranges. A test looks through everything that this file can build, and fails
+//! for a function that it does not know.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,7 +49,8 @@ pub const PROPERTY_PLACEHOLDER: &str = "org.zferry:placeholder";
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 
 /// What [`list_details`] asks about each snapshot.
-pub const DETAIL_PROPERTIES: [&str; 5] = ["ivsetguid", "userrefs", "numclones", "written", "referenced"];
+pub const DETAIL_PROPERTIES: [&str; 6] =
+    ["ivsetguid", "userrefs", "numclones", "written", "referenced", "creation"];
 
 fn zfs<I: Into<String>>(args: impl IntoIterator<Item = I>, deadline: Duration) -> Invocation {
     Invocation::new(Tool::Zfs, args, deadline)
@@ -329,59 +331,4 @@ pub fn program(pool: &PoolName, script: &str, arguments: impl IntoIterator<Item 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn snapshot(text: &str) -> SnapshotName {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn sends_and_receives_are_written_as_the_design_says() {
-        let to = snapshot("rpool/my home@b");
-        let table = [
-            (send(SendMode::Raw, &From::Nothing, &to), "zfs send -w 'rpool/my home@b'"),
-            (
-                send(SendMode::Raw, &From::Increment("#x".into()), &to),
-                "zfs send -w -i 'rpool/my home#x' 'rpool/my home@b'",
-            ),
-            (
-                send(SendMode::Plain, &From::Range("a".parse().unwrap()), &to),
-                "zfs send -L -e -c -I 'rpool/my home@a' 'rpool/my home@b'",
-            ),
-            (
-                receive(&"backup/eds".parse().unwrap(), Some(&"b_1".parse().unwrap()), None),
-                "zfs receive -s -u backup/eds@b_1",
-            ),
-            (
-                receive(
-                    &"backup/v".parse().unwrap(),
-                    None,
-                    Some(&Creation {
-                        kind: DatasetKind::Volume,
-                        unencrypted_below_encrypted: true,
-                        source: Guid(7),
-                        properties: vec![],
-                    }),
-                ),
-                "zfs receive -s -u -o readonly=on -o volmode=none -o encryption=off -o org.zferry:source=7 backup/v",
-            ),
-        ];
-        for (command, expected) in table {
-            assert_eq!(command.to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn an_import_looks_at_the_matched_devices_only_and_forces_only_with_consent() {
-        let devices = [PathBuf::from("/dev/disk/by-id/usb-x-part1")];
-        let command =
-            import(Guid(9), &devices, "/run/zferry/9", Access::ReadOnly, ForeignHost::Refuse).to_string();
-        assert_eq!(
-            command,
-            "zpool import -N -o cachefile=none -R /run/zferry/9 -o readonly=on -d /dev/disk/by-id/usb-x-part1 9"
-        );
-        let forced = import(Guid(9), &devices, "/run/zferry/9", Access::ReadWrite, ForeignHost::TakeOver);
-        assert!(forced.args.contains(&"-f".to_owned()));
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use crate::model::{
     BookmarkName, Bytes, Dataset, DatasetKind, DatasetName, Encryption, Guid, History, IvsetGuid, KeyStatus,
     Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg,
@@ -66,6 +68,12 @@ impl<'a, const N: usize> Row<'a, N> {
         self.read_optional(column).map(Option::unwrap_or_default).map_err(|_| {
             unreadable(self.line, format!("“{}” is not a number", self.columns[column].escape_debug()))
         })
+    }
+
+    /// Seconds since 1970, which `-` leaves out.
+    fn time(&self, column: usize) -> Result<Option<Timestamp>, Unreadable> {
+        let seconds: Option<i64> = self.read_optional(column).map_err(|_| self.bad(column, "a time"))?;
+        seconds.map(|s| Timestamp::from_second(s).map_err(|_| self.bad(column, "a time"))).transpose()
     }
 
     fn bad(&self, column: usize, wanted: &str) -> Unreadable {
@@ -165,6 +173,7 @@ pub fn details(output: &[u8]) -> Result<HashMap<String, SnapshotDetail>, Unreada
             "userrefs" => detail.holds = row.number(2)?,
             "numclones" => detail.clones = row.number(2)?,
             "written" => detail.written = Bytes(row.number(2)?),
+            "creation" => detail.creation = row.time(2)?,
             "referenced" => detail.referenced = Bytes(row.number(2)?),
             _ => return Err(row.bad(1, "a property that was asked for")),
         }

@@ -55,7 +55,7 @@ impl std::str::FromStr for Token {
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
     let digits = hex.as_bytes();
-    if digits.len() % 2 != 0 || digits.len() > 2 * MAX_PACKED {
+    if !digits.len().is_multiple_of(2) || digits.len() > 2 * MAX_PACKED {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());

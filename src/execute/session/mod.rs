@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::drive::{Disk, FindError, Label, Member, PowerOffError, Root};
 use crate::event::{ImportHow, Sink};
-use crate::model::{Guid, PoolName};
+use crate::model::{Guid, PoolFacts, PoolName};
 use crate::zfs::{Client, ZfsError};
 
 pub use close::{After, Exported};
@@ -36,6 +36,10 @@ pub struct Session {
     pub guid: Guid,
     /// How it came to be imported.
     pub how: ImportHow,
+    /// What the pool can do.
+    pub facts: PoolFacts,
+    /// All pools that are imported, this one among them.
+    pub imported: Vec<PoolName>,
     /// Its devices, as udev has them.
     pub members: Vec<Member>,
     /// Error counters when the session began.

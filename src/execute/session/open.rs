@@ -1,10 +1,11 @@
 //! The way in: find the drive by its pool's guid, import it without mounting or forcing anything, look at its state.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::drive::{Label, Member, PoolState, WaitError, list_members, read_label, wait_for_pool};
 use crate::event::{Event, ImportHow};
-use crate::model::{Guid, PoolName};
+use crate::model::{Guid, PoolFacts, PoolName};
 use crate::zfs::argv::{self, Access, ForeignHost};
 use crate::zfs::parse::Imported;
 use crate::zfs::{Kind, ZfsError};
@@ -39,12 +40,12 @@ impl Session {
     pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
         let imported = pools(host)?;
         let session = match imported.iter().find(|pool| pool.guid == wanted.guid) {
-            Some(pool) => Self::take_over(host, wanted, pool)?,
+            Some(pool) => Self::take_over(host, wanted, pool)?.beside(&imported),
             None => Self::import(host, wanted, &imported)?,
         };
         host.sink.event(Event::Imported { pool: session.pool.clone(), how: session.how });
         match session.look(host, wanted) {
-            Ok(errors) => Ok(Self { errors, ..session }),
+            Ok((errors, facts)) => Ok(Self { errors, facts, ..session }),
             Err(error) => {
                 session.leave(host);
                 Err(error)
@@ -105,12 +106,14 @@ impl Session {
         let root = altroot(wanted.guid).display().to_string();
         let import = argv::import(wanted.guid, &devices, &root, wanted.access, foreign);
         host.client.run(&import).map_err(|source| import_error(wanted, &labels, source))?;
-        let name = pools(host)?.into_iter().find(|pool| pool.guid == wanted.guid).map(|pool| pool.name);
+        let imported = pools(host)?;
+        let name = imported.iter().find(|pool| pool.guid == wanted.guid).map(|pool| pool.name.clone());
         let how = match wanted.access {
             Access::ReadOnly => ImportHow::ReadOnly,
             Access::ReadWrite => ImportHow::Fresh,
         };
-        Ok(Self::new(wanted, name.unwrap_or_else(|| wanted.pool.clone()), how, members, labels))
+        let name = name.unwrap_or_else(|| wanted.pool.clone());
+        Ok(Self::new(wanted, name, how, members, labels).beside(&imported))
     }
 
     fn new(
@@ -120,19 +123,31 @@ impl Session {
         members: Vec<Member>,
         labels: Vec<Label>,
     ) -> Self {
-        Self { drive: wanted.drive.to_owned(), pool, guid: wanted.guid, how, members, errors: 0, labels }
+        let facts = PoolFacts { name: pool.clone(), guid: wanted.guid, features: BTreeMap::new() };
+        let (drive, imported) = (wanted.drive.to_owned(), Vec::new());
+        Self { drive, pool, guid: wanted.guid, how, facts, imported, members, errors: 0, labels }
     }
 
-    /// Health, error counters, read-only, checkpoint: whether the pool may be written to.
-    fn look(&self, host: &Host<'_>, wanted: &Wanted<'_>) -> Result<u64, SessionError> {
+    /// Together with what else is imported.
+    fn beside(self, imported: &[Imported]) -> Self {
+        Self { imported: imported.iter().map(|pool| pool.name.clone()).collect(), ..self }
+    }
+
+    /// Health, error counters, read-only, checkpoint: whether the pool may be written to. And what it can do.
+    fn look(&self, host: &Host<'_>, wanted: &Wanted<'_>) -> Result<(u64, PoolFacts), SessionError> {
         let asked = |source| zfs(format!("the state of {} is not known", self.pool), source);
         let status = host.client.status(&self.pool).map_err(asked)?;
-        if wanted.access == Access::ReadOnly {
-            return Ok(status.errors);
-        }
         let properties = host.client.pool_properties([&self.pool]).map_err(asked)?;
-        let property =
-            |name: &str| properties.get(&self.pool).and_then(|all| all.get(name)).map(String::as_str);
+        let all = properties.get(&self.pool);
+        let property = |name: &str| all.and_then(|all| all.get(name)).map(String::as_str);
+        let feature = |(key, value): (&String, &String)| {
+            key.strip_prefix("feature@").map(|feature| (feature.to_owned(), value.clone()))
+        };
+        let features = all.into_iter().flatten().filter_map(feature).collect();
+        let facts = PoolFacts { name: self.pool.clone(), guid: self.guid, features };
+        if wanted.access == Access::ReadOnly {
+            return Ok((status.errors, facts));
+        }
         let unfit = |finding: &str, remedy: String| {
             Err(SessionError::Unfit { pool: self.pool.clone(), finding: finding.to_owned(), remedy })
         };
@@ -149,7 +164,7 @@ impl Session {
             let remedy = format!("zpool checkpoint --discard {}", self.pool);
             return unfit("it has a checkpoint, so that nothing that is pruned would become free", remedy);
         }
-        Ok(status.errors)
+        Ok((status.errors, facts))
     }
 }
 

@@ -225,7 +225,11 @@ pub fn receive_stream(world: &mut World, send: &SendStep, stop: Option<Stop>) ->
 }
 
 /// From where, and what is in it.
-fn stream(world: &World, source: &Dataset, send: &SendStep) -> Result<(Option<Guid>, Vec<Snapshot>), Refused> {
+fn stream(
+    world: &World,
+    source: &Dataset,
+    send: &SendStep,
+) -> Result<(Option<Guid>, Vec<Snapshot>), Refused> {
     let last = send.delivers.last().ok_or("it delivers nothing")?;
     let by_name = |called: &SnapName| source.history.named(called).cloned();
     let to = by_name(&last.name).ok_or("the snapshot does not exist")?;
@@ -365,7 +369,8 @@ fn rename(drive: &mut Side, from: &DatasetName, to: &DatasetName) -> Result<(), 
     let parent = to.parent().and_then(|parent| drive.get(&parent));
     ensure(parent.is_some(), "the new parent does not exist")?;
     let all: Vec<DatasetName> = drive.tree(from).map(|dataset| dataset.name.clone()).collect();
-    let moved: HashMap<_, _> = all.iter().map(|n| (n.clone(), to.join(n.below(from).unwrap()).unwrap())).collect();
+    let moved: HashMap<_, _> =
+        all.iter().map(|n| (n.clone(), to.join(n.below(from).unwrap()).unwrap())).collect();
     for (old, new) in moved {
         let mut dataset = drive.datasets.remove(&old).unwrap();
         if let Some(encryption) = &mut dataset.encryption {

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use crate::model::{
-    Bookmark, Consents, Dataset, DatasetName, Guid, HistoryMode, History, Policy, Prune, Snapshot, Txg, glob_set,
+    Bookmark, Consents, Dataset, DatasetName, Guid, History, HistoryMode, Policy, Prune, Snapshot, Txg,
+    glob_set,
 };
 use crate::plan::testing::{DRIVE, OTHER_DRIVE, World, guid_of, name, policy, without};
 
@@ -101,10 +102,22 @@ pub fn story(length: usize) -> impl Strategy<Value = Story> {
         prop_oneof![Just(60_u8), Just(10)],
         prop::bool::weighted(0.1),
     )
-        .prop_map(|((top, a, x, b), (skip, newest, protect), never, plaintext, skip_parent, limit, consent)| {
-            let x = x.filter(|_| a.is_some());
-            Story { tree: [Some(top), a, x, b], skip, newest, never, protect, plaintext, skip_parent, limit, consent }
-        })
+        .prop_map(
+            |((top, a, x, b), (skip, newest, protect), never, plaintext, skip_parent, limit, consent)| {
+                let x = x.filter(|_| a.is_some());
+                Story {
+                    tree: [Some(top), a, x, b],
+                    skip,
+                    newest,
+                    never,
+                    protect,
+                    plaintext,
+                    skip_parent,
+                    limit,
+                    consent,
+                }
+            },
+        )
 }
 
 impl Story {

@@ -31,7 +31,8 @@ fn wanted(policy: &Policy, source: &Dataset, target: Option<&Dataset>) -> BTreeS
     let known: Vec<_> = source.history.snapshots().iter().map(|s| (s.guid, s.txg)).chain(bookmarks).collect();
     let after = base.map(|base| known.iter().find(|(guid, _)| *guid == base).unwrap().1);
     let all = selected(policy, source);
-    let all = if policy.history == HistoryMode::Newest { &all[all.len().saturating_sub(1)..] } else { &all[..] };
+    let all =
+        if policy.history == HistoryMode::Newest { &all[all.len().saturating_sub(1)..] } else { &all[..] };
     all.iter().filter(|s| after.is_none_or(|after| s.txg > after)).map(|s| s.guid).collect()
 }
 
@@ -51,7 +52,8 @@ fn expected_verdict(world: &World, policy: &Policy, plan: &DatasetPlan) -> &'sta
         return if source.history.snapshots().is_empty() { "no snapshot" } else { "none selected" };
     }
     let known = |guid: Guid| source.history.base(guid).is_some();
-    let there: Vec<Guid> = copy(world, &plan.target).into_iter().flat_map(|c| c.history.snapshots()).map(|s| s.guid).collect();
+    let there: Vec<Guid> =
+        copy(world, &plan.target).into_iter().flat_map(|c| c.history.snapshots()).map(|s| s.guid).collect();
     match there.last() {
         Some(&newest) if !known(newest) && there.iter().any(|&guid| known(guid)) => "ahead",
         Some(&newest) if !known(newest) => "no common",
@@ -81,7 +83,8 @@ fn source_is_untouched(before: &World, after: &World) {
     for (here, now) in before.source.datasets.values().zip(after.source.datasets.values()) {
         let others = |dataset: &Dataset| -> Vec<Bookmark> {
             let ours = |b: &&Bookmark| Ours::read(b).is_some_and(|ours| ours.drive == DRIVE);
-            let mut others: Vec<_> = dataset.history.bookmarks().iter().filter(|b| !ours(b)).cloned().collect();
+            let mut others: Vec<_> =
+                dataset.history.bookmarks().iter().filter(|b| !ours(b)).cloned().collect();
             others.sort_by(|a, b| a.name.cmp(&b.name));
             others
         };
@@ -118,11 +121,15 @@ fn is_mirrored(before: &World, after: &World, policy: &Policy, plan: &DatasetPla
     let source = before.source.get(&plan.source).unwrap();
     let here = guids(Some(source));
     let (Some(old), Some(new)) = (copy(before, &plan.target), copy(after, &plan.target)) else { return };
-    let unprotected = |s: &&Snapshot| !policy.protect.is_match(s.name.as_str()) && old.detail(s.guid).holds == 0;
+    let unprotected =
+        |s: &&Snapshot| !policy.protect.is_match(s.name.as_str()) && old.detail(s.guid).holds == 0;
     let plain = |s: &&Snapshot| !s.name.as_str().contains("_0000");
     for gone in old.history.snapshots().iter().filter(|s| new.history.snapshot(s.guid).is_none()) {
         assert!(!here.contains(&gone.guid) && unprotected(&gone), "{} went", gone.name);
-        assert!(policy.prune == crate::model::Prune::Mirror && policy.snapshots.wants(&gone.name) || !plain(&gone));
+        assert!(
+            policy.prune == crate::model::Prune::Mirror && policy.snapshots.wants(&gone.name)
+                || !plain(&gone)
+        );
     }
     let settled = matches!(plan.verdict, Verdict::UpToDate) && plan.held_back.is_none();
     if !settled || policy.prune != crate::model::Prune::Mirror || here.is_empty() {
@@ -200,7 +207,14 @@ struct Cut {
 fn cut() -> impl Strategy<Value = Cut> {
     let selection = any::<(bool, bool)>();
     (any::<prop::sample::Index>(), 0..4_usize, any::<bool>(), any::<u64>(), selection).prop_map(
-        |(at, delivered, partial, destroyed, (skip, newest))| Cut { at, delivered, partial, destroyed, skip, newest },
+        |(at, delivered, partial, destroyed, (skip, newest))| Cut {
+            at,
+            delivered,
+            partial,
+            destroyed,
+            skip,
+            newest,
+        },
     )
 }
 
@@ -244,7 +258,9 @@ fn a_base_survives_the_source(story: &Story, cuts: &[Cut]) {
         let at = protected + cut.at.index(steps.len() - protected + 1);
         kernel::carry_out_part(&mut world, &plan, at, cut.delivered, cut.partial);
         for source in world.source.datasets.values_mut() {
-            kernel::change(source, |snapshots, _| snapshots.retain(|s| cut.destroyed >> (s.guid.0 % 60) & 1 == 0));
+            kernel::change(source, |snapshots, _| {
+                snapshots.retain(|s| cut.destroyed >> (s.guid.0 % 60) & 1 == 0)
+            });
         }
         policies = story.selecting(cut.skip, cut.newest).policies();
     }

@@ -35,7 +35,8 @@ fn never_means_never() {
 fn deselecting_never_deletes_and_a_deselected_base_still_anchors() {
     let mut policy = policy();
     policy.snapshots = without(&["skip*"]);
-    let world = World::new().source("tank/data", "@skip2,3 @d,4").target("backup/eds", "@skip0,1 @skip1,2 @skip2,3");
+    let world =
+        World::new().source("tank/data", "@skip2,3 @d,4").target("backup/eds", "@skip0,1 @skip1,2 @skip2,3");
     let plan = world.only(&policy);
     assert_eq!((crate::plan::testing::streams(&plan), prunes(&plan)), ("3-i-4".into(), String::new()));
     // Also under the name that it got because its own was taken.
@@ -77,7 +78,14 @@ fn the_first_mirror_run_only_shows_and_the_second_prunes() {
 
 #[test]
 fn more_than_the_limit_waits_for_consent_from_ten_deletions_on() {
-    let table = [(10, 4, 60, true), (10, 8, 60, false), (9, 1, 60, false), (12, 8, 60, false), (13, 8, 60, true), (10, 90, 5, true)];
+    let table = [
+        (10, 4, 60, true),
+        (10, 8, 60, false),
+        (9, 1, 60, false),
+        (12, 8, 60, false),
+        (13, 8, 60, true),
+        (10, 90, 5, true),
+    ];
     for (gone, kept, limit, waits) in table {
         let all = numbered(1..=gone + kept);
         let left = numbered(gone + 1..=gone + kept);
@@ -150,8 +158,11 @@ fn what_stands_beside_is_given_its_name_back_only_when_it_is_free() {
     for (source, target, expected) in table {
         let world = World::new().source("tank/data", source).target("backup/eds", target);
         let plan = world.only(&policy());
-        let renamed: Vec<_> =
-            plan.steps.iter().filter_map(|s| if let Step::RenameSnapshot { to, .. } = s { Some(to.as_str()) } else { None }).collect();
+        let renamed: Vec<_> = plan
+            .steps
+            .iter()
+            .filter_map(|s| if let Step::RenameSnapshot { to, .. } = s { Some(to.as_str()) } else { None })
+            .collect();
         assert_eq!(renamed.join(" "), expected, "{source} to {target}");
     }
 }

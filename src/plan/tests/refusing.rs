@@ -1,0 +1,166 @@
+//! Every refusal with its evidence, and what the user is told.
+
+use crate::model::{Bytes, Dataset, DatasetKind, Guid, IvsetGuid, KeyStatus, Policy, SendMode};
+use crate::plan::testing::{World, encryption, guid_of, name, policy, refusal, streams, without};
+use crate::plan::{Refusal, Verdict};
+
+fn refused(world: &World, policy: &Policy) -> Option<Refusal> {
+    let plan = world.only(policy);
+    if let Some(refusal) = refusal(&plan) {
+        let finding = refusal.finding(&plan.source, &plan.target).to_string();
+        assert!(finding.ends_with('.') && !finding.contains("  "), "{finding}");
+        let quiet = matches!(refusal, Refusal::Redacted(_));
+        assert_eq!(refusal.remedies(&plan.source, &plan.target).is_empty(), quiet, "{finding}");
+        assert!(plan.steps.is_empty() && plan.held_back.is_none());
+    }
+    refusal(&plan).cloned()
+}
+
+fn both(source: &str, target: &str) -> World {
+    World::new().source("tank/data", source).target("backup/eds", target)
+}
+
+#[test]
+fn a_source_that_is_missing_empty_or_deselected_is_refused() {
+    assert_eq!(refused(&World::new(), &policy()), Some(Refusal::SourceMissing));
+    let world = World::new().source("tank/data", "#x,1");
+    assert_eq!(refused(&world, &policy()), Some(Refusal::NoSnapshot));
+    let narrow = Policy { snapshots: without(&["*"]), ..policy() };
+    let expected = Refusal::NoneSelected { existing: 2, newest: name("tank/data@b") };
+    assert_eq!(refused(&World::new().source("tank/data", "@a,1 @b,2"), &narrow), Some(expected));
+}
+
+#[test]
+fn unencrypted_data_needs_consent_in_the_configuration() {
+    let plain = World::new().source("tank/data", "@a,1").edit_source("tank/data", |d| d.encryption = None);
+    assert_eq!(refused(&plain, &policy()), Some(Refusal::Plaintext));
+    let decrypting = Policy { send: SendMode::Plain, ..policy() };
+    let encrypted = World::new().source("tank/data", "@a,1");
+    assert_eq!(refused(&encrypted, &decrypting), Some(Refusal::PlainSend));
+    let consented = Policy { allow_plaintext: true, ..decrypting };
+    let locked = Refusal::KeyNotLoaded { root: name("tank/data") };
+    assert_eq!(refused(&encrypted, &consented), Some(locked));
+    let open = encrypted.edit_source("tank/data", |d| {
+        d.encryption.as_mut().unwrap().key = KeyStatus::Available;
+    });
+    assert_eq!(refused(&open, &consented), None);
+    assert_eq!(refused(&plain, &Policy { allow_plaintext: true, ..policy() }), None);
+}
+
+type Change = fn(&mut Dataset);
+
+#[test]
+fn a_copy_that_a_stream_would_not_fit_is_refused_before_a_byte_is_sent() {
+    let ivset: Change = |t| t.details.get_mut(&Guid(1)).unwrap().ivset = Some(IvsetGuid(5));
+    let no_ivset: Change = |t| t.details.get_mut(&Guid(1)).unwrap().ivset = None;
+    let table: [(Change, Refusal); 9] = [
+        (|t| t.kind = DatasetKind::Volume, Refusal::OtherKind),
+        (|t| t.encryption = None, Refusal::OtherMode),
+        (|t| t.encryption.as_mut().unwrap().keyguid = Some(Guid(5)), Refusal::OtherKey),
+        (|t| t.encryption.as_mut().unwrap().keyguid = None, Refusal::OtherKey),
+        (|t| t.encryption = Some(encryption("backup")), Refusal::EncryptionRoot { root: name("backup") }),
+        (ivset, Refusal::OtherIvset { base: name("backup/eds@a") }),
+        (no_ivset, Refusal::OtherIvset { base: name("backup/eds@a") }),
+        (|t| t.written = Bytes(9), Refusal::Modified { since: name("backup/eds@a"), written: Bytes(9) }),
+        (|t| t.redacted = true, Refusal::Redacted(name("backup/eds"))),
+    ];
+    for (change, expected) in table {
+        let world = both("@a,1 @b,2", "@a,1").edit_target("backup/eds", change);
+        assert_eq!(refused(&world, &policy()), Some(expected));
+    }
+    let redacted = both("@a,1", "@a,1").edit_source("tank/data", |d| d.redacted = true);
+    assert_eq!(refused(&redacted, &policy()), Some(Refusal::Redacted(name("tank/data"))));
+}
+
+#[test]
+fn a_bookmark_without_iv_set_is_no_base() {
+    let world = both("#V,1 @b,2", "@a,1")
+        .edit_source("tank/data", |d| d.details.get_mut(&Guid(1)).unwrap().ivset = None);
+    assert_eq!(refused(&world, &policy()), Some(Refusal::OtherIvset { base: name("backup/eds@a") }));
+}
+
+#[test]
+fn an_encrypted_copy_is_not_continued_plain() {
+    let policy = Policy { send: SendMode::Plain, allow_plaintext: true, ..policy() };
+    let world = both("@a,1 @b,2", "@a,1").edit_source("tank/data", |d| {
+        d.encryption.as_mut().unwrap().key = KeyStatus::Available;
+    });
+    assert_eq!(refused(&world, &policy), Some(Refusal::OtherMode));
+}
+
+#[test]
+fn where_both_sides_parted_is_told() {
+    let ahead = |common: &str, extra: &[&str]| Refusal::Ahead {
+        common: name(common),
+        extra: extra.iter().map(|snapshot| name(snapshot)).collect(),
+    };
+    let world = both("@a,1 @b,2", "@a,1 @mine,8 @mine2,9");
+    let expected = ahead("backup/eds@a", &["backup/eds@mine", "backup/eds@mine2"]);
+    assert_eq!(refused(&world, &policy()), Some(expected));
+    let none = Refusal::NoCommon { source: Some(name("tank/data@b")), target: name("backup/eds@a") };
+    assert_eq!(refused(&both("@a,1 @b,2", "@a,9"), &policy()), Some(none), "names prove nothing");
+}
+
+#[test]
+fn what_was_made_by_hand_is_never_received_over() {
+    let world = World::new().source("tank/data", "@a,1").target("backup/eds", "");
+    assert_eq!(refused(&world, &policy()), Some(Refusal::NotOurs { used: Bytes(1000) }));
+    let to_pool = Policy { target: name("backup"), ..policy() };
+    assert_eq!(refused(&World::new().source("tank/data", "@a,1"), &to_pool), Some(Refusal::NotOurs { used: Bytes(1000) }));
+}
+
+#[test]
+fn a_second_full_copy_is_not_begun() {
+    let expected = Some(Refusal::Elsewhere { copy: name("backup/old") });
+    let shares = World::new().source("tank/data", "@a,1 @b,2").target("backup/old", "@x,1");
+    assert_eq!(refused(&shares, &policy()), expected, "another tool's, by a snapshot");
+    let marked = World::new().source("tank/data", "#V,1 @b,2").target("backup/old", "@x,1");
+    assert_eq!(refused(&marked, &policy()), expected, "by a bookmark");
+    let recorded = World::new()
+        .source("tank/data", "@b,2")
+        .target("backup/old", "@x,9")
+        .edit_target("backup/old", |there| there.source = Some(guid_of("tank/data")));
+    assert_eq!(refused(&recorded, &policy()), expected, "ours, by what it says");
+    let of_another = shares.edit_target("backup/old", |there| there.source = Some(Guid(4)));
+    assert_eq!(refused(&of_another, &policy()), None, "it says that it is another's");
+}
+
+#[test]
+fn a_name_that_would_be_too_long_is_refused() {
+    let long = format!("tank/data/{}", "x".repeat(230));
+    let world = World::new().source("tank/data", "@a,1").source(&long, "@a,11");
+    let plan = world.plan(&[policy()]);
+    assert!(matches!(refusal(&plan.datasets[1]), Some(Refusal::NameTooLong(_))), "no room for a bookmark");
+    assert_eq!(plan.datasets[0].verdict, Verdict::Behind);
+    let far = Policy { target: name(&format!("backup/{}", "y".repeat(240))), ..policy() };
+    let world = World::new().source("tank/data", &format!("@{},1", "z".repeat(40)));
+    assert!(matches!(refused(&world, &far), Some(Refusal::NameTooLong(_))));
+}
+
+#[test]
+fn a_pool_that_cannot_hold_encrypted_data_is_refused() {
+    let world = World::new().source("tank/data", "@a,1");
+    let policies = [policy()];
+    let mut seen = world.look(&policies);
+    let pool = seen.pools.get_mut(&name("backup")).unwrap();
+    pool.features.insert("encryption".to_owned(), "disabled".to_owned());
+    let plan = crate::plan::plan(&policies, &seen);
+    assert_eq!(refusal(&plan.datasets[0]), Some(&Refusal::FeatureMissing { feature: "encryption" }));
+}
+
+#[test]
+fn streams_that_do_not_fit_are_refused_and_smaller_ones_still_travel() {
+    let world = World::new()
+        .source("tank/data", "@a,1 @b,2")
+        .source("tank/data/x", "@a,11")
+        .edit_target("backup", |pool| pool.available = Bytes(105));
+    let plan = world.plan(&[policy()]);
+    let expected = Refusal::NoSpace { needed: Bytes(110), available: Bytes(105) };
+    assert_eq!(refusal(&plan.datasets[0]), Some(&expected));
+    assert_eq!(streams(&plan.datasets[1]), "full 11");
+    let world = both("@a,1 @b,2", "@a,1").edit_target("backup/eds", |there| there.available = Bytes(9));
+    let quota = Refusal::NoSpace { needed: Bytes(10), available: Bytes(9) };
+    assert_eq!(refused(&world, &policy()), Some(quota));
+    let world = both("@a,1", "@a,1").edit_target("backup/eds", |there| there.available = Bytes(0));
+    assert_eq!(refused(&world, &policy()), None, "nothing to send needs no room");
+}

@@ -45,7 +45,8 @@ fn a_token_is_resumed_only_if_everything_about_it_fits() {
 fn what_is_no_token_is_dropped() {
     for garbage in ["x", "1-a-b-c", "1-c0ffee-10-789c", "-F"] {
         let mut world = World::new().source("tank/data", "@a,1 @b,2").target("backup/eds", "@a,1");
-        world = world.edit_target("backup/eds", |there| there.resume = ResumeState::Token(garbage.to_owned()));
+        world =
+            world.edit_target("backup/eds", |there| there.resume = ResumeState::Token(garbage.to_owned()));
         let plan = world.run(&[policy()]).datasets.remove(0);
         assert!(matches!(dropped(&plan), Some(Drop::Unreadable(_))), "{garbage}");
         assert_eq!(world.on_drive("backup/eds"), "@a,1 @b,2");
@@ -102,10 +103,8 @@ fn what_was_interrupted_is_finished_though_it_was_deselected_since() {
     let plan = world.run(&[policy]).datasets.remove(0);
     assert_eq!((refusal(&plan), streams(&plan).as_str()), (None, "rest of 2"));
     let world = World::new().source("tank/data", "@skip,1 @b,2").target("backup/eds", "");
-    let plan = with_token(world, None, 1, true).only(&crate::model::Policy {
-        snapshots: without(&["skip"]),
-        ..crate::plan::testing::policy()
-    });
+    let plan = with_token(world, None, 1, true)
+        .only(&crate::model::Policy { snapshots: without(&["skip"]), ..crate::plan::testing::policy() });
     assert_eq!(streams(&plan), "rest of 1; 1-i-2");
 }
 

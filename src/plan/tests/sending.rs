@@ -27,7 +27,12 @@ fn streams_follow_from_both_histories() {
         ("a snapshot renamed on the source is not sent again", "@new,1 @b,2", "@old,1", "1-i-2"),
         ("the base is found by guid, not by name", "@a,1 @b,2 @c,3", "@c,1", "1-i-2; 2-i-3 as c_00000003"),
         ("a name used again is split out", "@a,9 @b,2 @c,3", "@c,8 @a,9", "9-i-2; 2-i-3 as c_00000003"),
-        ("in the middle of a range", "@a,1 @b,2 @x,3 @d,4 @e,5", "@x,9 @a,1", "1-i-2; 2-i-3 as x_00000003; 3-I-5"),
+        (
+            "in the middle of a range",
+            "@a,1 @b,2 @x,3 @d,4 @e,5",
+            "@x,9 @a,1",
+            "1-i-2; 2-i-3 as x_00000003; 3-I-5",
+        ),
     ];
     for (what, source, target, expected) in table {
         assert_eq!(planned(source, target), expected, "{what}");
@@ -91,8 +96,11 @@ fn a_reused_name_is_given_back_when_it_is_free() {
 fn everything_that_travels_is_bookmarked_first_and_one_bookmark_stays() {
     let mut world = World::new().source("tank/data", "@a,1 @b,2 @c,3 #zferry_8_1,1 #other,2");
     let plan = world.only(&policy());
-    let protected: Vec<_> =
-        plan.steps.iter().filter_map(|s| if let Step::Protect(made) = s { Some(made.from.guid().0) } else { None }).collect();
+    let protected: Vec<_> = plan
+        .steps
+        .iter()
+        .filter_map(|s| if let Step::Protect(made) = s { Some(made.from.guid().0) } else { None })
+        .collect();
     assert_eq!(protected, [1, 2, 3]);
     world.run(&[policy()]);
     assert_eq!(world.bookmarks("tank/data"), "#zferry_8_1,1 #other,2 #V,3");
@@ -100,8 +108,9 @@ fn everything_that_travels_is_bookmarked_first_and_one_bookmark_stays() {
 
 #[test]
 fn another_drives_bookmark_is_a_base_but_never_removed() {
-    let mut world =
-        World::new().source("tank/data", "#zferry_8_2,2 #zferry-pending_8_2,2 @c,3").target("backup/eds", "@b,2");
+    let mut world = World::new()
+        .source("tank/data", "#zferry_8_2,2 #zferry-pending_8_2,2 @c,3")
+        .target("backup/eds", "@b,2");
     let first = world.run(&[policy()]);
     assert_eq!(streams(&first.datasets[0]), "#2-i-3");
     let mut left: Vec<_> = world.bookmarks("tank/data").split(' ').map(String::from).collect();
@@ -114,7 +123,8 @@ fn our_bookmark_is_preferred_to_one_that_may_be_redacted() {
     for marks in ["#aaa,2 #V,2 #zzz,2", "#V,2 #zzz,2 #aaa,2", "#zzz,2 #aaa,2 #V,2"] {
         let world = World::new().source("tank/data", &format!("{marks} @c,3")).target("backup/eds", "@b,2");
         let plan = world.only(&policy());
-        let crate::plan::SendKind::Increment(Base::Bookmark(base)) = &plan.sends().next().unwrap().kind else {
+        let crate::plan::SendKind::Increment(Base::Bookmark(base)) = &plan.sends().next().unwrap().kind
+        else {
             panic!("{}", show_dataset(&plan));
         };
         assert_eq!(base.name, name::<SnapName>("zferry_7_2"));
@@ -123,7 +133,8 @@ fn our_bookmark_is_preferred_to_one_that_may_be_redacted() {
 
 #[test]
 fn an_up_to_date_copy_still_gets_its_bookmark_and_sheds_the_old_ones() {
-    let mut world = World::new().source("tank/data", "@a,1 #V,1 #P,2 @b,2 @c,3").target("backup/eds", "@a,1 @b,2 @c,3");
+    let mut world =
+        World::new().source("tank/data", "@a,1 #V,1 #P,2 @b,2 @c,3").target("backup/eds", "@a,1 @b,2 @c,3");
     let plan = world.run(&[policy()]).datasets.remove(0);
     assert_eq!((plan.sends().count(), &plan.verdict), (0, &Verdict::UpToDate));
     assert_eq!(world.bookmarks("tank/data"), "#V,3");
@@ -156,7 +167,8 @@ fn properties_go_to_the_top_dataset_only() {
 fn what_is_verified_is_what_was_sent_last() {
     let world = World::new().source("tank/data", "@a,1 @b,2");
     let plan = world.only(&policy());
-    let verified = plan.steps.iter().find_map(|s| if let Step::Verify(e) = s { Some(e) } else { None }).unwrap();
+    let verified =
+        plan.steps.iter().find_map(|s| if let Step::Verify(e) = s { Some(e) } else { None }).unwrap();
     assert_eq!((verified.guid, verified.compare_ivset), (Guid(2), true));
     assert!(verified.ivset.is_some());
 }

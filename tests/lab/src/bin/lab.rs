@@ -11,7 +11,7 @@ use zferry_lab::host::packages;
 use zferry_lab::image::{build, recipe, saved};
 use zferry_lab::runner::{self, Selection};
 use zferry_lab::scenarios::{self, Tier};
-use zferry_lab::{demo, shell};
+use zferry_lab::{bench, demo, shell};
 
 /// Real ZFS, real USB, real systemd: zferry's lab.
 #[derive(Debug, Parser)]
@@ -57,6 +57,12 @@ enum Task {
         #[arg(long, default_value = "2G")]
         size: String,
     },
+    /// Measure zferry against syncoid and the bare commands, and write docs/benchmarks.md
+    Bench {
+        /// How often each of them does each kind of work
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// Pull a USB drive out of the guest of the open shell
     Pull {
         /// The drive
@@ -86,6 +92,10 @@ fn perform(task: Task) -> Result<()> {
             let (saved, share) = prepare(Programs::Zferry)?;
             demo::show(&saved, &share)
         }
+        Task::Bench { rounds } => {
+            let (saved, share) = prepare(Programs::Shipped)?;
+            bench::measure(&saved, &share, rounds)
+        }
         Task::Test { list: true, .. } => {
             list();
             Ok(())
@@ -106,6 +116,7 @@ fn perform(task: Task) -> Result<()> {
 enum Programs {
     None,
     Zferry,
+    Shipped,
 }
 
 /// Does everything that has to be there before a guest can start.
@@ -114,8 +125,10 @@ fn prepare(programs: Programs) -> Result<(saved::Saved, Share)> {
     let image = build::ensure(&recipe::TRIXIE)?;
     let share = Share::with_agent()?;
     let saved = saved::ensure(&recipe::TRIXIE, &image, share.path())?;
-    if programs == Programs::Zferry {
-        share.add_zferry(Profile::Tested)?;
+    match programs {
+        Programs::None => {}
+        Programs::Zferry => share.add_zferry(Profile::Tested)?,
+        Programs::Shipped => share.add_zferry(Profile::Shipped)?,
     }
     Ok((saved, share))
 }
