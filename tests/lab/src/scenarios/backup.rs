@@ -104,9 +104,8 @@ fn comes_back(lab: &mut Lab, drive: &Drive) -> Result<()> {
         zfs receive -u \"rpool/back${dataset#backup/eds}\"; done";
     lab.on_drive(drive, "backup", send)?;
     lab.run(&format!(
-        "set -e; zfs set mountpoint=/back rpool/back; zfs load-key -r -L file://{} rpool/back; \
-         for dataset in rpool/back rpool/back/anna rpool/back/mail 'rpool/back/with space'; do \
-         mountpoint -q \"$(zfs get -H -o value mountpoint \"$dataset\")\" || zfs mount \"$dataset\"; done; \
+        "set -e; zfs set mountpoint=/back rpool/back; \
+         zfs list -H -r -o name rpool/back | xargs -d '\\n' -n 1 zfs load-key -L file://{}; zfs mount -a; \
          udevadm wait --settle --timeout=60 /dev/zvol/rpool/back/disk",
         crate::lab::KEY
     ))?

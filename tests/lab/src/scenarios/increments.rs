@@ -35,7 +35,7 @@ fn backed_up(lab: &mut Lab, mebibytes: u64, more: &str) -> Result<(Drive, u64)> 
 
 fn what_is_new(lab: &mut Lab) -> Result<()> {
     lab.encrypted_source("rpool")?;
-    let (t7, guid) = backed_up(lab, 64, "")?;
+    let (t7, guid) = backed_up(lab, 24, "")?;
 
     lab.run("head -c 3M /dev/urandom > /home/anna/song")?.exits(0)?;
     lab.snapshot(HOME, "autosnap_2026-01-04_00:00:00_daily")?;
@@ -70,20 +70,20 @@ fn bookmark_carries(lab: &mut Lab) -> Result<()> {
         "for n in {{10..20}}; do zfs snapshot {ANNA}@autosnap_2026-01-02_$n:00:00_hourly; done"
     ))?
     .exits(0)?;
-    let (t7, guid) = backed_up(lab, 16, "")?;
+    let (t7, guid) = backed_up(lab, 8, "")?;
     let old = lab.snapshots_below(HOME)?;
     ensure!(old.len() == 3 + 14, "another number of snapshots: {old:?}");
 
     let forget = "set -e; test -s /var/lib/zferry/t7.json; rm -r /var/lib/zferry";
     lab.run(&format!(
         "{forget}; zfs list -H -r -t snapshot -o name {HOME} | xargs -n 1 zfs destroy; \
-         head -c 1M /dev/urandom > /home/anna/song"
+         head -c 512K /dev/urandom > /home/anna/song"
     ))?
     .exits(0)?;
     lab.snapshot(HOME, "autosnap_2026-02-01_00:00:00_daily")?;
     let told = lab.backup(&t7, "")?;
     // Of home's three snapshots all are gone, which nobody is asked about; of anna's fourteen too, and that is.
-    told.sent_between(MIB, 2 * MIB)?;
+    told.sent_between(MIB / 2, MIB)?;
     told.counts(&[("done", 2), ("snapshots", 2), ("pruned", 3), ("warnings", 1)])?;
     told.says("backup/eds/anna: 14 snapshots that the source no longer has were kept")?;
     told.says("zferry run t7 --accept-source-loss=backup/eds/anna")?;
@@ -104,7 +104,7 @@ fn bookmark_carries(lab: &mut Lab) -> Result<()> {
 fn deselecting(lab: &mut Lab) -> Result<()> {
     lab.encrypted_source("rpool")?;
     lab.snapshot(HOME, "by-hand")?;
-    let (t7, guid) = backed_up(lab, 16, "")?;
+    let (t7, guid) = backed_up(lab, 8, "")?;
     let all = lab.snapshots_below(HOME)?;
 
     // Fewer names are selected, also of those that the source has no more.
@@ -118,7 +118,7 @@ fn deselecting(lab: &mut Lab) -> Result<()> {
     configure(lab, &t7, "backup", guid, "exclude = [\"anna\"]\n")?;
     lab.run(&format!(
         "set -e; zfs list -H -d 1 -t snapshot -o name {ANNA} | xargs -n 1 zfs destroy; \
-         head -c 1M /dev/urandom > /home/anna/song"
+         head -c 512K /dev/urandom > /home/anna/song"
     ))?
     .exits(0)?;
     lab.snapshot(HOME, "autosnap_2026-01-04_00:00:00_daily")?;
@@ -133,7 +133,7 @@ fn deselecting(lab: &mut Lab) -> Result<()> {
     // It is wanted again, and goes on from where it was.
     configure(lab, &t7, "backup", guid, "prune-limit = \"100%\"\n")?;
     let told = lab.backup(&t7, "")?;
-    told.sent_between(MIB, 2 * MIB)?.counts(&[("done", 2), ("snapshots", 1), ("failed", 0)])?;
+    told.sent_between(MIB / 2, MIB)?.counts(&[("done", 2), ("snapshots", 1), ("failed", 0)])?;
     let newest = lab.guids(ANNA)?.pop().context("no snapshot")?;
     let there = lab.snapshots_on(&t7, "backup/eds/anna")?;
     ensure!(there.iter().any(|(_, guid, _)| *guid == newest.guid), "{newest:?} did not arrive: {there:?}");

@@ -20,7 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
 /// The drive of the article: made with syncoid, and configured by hand afterwards.
 fn continues_syncoid(lab: &mut Lab) -> Result<()> {
     lab.encrypted_source("rpool")?;
-    lab.run("head -c 24M /dev/urandom > /home/film")?.exits(0)?;
+    lab.run("head -c 8M /dev/urandom > /home/film")?.exits(0)?;
     lab.snapshot(HOME, "autosnap_2026-01-03_00:00:00_daily")?;
     let t7 = lab.drive("t7", "1G")?;
     let guid = lab.prepare_drive(&t7, "backup")?;
@@ -37,14 +37,14 @@ fn continues_syncoid(lab: &mut Lab) -> Result<()> {
     ensure!(made.len() == 3, "syncoid sent something else: {made:?}");
 
     lab.run(&format!(
-        "set -e; head -c 1M /dev/urandom > /home/song; \
+        "set -e; head -c 512K /dev/urandom > /home/song; \
          zfs snapshot {HOME}@autosnap_2026-01-04_00:00:00_daily; \
          zfs destroy {HOME}@autosnap_2026-01-01_00:00:00_daily"
     ))?
     .exits(0)?;
     lab.run("zferry plan t7")?.exits(0)?.says("autosnap_2026-01-01_00:00:00_daily")?;
     let told = lab.backup(&t7, "")?;
-    told.sent_between(MIB, 2 * MIB)?.counts(&[
+    told.sent_between(MIB / 2, MIB)?.counts(&[
         ("done", 1),
         ("snapshots", 1),
         ("pruned", 0),
