@@ -18,8 +18,8 @@ use crate::model::{Bytes, Guid};
 const VERSION: u32 = 1;
 /// Runs that are remembered.
 const RUNS: usize = 50;
-/// Fifty runs take about 10 KiB; a file beyond this was not written here.
-const MAX_SIZE: u64 = 1 << 20;
+/// Fifty runs take about 10 KiB, a dataset 100 bytes; a file beyond this was not written here.
+const MAX_SIZE: u64 = 8 << 20;
 
 /// What is remembered of one drive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,18 @@ pub struct DriveState {
     /// The last runs, oldest first.
     #[serde(default)]
     pub runs: Vec<RunRecord>,
+    /// What the drive was last seen to have, for as long as it is away.
+    #[serde(default)]
+    pub copies: Vec<KnownCopy>,
+}
+
+/// The newest snapshot that a drive was seen to have of a source dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownCopy {
+    /// The source dataset, which may be renamed.
+    pub dataset: Guid,
+    /// The snapshot.
+    pub snapshot: Guid,
 }
 
 /// One run.
@@ -159,7 +171,15 @@ impl DriveState {
     /// Nothing is remembered yet.
     pub fn empty(drive: &str, pool_guid: Guid) -> Self {
         let drive = drive.to_owned();
-        Self { version: VERSION, drive, pool_guid, last_run: None, last_success: None, runs: Vec::new() }
+        Self {
+            version: VERSION,
+            drive,
+            pool_guid,
+            last_run: None,
+            last_success: None,
+            runs: Vec::new(),
+            copies: Vec::new(),
+        }
     }
 
     /// Remembers a run, and forgets the oldest.
@@ -170,6 +190,12 @@ impl DriveState {
         self.last_run = Some(run.clone());
         self.runs.push(run);
         self.forget_oldest();
+    }
+
+    /// Remembers what the drive has now, and leaves what is known of other datasets.
+    pub fn record_copies(&mut self, seen: Vec<KnownCopy>) {
+        self.copies.retain(|old| !seen.iter().any(|new| new.dataset == old.dataset));
+        self.copies.extend(seen);
     }
 
     fn forget_oldest(&mut self) {

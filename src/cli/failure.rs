@@ -42,6 +42,8 @@ pub enum Failure {
         /// The whole command to type.
         command: String,
     },
+    /// ZFS does not answer a user who is not root.
+    NotPermitted(anyhow::Error),
     /// `zfs` or `zpool` is not installed, or the kernel module is not loaded.
     ZfsMissing(anyhow::Error),
     /// `zfs` or `zpool` answers with something that cannot be read.
@@ -86,7 +88,7 @@ impl Failure {
         match self {
             Self::Usage { .. } => USAGE,
             Self::Config(_) => CONFIGURATION,
-            Self::NotRoot { .. } => NOT_ROOT,
+            Self::NotRoot { .. } | Self::NotPermitted(_) => NOT_ROOT,
             Self::ZfsMissing(_) | Self::ZfsBroken(_) => ZFS_MISSING,
             Self::NotNow { .. } => NOT_NOW,
             Self::Failed { .. } => INCOMPLETE,
@@ -121,7 +123,9 @@ impl Failure {
             Self::Config(error) => error.to_string(),
             Self::NotRoot { .. } => "only root may import pools and send and receive snapshots".to_owned(),
             Self::ZfsMissing(cause) | Self::ZfsBroken(cause) => format!("ZFS is not available: {cause}"),
-            Self::NotNow { cause, .. } | Self::Failed { cause, .. } => cause.to_string(),
+            Self::NotPermitted(cause) | Self::NotNow { cause, .. } | Self::Failed { cause, .. } => {
+                cause.to_string()
+            }
             Self::Interrupted { signal } => format!("interrupted by signal {signal}"),
             Self::Internal(cause) => format!("a mistake in zferry itself: {cause}"),
         }
@@ -131,7 +135,8 @@ impl Failure {
         let chain = |error: &anyhow::Error| error.chain().skip(1).map(ToString::to_string).collect();
         match self {
             Self::Config(ConfigError::Read(ReadError::Io { source, .. })) => vec![source.to_string()],
-            Self::ZfsMissing(cause)
+            Self::NotPermitted(cause)
+            | Self::ZfsMissing(cause)
             | Self::ZfsBroken(cause)
             | Self::NotNow { cause, .. }
             | Self::Failed { cause, .. }
@@ -148,6 +153,7 @@ impl Failure {
             Self::Config(ConfigError::Read(error)) => config_hints(error),
             Self::Config(ConfigError::Invalid { .. }) | Self::Interrupted { .. } => Vec::new(),
             Self::NotRoot { command } => vec![command.clone()],
+            Self::NotPermitted(_) => vec!["the same command as root".to_owned()],
             Self::ZfsMissing(_) => {
                 vec![
                     "install your system's ZFS package, then `modprobe zfs`; `zfs version` shows both parts"
@@ -195,6 +201,7 @@ mod tests {
             (Failure::Usage { what: String::new(), hint: String::new() }, 2),
             (Failure::Config(ReadError::Missing("x".into()).into()), 78),
             (Failure::NotRoot { command: String::new() }, 77),
+            (Failure::NotPermitted(cause()), 77),
             (Failure::ZfsMissing(cause()), 69),
             (Failure::NotNow { cause: cause(), hint: String::new() }, 75),
             (Failure::Failed { cause: cause(), hints: Vec::new() }, 1),

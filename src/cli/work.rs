@@ -2,7 +2,7 @@
 //! come in.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::config::request::{
 };
 use crate::drive::Root;
 use crate::event::{Event, Sink, Summary, Unplug};
-use crate::execute::lock::LockError;
+use crate::execute::lock::{self, LockError};
 use crate::execute::session::SessionError;
 use crate::jobs::{self, DriveResult, Environment, JobError};
 use crate::plan::Plan;
@@ -56,6 +56,7 @@ impl World {
             sink: &self.reporter,
             clock: &now,
             store: &self.store,
+            locks: Path::new(lock::DIRECTORY),
             interactive: std::io::stderr().is_terminal() && std::io::stdin().is_terminal(),
         }
     }
@@ -209,6 +210,7 @@ fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
         }
         JobError::Zfs { source, .. } | JobError::Session(SessionError::Zfs { source, .. }) => {
             match unusable(source) {
+                Usable::NotPermitted => Failure::NotPermitted(error.into()),
                 Usable::Missing => Failure::ZfsMissing(error.into()),
                 Usable::Broken => Failure::ZfsBroken(error.into()),
                 Usable::Yes => Failure::Failed { cause: error.into(), hints },
@@ -221,6 +223,7 @@ fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
 
 enum Usable {
     Yes,
+    NotPermitted,
     Missing,
     Broken,
 }
@@ -230,6 +233,7 @@ fn unusable(error: &ZfsError) -> Usable {
     match error {
         ZfsError::Run(RunError::NotFound { .. }) => Usable::Missing,
         ZfsError::Failed { kind: Kind::Module, .. } => Usable::Missing,
+        ZfsError::Failed { kind: Kind::Permission, .. } => Usable::NotPermitted,
         ZfsError::Unreadable { .. } | ZfsError::Contradiction { .. } => Usable::Broken,
         _ => Usable::Yes,
     }
@@ -258,3 +262,6 @@ fn hints(error: &JobError) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

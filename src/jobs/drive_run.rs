@@ -1,6 +1,5 @@
 //! The work on one drive, from lock to last line: what `run` and `replicate` share.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,11 +10,12 @@ use crate::execute::lock::{self, Lock};
 use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, State, Tally};
 use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
-use crate::plan::{self, Plan};
+use crate::plan::{self, DatasetPlan, Plan};
+use crate::state::KnownCopy;
 use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
 
-use super::{Environment, JobError};
+use super::{Counting, Environment, JobError};
 
 /// What is to be done with one drive.
 pub struct DriveRun<'a> {
@@ -43,7 +43,7 @@ pub struct DriveRun<'a> {
 pub(super) fn take_lock(env: &Environment<'_>, guid: Guid) -> Result<Lock, JobError> {
     let since = (env.clock)().strftime("%Y-%m-%d %H:%M:%S UTC");
     let owner = format!("process {}, since {since}", std::process::id());
-    Ok(lock::take(Path::new(lock::DIRECTORY), guid, &owner)?)
+    Ok(lock::take(env.locks, guid, &owner)?)
 }
 
 impl DriveRun<'_> {
@@ -52,6 +52,8 @@ impl DriveRun<'_> {
     /// # Errors
     /// When the drive could not be used at all. What goes wrong later is in the summary.
     pub fn run(&self, env: &Environment<'_>) -> Result<Summary, JobError> {
+        let counting = Counting::new(env.sink);
+        let env = &Environment { sink: &counting, ..*env };
         let started = Instant::now();
         let began = (env.clock)();
         env.sink.event(Event::DriveStarted {
@@ -65,13 +67,15 @@ impl DriveRun<'_> {
         let watcher = Watcher::new(env.root.clone(), session.disks(), session.pool.clone());
         let lost = || watcher.lost();
         let work = self.work(env, &session, &lost);
-        if lost().is_none() && work.is_ok() {
+        let (tally, copies) = work.unwrap_or_else(|error| (self.failed(env, &error), Vec::new()));
+        // A drive of which everything was refused may be another one, and is not written to (S6).
+        if lost().is_none() && tally.states.contains(&State::Running) {
             self.record_on_drive(env, &session);
         }
-        let tally = work.unwrap_or_else(|error| self.failed(env, &error));
         let unplug = session.close(&host, self.after, lost(), self.export_foreign);
-        let summary = self.summary(env, &tally, unplug, started.elapsed());
-        self.remember(env, &summary, began);
+        let mut summary = self.summary(env, &tally, unplug, started.elapsed());
+        summary.warnings = counting.warnings();
+        self.remember(env, &summary, began, copies);
         env.sink.event(Event::DriveFinished(summary.clone()));
         Ok(summary)
     }
@@ -93,7 +97,7 @@ impl DriveRun<'_> {
         env: &Environment<'_>,
         session: &Session,
         lost: &(dyn Fn() -> Option<String> + Sync),
-    ) -> Result<Tally, JobError> {
+    ) -> Result<(Tally, Vec<KnownCopy>), JobError> {
         check_name(self.drive, self.pool, session)?;
         let client = env.client();
         let context = Context {
@@ -109,27 +113,28 @@ impl DriveRun<'_> {
         let now = (env.clock)();
         let first = checked_plan(&self.policies, &inventory, now)?;
         let mut tally = execute::execute(&context, &first);
+        let mut copies = copies_of(&first, &inventory, &tally);
         let vanished = datasets_in(&first, &tally, &State::Vanished);
         if !vanished.is_empty() && !env.cancel.is_requested() && lost().is_none() {
             let inventory = observe(&client, &self.policies, session)?;
             let mut again = checked_plan(&self.policies, &inventory, now)?;
             again.datasets.retain(|dataset| vanished.contains(&dataset.target));
             let second = execute::execute(&context, &again);
+            copies.extend(copies_of(&again, &inventory, &second));
             tally.states.retain(|state| *state != State::Vanished);
             tally.states.extend(second.states);
             tally.sent += second.sent;
             tally.snapshots += second.snapshots;
             tally.pruned += second.pruned;
-            tally.warnings += second.warnings;
         }
-        Ok(tally)
+        Ok((tally, copies))
     }
 
     /// Looks at both sides, and first finishes what a run that died began: its holds, its swaps.
     fn observe_and_repair(&self, env: &Environment<'_>, session: &Session) -> Result<Inventory, JobError> {
         let client = env.client();
         let inventory = observe(&client, &self.policies, session)?;
-        let is_dead = |drive: Guid| drive == self.guid || lock::is_free(Path::new(lock::DIRECTORY), drive);
+        let is_dead = |drive: Guid| drive == self.guid || lock::is_free(env.locks, drive);
         match execute::release_stale_holds(&client, &inventory.source, &is_dead) {
             Ok(0) => {}
             Ok(released) => env.sink.event(Event::Note {
@@ -185,7 +190,7 @@ impl DriveRun<'_> {
             drive: self.drive.to_owned(),
             done,
             failed: tally.states.len() - done,
-            warnings: tally.warnings,
+            warnings: 0,
             snapshots: tally.snapshots,
             pruned: tally.pruned,
             sent: tally.sent,
@@ -196,8 +201,9 @@ impl DriveRun<'_> {
     }
 
     /// On the host: a cache, whose loss costs nothing but the answer to "when was it last?".
-    fn remember(&self, env: &Environment<'_>, summary: &Summary, began: Timestamp) {
+    fn remember(&self, env: &Environment<'_>, summary: &Summary, began: Timestamp, copies: Vec<KnownCopy>) {
         let mut loaded = env.store.load(self.drive, self.guid);
+        loaded.state.record_copies(copies);
         loaded.state.record(crate::state::RunRecord::new(summary, began, (env.clock)()));
         let warnings = [loaded.warning, env.store.save(&loaded.state).err()];
         for warning in warnings.into_iter().flatten() {
@@ -237,6 +243,20 @@ pub(super) fn check_name(drive: &str, configured: &PoolName, session: &Session) 
         found: session.pool.to_string(),
         configured: configured.to_string(),
     })
+}
+
+/// What the drive has newest of the datasets that were done: for `status`, while the drive is away.
+fn copies_of(plan: &Plan, inventory: &Inventory, tally: &Tally) -> Vec<KnownCopy> {
+    let done = plan.datasets.iter().zip(&tally.states).filter(|(_, state)| **state == State::Running);
+    let copy = |dataset: &DatasetPlan| {
+        let sent = dataset.sends().last().and_then(|send| send.delivers.last()).map(|delivery| delivery.guid);
+        let there = || Some(inventory.target.get(&dataset.target)?.history.newest()?.guid);
+        Some(KnownCopy {
+            dataset: inventory.source.get(&dataset.source)?.guid,
+            snapshot: sent.or_else(there)?,
+        })
+    };
+    done.filter_map(|(dataset, _)| copy(dataset)).collect()
 }
 
 fn datasets_in(plan: &Plan, tally: &Tally, state: &State) -> Vec<DatasetName> {

@@ -6,12 +6,17 @@ pub mod eject;
 pub mod plan;
 pub mod replicate;
 pub mod run;
+mod standing;
 pub mod status;
+
+use std::path::Path;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
 use crate::drive::Root;
-use crate::event::{Sink, Summary};
+use crate::event::{Event, Sink, Summary};
 use crate::execute::lock::LockError;
 use crate::execute::session::{Host, SessionError};
 use crate::plan::check::Violation;
@@ -34,6 +39,8 @@ pub struct Environment<'a> {
     pub clock: &'a dyn Fn() -> Timestamp,
     /// What is remembered between runs.
     pub store: &'a Store,
+    /// The directory with a lock per drive.
+    pub locks: &'a Path,
     /// A person sits in front of it: then waiting for a drive makes sense.
     pub interactive: bool,
 }
@@ -45,6 +52,31 @@ impl<'a> Environment<'a> {
 
     fn host(&self) -> Host<'a> {
         Host { client: self.client(), root: self.root, sink: self.sink }
+    }
+}
+
+/// Passes events on and counts the warnings among them, wherever they come from.
+struct Counting<'a> {
+    inner: &'a dyn Sink,
+    warnings: AtomicUsize,
+}
+
+impl<'a> Counting<'a> {
+    fn new(inner: &'a dyn Sink) -> Self {
+        Self { inner, warnings: AtomicUsize::new(0) }
+    }
+
+    fn warnings(&self) -> usize {
+        self.warnings.load(Ordering::Relaxed)
+    }
+}
+
+impl Sink for Counting<'_> {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::Warning { .. }) {
+            self.warnings.fetch_add(1, Ordering::Relaxed);
+        }
+        self.inner.event(event);
     }
 }
 

@@ -101,7 +101,7 @@ impl HeldBack {
         let why = match &self.why {
             PruneHold::FirstRun => {
                 return format!(
-                    "{target}: this was the first run that mirrors this source there, so nothing was pruned. The next run destroys {what} that the source no longer has: {}{more}.",
+                    "{target}: the first run that mirrors this source there prunes nothing. The one after it destroys {what} that the source no longer has: {}{more}.",
                     names.join(", ")
                 );
             }

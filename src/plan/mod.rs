@@ -20,7 +20,7 @@ mod sends;
 mod step;
 mod swap;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tree;

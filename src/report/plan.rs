@@ -102,3 +102,6 @@ fn dataset_json(dataset: &DatasetPlan) -> Value {
         "warnings": dataset.warnings,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ pub struct DriveStatus {
     pub connected: Connected,
     /// The last run that was complete.
     pub last_success: Option<LastSuccess>,
-    /// How the last run ended.
-    pub last_outcome: Option<Outcome>,
+    /// The last run, however it ended.
+    pub last_run: Option<LastRun>,
     /// What waits to be sent.
     pub waiting: Option<Waiting>,
     /// Whether the next run can be incremental.
@@ -42,8 +42,8 @@ pub enum Connected {
     No,
     /// Connected.
     Yes {
-        /// Its device node.
-        node: PathBuf,
+        /// Its device node, if udev knows it.
+        node: Option<PathBuf>,
         /// Whether its pool is imported.
         imported: bool,
     },
@@ -57,6 +57,18 @@ pub struct LastSuccess {
     /// How long ago that is.
     #[serde(serialize_with = "as_seconds")]
     pub age: Duration,
+}
+
+/// The last run, however it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LastRun {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long ago that is.
+    #[serde(serialize_with = "as_seconds")]
+    pub age: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// What waits to be sent.
@@ -101,7 +113,7 @@ const HEADINGS: [(&str, usize); 6] =
 /// The table for people, then a line for whatever needs their attention.
 pub fn table(drives: &[DriveStatus]) -> Vec<Line> {
     if drives.is_empty() {
-        return vec![Line::new(Tone::Plain, "No drive is configured; see `zferry init --help`.")];
+        return vec![Line::new(Tone::Plain, "No drive is configured; docs/configuration.md shows how.")];
     }
     let headings = HEADINGS.map(|(heading, _)| heading.to_owned());
     let rows: Vec<_> = std::iter::once(headings).chain(drives.iter().map(cells)).collect();
@@ -155,7 +167,8 @@ fn connected(connected: &Connected) -> String {
         Connected::Yes { node, imported: true } => ("imported", node),
         Connected::Yes { node, imported: false } => ("yes", node),
     };
-    let with_node = node.file_name().map(|name| format!("{word}, {}", Path::new(name).display()));
+    let name = node.as_deref().and_then(Path::file_name);
+    let with_node = name.map(|name| format!("{word}, {}", Path::new(name).display()));
     // A long name of a node would push out the word that matters.
     with_node.filter(|cell| width(cell) <= HEADINGS[1].1).unwrap_or_else(|| word.to_owned())
 }
@@ -172,17 +185,16 @@ fn waiting(Waiting { snapshots, datasets }: Waiting) -> String {
 
 fn notes(drive: &DriveStatus) -> Vec<Line> {
     let name = &drive.name;
-    let last_run = match drive.last_outcome {
-        None | Some(Outcome::Complete) => None,
-        Some(Outcome::Partial) => Some("was not complete"),
-        Some(Outcome::Failed) => Some("failed"),
-        Some(Outcome::Interrupted) => Some("was interrupted"),
-        Some(Outcome::Unknown) => Some("ended in a way that this version does not know"),
+    let how = |outcome| match outcome {
+        Outcome::Complete => None,
+        Outcome::Partial => Some("was not complete; the next one says again why"),
+        Outcome::Failed => Some("failed; the next one says again why"),
+        Outcome::Interrupted => Some("was interrupted; the next one goes on from there"),
+        Outcome::Unknown => Some("ended in a way that this version does not know"),
     };
-    let mut notes: Vec<_> = last_run
-        .map(|how| Line::new(Tone::Warning, &format!("{name}: the last run {how}; see `zferry log {name}`.")))
-        .into_iter()
-        .collect();
+    let last_run = drive.last_run.and_then(|run| Some((roughly(run.age), how(run.outcome)?)));
+    let line = |(age, how)| Line::new(Tone::Warning, &format!("{name}: the last run, {age} ago, {how}."));
+    let mut notes: Vec<_> = last_run.map(line).into_iter().collect();
     if let BaseState::Danger { why } = &drive.base {
         notes.extend(Line::paragraph(Tone::Danger, &format!("{name}: the base is in danger: {why}")));
     }
@@ -197,15 +209,20 @@ fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok
 mod tests {
     use super::*;
 
+    fn last_run(outcome: Outcome) -> Option<LastRun> {
+        let age = Duration::from_secs(3 * 86_400);
+        Some(LastRun { at: "2026-11-18T20:14:00Z".parse().unwrap(), age, outcome })
+    }
+
     fn known() -> DriveStatus {
         DriveStatus {
             name: "t7".to_owned(),
-            connected: Connected::Yes { node: "/dev/sda1".into(), imported: false },
+            connected: Connected::Yes { node: Some("/dev/sda1".into()), imported: false },
             last_success: Some(LastSuccess {
                 at: "2026-11-18T20:14:00Z".parse().unwrap(),
                 age: Duration::from_secs(3 * 86_400),
             }),
-            last_outcome: Some(Outcome::Complete),
+            last_run: last_run(Outcome::Complete),
             waiting: Some(Waiting { snapshots: 12, datasets: 5 }),
             base: BaseState::Safe,
             capacity: Some(Capacity { used: Bytes(61), size: Bytes(100) }),
@@ -217,7 +234,7 @@ mod tests {
             name: "offsite".to_owned(),
             connected: Connected::No,
             last_success: None,
-            last_outcome: None,
+            last_run: None,
             waiting: None,
             base: BaseState::Unknown,
             capacity: None,
@@ -227,8 +244,8 @@ mod tests {
     fn troubled() -> DriveStatus {
         DriveStatus {
             name: "the-very-old-one".to_owned(),
-            connected: Connected::Yes { node: "/dev/nvme0n1p1".into(), imported: true },
-            last_outcome: Some(Outcome::Interrupted),
+            connected: Connected::Yes { node: Some("/dev/nvme0n1p1".into()), imported: true },
+            last_run: last_run(Outcome::Interrupted),
             waiting: Some(Waiting { snapshots: 1234, datasets: 1000 }),
             base: BaseState::Danger { why: "the bookmark is gone.".to_owned() },
             ..known()
@@ -246,7 +263,7 @@ mod tests {
         t7            yes, sda1  3 d ago       12 in 5 datasets  safe       61 %
         offsite       no         unknown       unknown           unknown    unknown
         ..ry-old-one  imported   3 d ago       1234 snapshots    in danger  61 %
-        the-very-old-one: the last run was interrupted; see `zferry log the-very-old-one`.
+        the-very-old-one: the last run, 3 d ago, was interrupted; the next one goes on from there.
         the-very-old-one: the base is in danger: the bookmark is gone.
         ");
     }
@@ -262,7 +279,7 @@ mod tests {
 
     #[test]
     fn without_drives_the_next_step_is_told() {
-        assert_eq!(text(&[]), "No drive is configured; see `zferry init --help`.\n");
+        assert_eq!(text(&[]), "No drive is configured; docs/configuration.md shows how.\n");
     }
 
     #[test]

@@ -70,6 +70,17 @@ fn nothing_is_remembered_of_a_drive_that_never_was_here() {
 }
 
 #[test]
+fn what_is_known_of_a_copy_is_replaced_and_of_the_others_kept() {
+    let (_directory, store) = store();
+    let copy = |dataset, snapshot| KnownCopy { dataset: Guid(dataset), snapshot: Guid(snapshot) };
+    let mut state = remembered(1);
+    state.record_copies(vec![copy(1, 10), copy(2, 20)]);
+    state.record_copies(vec![copy(2, 21), copy(3, 30)]);
+    store.save(&state).unwrap();
+    assert_eq!(store.load("t7", GUID).state.copies, [copy(1, 10), copy(2, 21), copy(3, 30)]);
+}
+
+#[test]
 fn the_last_fifty_runs_are_kept_and_a_failure_does_not_move_the_last_success() {
     let mut state = remembered(60);
     state.record(run(9000, 1));
@@ -111,7 +122,7 @@ fn whatever_cannot_be_read_is_a_warning_and_counts_as_nothing() {
         ("another form", b"[1,2]", "is damaged"),
         ("version 0", b"{\"version\":0}", "is damaged (version 0"),
         ("fields missing", b"{\"version\":1}", "is damaged (missing field"),
-        ("too large", &huge, "is damaged (larger than 1.00 MiB"),
+        ("too large", &huge, "is damaged (larger than 8.00 MiB"),
         ("deeply nested", &[b'['; 100_000], "is damaged"),
     ];
     for (name, content, warning) in table {

@@ -66,6 +66,9 @@ impl Session {
     }
 
     fn export(&self, host: &Host<'_>) -> Result<Exported, String> {
+        if self.found_only {
+            return self.confirm(host);
+        }
         let started = Instant::now();
         let export = argv::export(&self.pool);
         loop {
@@ -86,6 +89,9 @@ impl Session {
             host.client.pools().map_err(|error| format!("whether it was exported is not known: {error}"))?;
         if pools.iter().any(|pool| pool.guid == self.guid) {
             return Err(format!("{} is still imported", self.pool));
+        }
+        if self.members.is_empty() {
+            return Err("the export cannot be confirmed: udev knows no device of the pool".to_owned());
         }
         for member in &self.members {
             let label = read_label(&member.node, LABEL).map_err(|error| {

@@ -46,6 +46,8 @@ pub struct Session {
     pub errors: u64,
     /// What the labels said before, for a read-only session.
     labels: Vec<Label>,
+    /// Found without being imported. Then another pool may have the name, and must not be exported by it (S7).
+    found_only: bool,
 }
 
 impl Session {

@@ -63,7 +63,8 @@ impl Session {
             Some(pool) => Self::take_over(host, wanted, &pool),
             None => {
                 let members = wait(host, wanted)?;
-                Ok(Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new()))
+                let found = Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new());
+                Ok(Self { found_only: true, ..found })
             }
         }
     }
@@ -125,7 +126,18 @@ impl Session {
     ) -> Self {
         let facts = PoolFacts { name: pool.clone(), guid: wanted.guid, features: BTreeMap::new() };
         let (drive, imported) = (wanted.drive.to_owned(), Vec::new());
-        Self { drive, pool, guid: wanted.guid, how, facts, imported, members, errors: 0, labels }
+        Self {
+            drive,
+            pool,
+            guid: wanted.guid,
+            how,
+            facts,
+            imported,
+            members,
+            errors: 0,
+            labels,
+            found_only: false,
+        }
     }
 
     /// Together with what else is imported.

@@ -1,0 +1,233 @@
+//! Jobs on a host whose `zfs` and `zpool` answer as no sane ones do, through to the exit code.
+
+use std::os::unix::fs::symlink;
+use std::sync::Mutex;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::args::{Arguments, Command};
+use crate::cli::request;
+use crate::config::Settings;
+use crate::report::status::{BaseState, DriveStatus, Waiting};
+
+const CONFIG: &str = r#"
+[drives.t7]
+pool = "backup"
+pool-guid = "7"
+[backups.home]
+source = "rpool/home"
+target = "eds"
+prune = "mirror"
+"#;
+const LIST_POOLS: &str = "zpool list -Hp -o name,guid,health,readonly,altroot\n";
+
+/// Everything that a job was told to tell.
+#[derive(Default)]
+struct Told(Mutex<Vec<Event>>);
+
+impl Sink for Told {
+    fn event(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+/// A host with tools that do as they are told.
+struct Host {
+    directory: tempfile::TempDir,
+    system: System,
+    root: Root,
+    store: Store,
+    told: Told,
+    cancel: Cancel,
+}
+
+impl Host {
+    /// With tools whose answer is this shell text: `$tool` and the arguments say what was asked.
+    fn answering(answer: &str) -> Self {
+        let host = Self::with(&["zfs", "zpool"]);
+        std::fs::write(host.directory.path().join("answer"), answer).unwrap();
+        host
+    }
+
+    fn with(tools: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake-tool.sh");
+        for tool in tools {
+            symlink(fake, directory.path().join(tool)).unwrap();
+        }
+        Self {
+            system: System::with_directories(vec![directory.path().to_owned()]),
+            root: Root::imitation(directory.path().join("root")),
+            store: Store::new(directory.path().join("state")),
+            told: Told::default(),
+            cancel: Cancel::new(),
+            directory,
+        }
+    }
+
+    /// Runs a command line, and gives its results or its failure.
+    fn job<T>(&self, job: impl FnOnce(&Environment<'_>) -> Result<T, JobError>) -> Result<T, Failure> {
+        let locks = self.directory.path().join("locks");
+        let env = Environment {
+            runner: &self.system,
+            cancel: &self.cancel,
+            root: &self.root,
+            sink: &self.told,
+            clock: &|| Timestamp::UNIX_EPOCH,
+            store: &self.store,
+            locks: &locks,
+            interactive: false,
+        };
+        job(&env).map_err(|error| failure_of(error, &self.cancel))
+    }
+
+    /// Every command that was run, one a line.
+    fn calls(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("calls")).unwrap_or_default()
+    }
+}
+
+fn settings() -> Settings {
+    crate::config::parse(CONFIG, Path::new("config.toml"), "laptop").unwrap()
+}
+
+/// The failure of a command line.
+fn failure(host: &Host, line: &str) -> Failure {
+    let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+    let common = request::common(&arguments.global, "laptop", Vec::new());
+    let result = match arguments.command {
+        Command::Run(typed) => {
+            let request = request::run(typed, settings(), common).unwrap();
+            host.job(|env| jobs::run::run(&request, env)?.into_iter().collect::<Result<Vec<_>, _>>())
+                .map(drop)
+        }
+        Command::Plan(typed) => {
+            let request = request::plan(typed, settings(), common).unwrap();
+            let results = |env: &Environment<'_>| jobs::plan::plan(&request, env, &mut |_, _| panic!());
+            host.job(|env| results(env)?.into_iter().collect::<Result<Vec<_>, _>>()).map(drop)
+        }
+        Command::Replicate(typed) => {
+            let request = request::replicate(typed, common).unwrap();
+            host.job(|env| jobs::replicate::replicate(&request, env)).map(drop)
+        }
+        Command::Eject(typed) => {
+            let request = request::eject(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::eject::eject(&request, env)).map(drop)
+        }
+        Command::Status(typed) => {
+            let request = request::status(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::status::status(&request, env)).map(drop)
+        }
+        Command::Config { .. } => panic!("{line}"),
+    };
+    result.unwrap_err()
+}
+
+const LINES: [&str; 5] = [
+    "zferry run t7",
+    "zferry plan t7",
+    "zferry replicate rpool/home backup/eds",
+    "zferry eject t7",
+    "zferry status",
+];
+
+#[test]
+fn a_zfs_that_answers_strangely_ends_every_command_at_its_first_question() {
+    let table = [
+        ("printf 'garbage\\n'", 69, "1 columns instead of 5"),
+        ("printf 'rpool\\tx\\tONLINE\\toff\\t-\\n'", 69, "“x” is not a guid"),
+        ("printf 'rpool\\t1\\tONLINE\\toff\\t-'", 69, "it ends in the middle of a line"),
+        ("printf '\\377\\376\\n'", 69, "it is not UTF-8"),
+        (
+            "printf 'rpool\\t1\\tONLINE\\toff\\t-\\n'; echo oops >&2",
+            69,
+            "says that it succeeded and complains: oops",
+        ),
+        ("echo 'The ZFS modules are not loaded.' >&2; exit 1", 69, "The ZFS modules are not loaded."),
+        ("echo 'Unable to open /dev/zfs: Permission denied.' >&2; exit 1", 77, "Permission denied"),
+        ("exit 3", 1, "failed with exit code 3: no message"),
+    ];
+    for line in LINES {
+        for (answer, code, words) in table {
+            let host = Host::answering(answer);
+            let failure = failure(&host, line);
+            let text = failure.text();
+            assert!(failure.code() == code && text.contains(words), "{line}, {answer}: {text}");
+            assert!(text.contains("`zpool list -Hp"), "the command is named: {text}");
+            assert_eq!(host.calls(), LIST_POOLS, "{line}, {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_host_without_zfs_is_told_so_with_the_places_and_the_remedy() {
+    for line in LINES {
+        let host = Host::with(&[]);
+        let failure = failure(&host, line);
+        let text = failure.text();
+        assert_eq!(failure.code(), 69, "{line}");
+        assert!(
+            text.contains("`zpool` was not found in ") && text.contains("modprobe zfs"),
+            "{line}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_drive_that_is_not_connected_is_not_now() {
+    let host = Host::answering("printf 'rpool\\t1\\tONLINE\\toff\\t-\\n'");
+    for line in
+        ["zferry run t7", "zferry plan t7", "zferry replicate rpool/home backup/eds", "zferry eject t7"]
+    {
+        assert_eq!(failure(&host, line).code(), 75, "{line}");
+    }
+    assert_eq!(host.calls(), LIST_POOLS.repeat(4));
+}
+
+/// A host with `rpool/home`, whose histories are these lines of name, guid and txg.
+fn with_source(lines: &str) -> Host {
+    let dataset = "rpool/home\\tfilesystem\\t5\\trpool/home\\t9\\tavailable\\t0\\t1\\t1\\t0\\t-\\t0\\tyes\\ton\\t-\\t-\\t-\\t-\\n";
+    Host::answering(&format!(
+        "case \"$tool $*\" in\n\
+         zpool*) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;;\n\
+         *filesystem,volume*) printf '{dataset}' ;;\n\
+         *snapshot,bookmark*) printf '{lines}' ;;\n\
+         *) echo unexpected >&2; exit 9 ;;\nesac"
+    ))
+}
+
+fn status_of(host: &Host) -> DriveStatus {
+    let arguments = Arguments::try_parse_from(["zferry", "status"]).unwrap();
+    let common = request::common(&arguments.global, "laptop", Vec::new());
+    let Command::Status(typed) = arguments.command else { panic!() };
+    let request = request::status(&typed, settings(), common).unwrap();
+    host.job(|env| jobs::status::status(&request, env)).unwrap().remove(0)
+}
+
+#[test]
+fn status_of_a_drive_that_is_away_comes_from_the_source_and_only_asks() {
+    let host =
+        with_source("rpool/home@a\\t11\\t1\\nrpool/home#zferry_7_11\\t11\\t1\\nrpool/home@b\\t12\\t2\\n");
+    let status = status_of(&host);
+    assert_eq!(status.base, BaseState::Safe);
+    assert_eq!(status.waiting, Some(Waiting { snapshots: 1, datasets: 1 }));
+    assert!(
+        host.calls().lines().all(|call| call.starts_with("zpool list ") || call.starts_with("zfs list "))
+    );
+    assert_eq!(host.calls().lines().count(), 3);
+    assert!(!host.directory.path().join("state").exists(), "nothing is remembered by looking");
+    assert!(!host.directory.path().join("locks").exists(), "nobody is kept out by looking");
+}
+
+#[test]
+fn status_believes_no_listing_that_is_cut_or_garbled() {
+    for (lines, words) in [
+        ("rpool/home@a\\t11\\t1", "it ends in the middle of a line"),
+        ("rpool/home@a\\t11\\n", "2 columns instead of 3"),
+        ("rpool/home@a\\t11\\t1\\nrpool/home@b\\t12\\t1\\n", "have the same createtxg"),
+    ] {
+        let failure = failure(&with_source(lines), "zferry status");
+        assert!(failure.code() == 69 && failure.text().contains(words), "{}", failure.text());
+    }
+}
