@@ -113,6 +113,7 @@ pub fn dataset(called: &str, history: History) -> Dataset {
         redacted: false,
         mount: Mount::Unmounted,
         container: false,
+        needs: Vec::new(),
         source: None,
         mirror: None,
         placeholder: false,
