@@ -113,6 +113,15 @@ impl Disk {
 }
 
 /// For people: "WD Elements (serial 575838, /dev/sda)".
+impl Disk {
+    /// Model and serial as udev has them, for where the node is told anyway.
+    pub fn title(&self) -> String {
+        let parts = [self.model.as_deref(), self.serial.as_deref()];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { "disk".to_owned() } else { parts.join(" ") }
+    }
+}
+
 impl fmt::Display for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.model.as_deref().unwrap_or("disk"))?;

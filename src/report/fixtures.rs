@@ -136,6 +136,7 @@ fn streams() -> Vec<(Event, &'static str)> {
     };
     vec![
         (planned(5, 1), "To send: 5 datasets with 12 snapshots, about 312 MiB; 1 dataset is up to date."),
+        (planned(1, 0), "To send: 1 dataset with 12 snapshots, about 312 MiB."),
         (planned(0, 8), "Nothing to send; 8 datasets are up to date."),
         (started(312), "Sending “rpool/home” to “backup/home”: 3 snapshots since @monday, about 312 MiB."),
         (progress(50), ""),

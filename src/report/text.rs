@@ -59,13 +59,13 @@ fn sentence(event: &Event) -> String {
         }
         Event::Imported { pool, how } => imported(pool.as_str(), *how),
         Event::Planned { datasets: 0, up_to_date, .. } => {
-            format!("Nothing to send; {} up to date.", are(*up_to_date, "dataset"))
+            format!("Nothing to send{}.", also_up_to_date(*up_to_date))
         }
         Event::Planned { datasets, up_to_date, snapshots, estimate } => format!(
-            "To send: {} with {}, about {estimate}; {} up to date.",
+            "To send: {} with {}, about {estimate}{}.",
             count(*datasets, "dataset"),
             count(*snapshots, "snapshot"),
-            are(*up_to_date, "dataset"),
+            also_up_to_date(*up_to_date),
         ),
         Event::SendStarted { source, target, what, estimate } => {
             format!("Sending “{source}” to “{target}”: {}, about {estimate}.", what.trim_end_matches('.'))
@@ -138,8 +138,13 @@ pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn are(number: usize, noun: &str) -> String {
-    format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
+/// "; 8 datasets are up to date", and nothing of none.
+fn also_up_to_date(datasets: usize) -> String {
+    match datasets {
+        0 => String::new(),
+        1 => "; 1 dataset is up to date".to_owned(),
+        _ => format!("; {} are up to date", count(datasets, "dataset")),
+    }
 }
 
 /// A length of time as people say it: "0.4 s", "12 s", "1 min 12 s", "2 h 5 min", "3 d 4 h".

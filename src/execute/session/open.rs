@@ -95,7 +95,7 @@ impl Session {
         let members = wait(host, wanted)?;
         host.sink.event(Event::Found {
             drive: wanted.drive.to_owned(),
-            description: members.first().map(|member| member.disk.to_string()).unwrap_or_default(),
+            description: members.first().map(|member| member.disk.title()).unwrap_or_default(),
             devices: members.iter().map(|member| member.node.clone()).collect(),
         });
         let labels: Vec<Label> =

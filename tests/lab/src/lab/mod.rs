@@ -1,5 +1,6 @@
 //! What a scenario is written in: a guest, drives, and what is expected of them.
 
+mod backup;
 mod failure;
 mod setting;
 mod zfs;
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+pub use backup::{Copied, Told};
 pub use failure::kept;
 pub use setting::CTRL_C;
-pub use zfs::Identity;
+pub use zfs::{Identity, KEY};
 
 use crate::command::{Background, Command, Output};
 use crate::drive::Drive;

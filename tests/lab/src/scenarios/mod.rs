@@ -1,7 +1,10 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
 mod backup;
+mod drives;
+mod increments;
 mod laboratory;
+mod peers;
 mod reading;
 mod refusals;
 mod session;
@@ -36,7 +39,6 @@ impl Scenario {
         Self { name, tier: Tier::Core, body }
     }
 
-    #[expect(dead_code, reason = "the first scenario of this tier is still to be written")]
     const fn full(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
         Self { name, tier: Tier::Full, body }
     }
@@ -51,6 +53,9 @@ pub fn all() -> Vec<Scenario> {
         session::scenarios(),
         structure::scenarios(),
         reading::scenarios(),
+        increments::scenarios(),
+        peers::scenarios(),
+        drives::scenarios(),
     ]
     .concat()
 }
