@@ -234,11 +234,11 @@ impl Lab {
     /// again; what was started is gone.
     pub fn cut(&mut self) -> Result<()> {
         self.transcript.note("cut the power, boot again");
-        drop(self.machine.take());
+        let machine = self.machine.take().context(NO_GUEST)?;
         self.attached.clear();
         self.spec.restore = None;
         let started = Instant::now();
-        self.machine = Some(Machine::start(&self.spec)?);
+        self.machine = Some(machine.restart(&self.spec)?);
         let took = started.elapsed().as_secs_f32();
         self.transcript.note(&format!("the guest is there again after {took:.1} s"));
         Ok(())

@@ -69,13 +69,17 @@ pub struct Machine {
     /// The directory of the sockets.
     sockets: tempfile::TempDir,
     /// One of the few guests that may run at once.
-    _slot: Slot,
+    slot: Option<Slot>,
 }
 
 impl Machine {
     /// Starts a guest, and waits until its agent answers and its clock is right.
     pub fn start(spec: &Spec) -> Result<Self> {
-        let slot = Slot::take()?;
+        Self::start_in(Slot::take()?, spec)
+    }
+
+    /// The same, in a slot that the caller has already.
+    fn start_in(slot: Slot, spec: &Spec) -> Result<Self> {
         // Paths of sockets must be short: not in the cache directory.
         let sockets = tempfile::Builder::new().prefix("zferry-lab-").tempdir()?;
         let mut process = Self::spawn(spec, sockets.path())?;
@@ -92,7 +96,7 @@ impl Machine {
                 });
             }
         };
-        let mut machine = Self { process, qmp, agent, sockets, _slot: slot };
+        let mut machine = Self { process, qmp, agent, sockets, slot: Some(slot) };
         if spec.restore.is_some() {
             machine.wait_until_loaded()?;
         }
@@ -169,6 +173,14 @@ impl Machine {
             bail!("the state of the guest could not be saved: {info}");
         }
         self.quit()
+    }
+
+    /// Ends the guest without a word, and starts another one at once. (Giving the
+    /// slot back could mean to wait for the guests of others.)
+    pub fn restart(mut self, spec: &Spec) -> Result<Self> {
+        let slot = self.slot.take().context("a running guest has a slot")?;
+        drop(self);
+        Self::start_in(slot, spec)
     }
 
     /// Has QEMU write out what it holds and end.

@@ -26,6 +26,7 @@ impl Slot {
         let directory = paths::cache()?.join("slots");
         std::fs::create_dir_all(&directory)?;
         let deadline = Instant::now() + PATIENCE;
+        let mut silent_until = Some(Instant::now() + Duration::from_secs(10));
         loop {
             for number in 0..GUESTS {
                 let path = directory.join(number.to_string());
@@ -33,6 +34,10 @@ impl Slot {
                 if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
                     return Ok(Self(file));
                 }
+            }
+            if silent_until.is_some_and(|time| Instant::now() >= time) {
+                silent_until = None;
+                eprintln!("lab: waiting: {GUESTS} guests run already, of this run or another one");
             }
             if Instant::now() >= deadline {
                 bail!("{GUESTS} guests of other runs of the lab did not end");
