@@ -60,8 +60,6 @@ pub struct Tally {
     pub snapshots: usize,
     /// Snapshots that were destroyed on the drive.
     pub pruned: usize,
-    /// Warnings that were given.
-    pub warnings: usize,
 }
 
 /// One run through a plan.
@@ -179,8 +177,7 @@ impl Execution<'_> {
         }
     }
 
-    fn warn(&mut self, text: String) {
-        self.tally.warnings += 1;
+    fn warn(&self, text: String) {
         self.context.sink.event(Event::Warning { text });
     }
 

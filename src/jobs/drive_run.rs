@@ -15,7 +15,7 @@ use crate::state::KnownCopy;
 use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
 
-use super::{Environment, JobError};
+use super::{Counting, Environment, JobError};
 
 /// What is to be done with one drive.
 pub struct DriveRun<'a> {
@@ -52,6 +52,8 @@ impl DriveRun<'_> {
     /// # Errors
     /// When the drive could not be used at all. What goes wrong later is in the summary.
     pub fn run(&self, env: &Environment<'_>) -> Result<Summary, JobError> {
+        let counting = Counting::new(env.sink);
+        let env = &Environment { sink: &counting, ..*env };
         let started = Instant::now();
         let began = (env.clock)();
         env.sink.event(Event::DriveStarted {
@@ -71,7 +73,8 @@ impl DriveRun<'_> {
             self.record_on_drive(env, &session);
         }
         let unplug = session.close(&host, self.after, lost(), self.export_foreign);
-        let summary = self.summary(env, &tally, unplug, started.elapsed());
+        let mut summary = self.summary(env, &tally, unplug, started.elapsed());
+        summary.warnings = counting.warnings();
         self.remember(env, &summary, began, copies);
         env.sink.event(Event::DriveFinished(summary.clone()));
         Ok(summary)
@@ -123,7 +126,6 @@ impl DriveRun<'_> {
             tally.sent += second.sent;
             tally.snapshots += second.snapshots;
             tally.pruned += second.pruned;
-            tally.warnings += second.warnings;
         }
         Ok((tally, copies))
     }
@@ -188,7 +190,7 @@ impl DriveRun<'_> {
             drive: self.drive.to_owned(),
             done,
             failed: tally.states.len() - done,
-            warnings: tally.warnings,
+            warnings: 0,
             snapshots: tally.snapshots,
             pruned: tally.pruned,
             sent: tally.sent,

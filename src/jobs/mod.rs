@@ -11,10 +11,12 @@ pub mod status;
 
 use std::path::Path;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use jiff::Timestamp;
 
 use crate::drive::Root;
-use crate::event::{Sink, Summary};
+use crate::event::{Event, Sink, Summary};
 use crate::execute::lock::LockError;
 use crate::execute::session::{Host, SessionError};
 use crate::plan::check::Violation;
@@ -50,6 +52,31 @@ impl<'a> Environment<'a> {
 
     fn host(&self) -> Host<'a> {
         Host { client: self.client(), root: self.root, sink: self.sink }
+    }
+}
+
+/// Passes events on and counts the warnings among them, wherever they come from.
+struct Counting<'a> {
+    inner: &'a dyn Sink,
+    warnings: AtomicUsize,
+}
+
+impl<'a> Counting<'a> {
+    fn new(inner: &'a dyn Sink) -> Self {
+        Self { inner, warnings: AtomicUsize::new(0) }
+    }
+
+    fn warnings(&self) -> usize {
+        self.warnings.load(Ordering::Relaxed)
+    }
+}
+
+impl Sink for Counting<'_> {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::Warning { .. }) {
+            self.warnings.fetch_add(1, Ordering::Relaxed);
+        }
+        self.inner.event(event);
     }
 }
 

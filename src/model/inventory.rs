@@ -100,6 +100,8 @@ pub struct Dataset {
     pub mount: Mount,
     /// `canmount=off`: a container, nobody expects data of its own in it.
     pub container: bool,
+    /// Features that a pool must have to receive a raw stream of it.
+    pub needs: Vec<&'static str>,
     /// `org.zferry:source` on a target: the guid of the source dataset that it is the copy of.
     pub source: Option<Guid>,
     /// `org.zferry:mirror` on a target: the source guid for which a mirror run was completed once (S21).

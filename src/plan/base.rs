@@ -49,13 +49,17 @@ pub fn refuse_source(policy: &Policy, source: &Dataset, inventory: &Inventory) -
         (Some(encryption), SendMode::Plain) if encryption.key != crate::model::KeyStatus::Available => {
             Some(Refusal::KeyNotLoaded { root: encryption.root.clone() })
         }
-        (Some(_), SendMode::Raw) => {
-            let pool = inventory.pools.get(&policy.target.pool())?;
-            let missing = !pool.features.is_empty() && !pool.supports("encryption");
-            missing.then_some(Refusal::FeatureMissing { feature: "encryption" })
-        }
-        _ => None,
+        _ => missing_feature(policy, source, inventory),
     }
+}
+
+/// The first feature that the stream needs and the drive's pool was made without.
+fn missing_feature(policy: &Policy, source: &Dataset, inventory: &Inventory) -> Option<Refusal> {
+    let pool = inventory.pools.get(&policy.target.pool()).filter(|pool| !pool.features.is_empty())?;
+    let encryption = is_raw(source, policy.send).then_some("encryption");
+    let needed = encryption.into_iter().chain(source.needs.iter().copied());
+    let mut missing = needed.filter(|feature| !pool.supports(feature));
+    missing.next().map(|feature| Refusal::FeatureMissing { feature })
 }
 
 /// Looks at a target that exists: refuses it, or says what to build on.

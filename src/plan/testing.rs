@@ -113,6 +113,7 @@ pub fn dataset(called: &str, history: History) -> Dataset {
         redacted: false,
         mount: Mount::Unmounted,
         container: false,
+        needs: Vec::new(),
         source: None,
         mirror: None,
         placeholder: false,
@@ -271,7 +272,7 @@ fn answer(seen: &mut Side, truth: &Side, asked: &[Question]) {
         let short = question.name.strip_prefix(question.dataset.as_str()).unwrap();
         let called: SnapName = name(&short[1..]);
         let found = match &short[..1] {
-            "@" => dataset.history.snapshots().iter().any(|s| s.guid == question.guid && s.name == called),
+            "@" => dataset.history.snapshot(question.guid).is_some_and(|s| s.name == called),
             _ => dataset.history.bookmarks().iter().any(|b| b.guid == question.guid && b.name == called),
         };
         assert!(found, "asked about {}, which is not there", question.name);

@@ -102,8 +102,7 @@ pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory, copies: &Copies<'_>) ->
 fn only_a_parent(pair: &Pair<'_>, source: &Dataset, target: &DatasetName) -> Option<DatasetPlan> {
     let skipped = pair.policy.skip_parent && source.name == pair.policy.source;
     let empty = sends::wanted(pair.policy, source, None).is_empty();
-    let is_parent = skipped || (empty && pair.has_children);
-    if !is_parent {
+    if !(skipped || empty && pair.has_children) {
         return None;
     }
     let mut plan = DatasetPlan::new(pair.policy, &source.name, target);

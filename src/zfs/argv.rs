@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_secs(120);
 const LONG: Duration = Duration::from_secs(30 * 60);
 
 /// Columns of [`list_datasets`], in order. User properties come last: the drive's are not ours to trust.
-pub const DATASET_COLUMNS: [&str; 18] = [
+pub const DATASET_COLUMNS: [&str; 21] = [
     "name",
     "type",
     "guid",
@@ -33,6 +33,9 @@ pub const DATASET_COLUMNS: [&str; 18] = [
     "redacted",
     "mounted",
     "canmount",
+    "compression",
+    "recordsize",
+    "dnodesize",
     "receive_resume_token",
     PROPERTY_SOURCE,
     PROPERTY_MIRROR,

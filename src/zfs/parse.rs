@@ -131,7 +131,7 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
         .read_optional(3)?
         .map(|root| Ok::<_, Unreadable>(Encryption { root, keyguid: row.read_optional(4)?, key }))
         .transpose()?;
-    let resume = match (row.columns[14], row.number(9)?) {
+    let resume = match (row.columns[17], row.number(9)?) {
         ("-" | "", 0) => ResumeState::Clean,
         ("-" | "", _) => ResumeState::Inconsistent,
         (token, _) => ResumeState::Token(token.to_owned()),
@@ -149,13 +149,29 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
         redacted: row.number(11)? != 0,
         mount: if row.columns[12] == "yes" { Mount::Mounted } else { Mount::Unmounted },
         container: row.columns[13] == "off",
+        needs: needs(row.columns[14], row.number(15)?, row.columns[16]),
         // User properties of the drive are anybody's: what is not a guid is as good as absent.
-        source: row.read_optional(15).unwrap_or_default(),
-        mirror: row.read_optional(16).unwrap_or_default(),
-        placeholder: row.columns[17] == "on",
+        source: row.read_optional(18).unwrap_or_default(),
+        mirror: row.read_optional(19).unwrap_or_default(),
+        placeholder: row.columns[20] == "on",
         history: History::default(),
         details: HashMap::new(),
     })
+}
+
+/// Pool features that a raw stream of a dataset with these properties needs where it is received: what is written as
+/// it lies on the disk must be readable there (facts: zfs.md 5.2).
+fn needs(compression: &str, recordsize: u64, dnodesize: &str) -> Vec<&'static str> {
+    /// Larger blocks are a feature of their own (`SPA_OLD_MAXBLOCKSIZE`).
+    const OLD_MAX_BLOCK: u64 = 128 * 1024;
+    let compression = match compression {
+        zstd if zstd.starts_with("zstd") => Some("zstd_compress"),
+        "on" | "lz4" => Some("lz4_compress"),
+        _ => None,
+    };
+    let blocks = (recordsize > OLD_MAX_BLOCK).then_some("large_blocks");
+    let dnodes = (!matches!(dnodesize, "-" | "legacy")).then_some("large_dnode");
+    compression.into_iter().chain(blocks).chain(dnodes).collect()
 }
 
 /// Output of [`super::argv::list_details`], by full name of the snapshot or bookmark.
@@ -363,11 +379,12 @@ mod tests {
     #[test]
     fn datasets_are_read_with_keys_and_partial_state() {
         // The columns of DATASET_COLUMNS on ZFS 2.4.4, Debian 13.
-        let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\t1-ab-c8-78\t12\tno guid\t-\n";
+        let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\t12\tno guid\t-\n";
         let read = &datasets(line).unwrap()[0];
         let encryption = read.encryption.as_ref().unwrap();
         assert_eq!((encryption.keyguid, encryption.key), (Some(Guid(99)), KeyStatus::Unavailable));
         assert_eq!(read.resume, ResumeState::Token("1-ab-c8-78".into()));
+        assert_eq!(read.needs, ["zstd_compress", "large_blocks", "large_dnode"]);
         assert_eq!((read.source, read.mirror, read.placeholder), (Some(Guid(12)), None, false));
     }
 

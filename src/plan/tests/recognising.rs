@@ -12,14 +12,20 @@ fn a_drive_without_anything_that_it_was_seen_to_have_is_not_written_to() {
         .source("tank/data/y", "@a,21");
     let plan = world.plan(&[policy()]);
     let expected = Refusal::Unrecognised { drive: DRIVE, recorded: 2 };
-    assert!(plan.datasets.iter().all(|d| refusal(d) == Some(&expected) && d.steps.is_empty()), "{}", show(&plan));
+    assert!(
+        plan.datasets.iter().all(|d| refusal(d) == Some(&expected) && d.steps.is_empty()),
+        "{}",
+        show(&plan)
+    );
 }
 
 #[test]
 fn one_snapshot_where_it_was_left_is_enough() {
     for there in ["backup/eds/x", "backup/elsewhere"] {
-        let world =
-            World::new().source("tank/data", "@a,1 #V,1").source("tank/data/x", "@a,11 #V,11").target(there, "@a,11");
+        let world = World::new()
+            .source("tank/data", "@a,1 #V,1")
+            .source("tank/data/x", "@a,11 #V,11")
+            .target(there, "@a,11");
         let world = if there == "backup/eds/x" { world.placeholder("backup/eds") } else { world };
         let plan = world.plan(&[policy()]);
         assert!(!plan.datasets.iter().any(|d| matches!(refusal(d), Some(Refusal::Unrecognised { .. }))));
@@ -52,7 +58,10 @@ fn several_backups_share_a_drive() {
     let policies = [policy(), photos];
     let mut world = World::new().source("tank/data", "@a,1 @b,2").source("tank/photos", "@a,31");
     let plan = world.run(&policies);
-    assert_eq!((streams(&plan.datasets[0]).as_str(), streams(&plan.datasets[1]).as_str()), ("full 1; 1-i-2", "full 31"));
+    assert_eq!(
+        (streams(&plan.datasets[0]).as_str(), streams(&plan.datasets[1]).as_str()),
+        ("full 1; 1-i-2", "full 31")
+    );
     assert!(world.plan(&policies).datasets.iter().all(|d| d.steps.is_empty()));
 }
 
@@ -85,7 +94,8 @@ fn two_drives_alternate_while_the_source_prunes_and_neither_needs_a_full_send() 
         world = world.edit_source("tank/data", |source| {
             kernel::change(source, |snapshots, _| {
                 let mut next = snapshots.last().unwrap().clone();
-                (next.name, next.guid, next.txg.0) = (name(&format!("s{round}")), Guid(round), next.txg.0 + 10);
+                (next.name, next.guid, next.txg.0) =
+                    (name(&format!("s{round}")), Guid(round), next.txg.0 + 10);
                 *snapshots = vec![next];
             });
             source.details.insert(Guid(round), crate::plan::testing::detail(Guid(round)));
@@ -99,6 +109,7 @@ fn a_drive_that_shares_a_source_is_not_touched_by_the_others_bookmarks() {
     let world = World::new().source("tank/data", "@a,1 #zferry_8_1,1 @b,2 #zferry-pending_8_2,2");
     let plan = world.only(&policy());
     assert!(plan.verdict == Verdict::Behind, "the other drive's bookmarks say nothing about this one");
-    let removed: Vec<_> = plan.steps.iter().filter(|s| matches!(s, Step::Unbookmark(..))).map(ToString::to_string).collect();
+    let removed: Vec<_> =
+        plan.steps.iter().filter(|s| matches!(s, Step::Unbookmark(..))).map(ToString::to_string).collect();
     assert!(removed.iter().all(|text| text.contains("_7_")), "{removed:?}");
 }

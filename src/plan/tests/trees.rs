@@ -6,7 +6,9 @@ use crate::plan::{Plan, Refusal, Repair, Step, Verdict, repairs, swap};
 
 fn placeholders(plan: &Plan) -> Vec<(String, bool)> {
     let step = |step: &Step| match step {
-        Step::CreatePlaceholder { dataset, parent_encrypted } => Some((dataset.to_string(), *parent_encrypted)),
+        Step::CreatePlaceholder { dataset, parent_encrypted } => {
+            Some((dataset.to_string(), *parent_encrypted))
+        }
         _ => None,
     };
     kernel::in_order(plan).iter().filter_map(|(_, s)| step(s)).collect()
@@ -37,7 +39,10 @@ fn missing_ancestors_of_the_target_are_made() {
     let deep = Policy { target: name("backup/hosts/desk/eds"), ..policy() };
     let mut world = World::new().source("tank/data", "@a,1");
     let plan = world.run(&[deep]);
-    assert_eq!(placeholders(&plan), [("backup/hosts".to_owned(), false), ("backup/hosts/desk".to_owned(), false)]);
+    assert_eq!(
+        placeholders(&plan),
+        [("backup/hosts".to_owned(), false), ("backup/hosts/desk".to_owned(), false)]
+    );
 }
 
 #[test]
@@ -70,7 +75,10 @@ fn a_plaintext_parent_that_is_refused_does_not_block_its_children() {
 fn encryption_is_said_to_be_off_exactly_below_an_encrypted_parent() {
     let consented = Policy { allow_plaintext: true, ..policy() };
     let plain = |world: World, called: &str| world.edit_source(called, |d| d.encryption = None);
-    let world = World::new().source("tank/data", "@a,1").source("tank/data/x", "@a,11").source("tank/data/x/y", "@a,21");
+    let world = World::new()
+        .source("tank/data", "@a,1")
+        .source("tank/data/x", "@a,11")
+        .source("tank/data/x/y", "@a,21");
     for (plain_ones, expected) in [
         (vec![], [false, false, false]),
         (vec!["tank/data"], [false, false, false]),
@@ -166,7 +174,8 @@ fn a_swap_within_a_swap_is_finished_from_wherever_it_stopped() {
         let mut world = before.clone();
         kernel::carry_out_part(&mut world, &plan, at, repaired, false);
         for repair in repairs(&world.target) {
-            kernel::mend(&mut world.target, &repair).unwrap_or_else(|why| panic!("{at} {repaired}: {repair}: {why}"));
+            kernel::mend(&mut world.target, &repair)
+                .unwrap_or_else(|why| panic!("{at} {repaired}: {repair}: {why}"));
         }
         world.run(&[policy()]);
         world.run(&[policy()]);

@@ -24,13 +24,17 @@ impl Lab {
     /// at `/home`), a few files and two snapshots. Its passphrase comes from a file.
     pub fn encrypted_source(&mut self, pool: &str) -> Result<()> {
         self.write(KEY, "correct horse battery staple")?;
+        // On a partition of its own making: the one that `zpool create` makes on a whole disk has half a minute to
+        // appear, which a busy host does not always give it.
         // The least number of iterations: deriving the key is slow when emulated,
         // and nobody attacks this pool.
         self.run(&format!(
-            "set -e; zpool create -o ashift=12 -O mountpoint=none -O acltype=posixacl -O xattr=sa \
+            "set -e; sgdisk --new=1:0:0 --typecode=1:bf01 /dev/disk/by-id/virtio-source; \
+             udevadm wait --settle --timeout=60 /dev/disk/by-id/virtio-source-part1; \
+             zpool create -o ashift=12 -O mountpoint=none -O acltype=posixacl -O xattr=sa \
              -O compression=zstd -O encryption=aes-256-gcm -O keyformat=passphrase \
              -O keylocation=file://{KEY} -O pbkdf2iters=100000 \
-             {pool} /dev/disk/by-id/virtio-source; \
+             {pool} /dev/disk/by-id/virtio-source-part1; \
              zfs create {pool}/nixos; \
              zfs create -o mountpoint=/home {pool}/nixos/home; \
              zfs create {pool}/nixos/home/anna; \
