@@ -20,9 +20,9 @@
 //! # Dependencies point down only
 //!
 //! `main → cli → jobs → {config, observe, plan, execute, report}`, `execute → {plan, zfs, drive, state, event}`,
-//! `report → event → plan → model`, `{zfs, drive} → {process, model}`, `model → nothing`. Spawning only in
-//! `process`, the wall clock only in `cli` (fenced by clippy's `disallowed-methods`), printing only in `report` and
-//! `cli`.
+//! `report → {event, plan, state} → model`, `observe → plan → {zfs, model}`, `{zfs, drive} → {process, model}`,
+//! `model → nothing`. Spawning only in `process`, the wall clock only in `cli` (fenced by clippy's
+//! `disallowed-methods`), printing only in `report` and `cli`.
 
 pub mod cli;
 pub mod config;

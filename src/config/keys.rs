@@ -201,7 +201,7 @@ pub const BACKUP: &[Key] = &[
         Text,
         "\"2d\"",
         Means("\"never\""),
-        "Warn when the newest snapshot of the source is older than this. A length of time, or `never`.",
+        "Warn, in `run` and `plan`, when the newest selected snapshot of a dataset is older than this: a length of time, or `never`. Each dataset is judged by itself; one warning names them all.",
     ),
     key("keep", Table, "", NotYet, "How many snapshots of each age are kept on the drive."),
     key("grace", Text, "", NotYet, "For how long snapshots that vanished from the source are kept."),
