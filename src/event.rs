@@ -218,6 +218,21 @@ pub struct Summary {
     pub interrupted: bool,
     /// Whether the drive may be unplugged.
     pub unplug: Unplug,
+    /// Whose fault it was that nothing could be done: decides the exit code.
+    #[serde(skip)]
+    pub fault: Fault,
+}
+
+/// Why a run came to nothing although the drive was there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// It did not, or because of what was found on the drive.
+    #[default]
+    None,
+    /// ZFS cannot be used.
+    Zfs,
+    /// A mistake in zferry.
+    Internal,
 }
 
 /// Who is told. The engine calls this; it must not block for long.

@@ -11,7 +11,7 @@ use crate::config::request::{
     Common, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RunRequest, StatusRequest, Verbosity,
 };
 use crate::drive::Root;
-use crate::event::{Event, Sink, Summary, Unplug};
+use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::{self, LockError};
 use crate::execute::session::SessionError;
 use crate::jobs::{self, DriveResult, Environment, JobError};
@@ -188,7 +188,12 @@ fn code(summary: &Summary, cancel: &Cancel) -> u8 {
         return failure::signalled(signal);
     }
     let unplug = matches!(summary.unplug, Unplug::Unsafe { .. });
-    if summary.failed > 0 || unplug { failure::INCOMPLETE } else { failure::DONE }
+    match summary.fault {
+        Fault::Internal => failure::INTERNAL,
+        Fault::Zfs => failure::ZFS_MISSING,
+        Fault::None if summary.failed > 0 || unplug => failure::INCOMPLETE,
+        Fault::None => failure::DONE,
+    }
 }
 
 /// From what went wrong to what the user reads.
@@ -251,11 +256,11 @@ fn hints(error: &JobError) -> Vec<String> {
                 "{disk} is connected and has a pool {pool} too, but it is another one (guid {guid}, not {wanted})"
             )]
         }
-        JobError::Session(SessionError::ForeignHost { drive, host }) => {
+        JobError::Session(SessionError::ForeignHost { host, .. }) => {
             let name = host.split(' ').next().unwrap_or_default();
             vec![
                 format!("export it there: `zpool export` on {name}"),
-                format!("if {name} will not use it any more: zferry run {drive} --last-used-by={name}"),
+                format!("if {name} will not use it any more, the same command with --last-used-by={name}"),
             ]
         }
         JobError::Session(SessionError::NameTaken { name, .. }) => {

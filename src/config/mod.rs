@@ -1,6 +1,6 @@
 //! The configuration file: found, read, checked and printed.
 //!
-//! The way of a configuration: [`read`] gets the text (and refuses a file that others could have written), `file` reads
+//! The way of a configuration: `read` gets the text (and refuses a file that others could have written), `file` reads
 //! it key by key against the table in `keys`, `resolve` adds defaults and checks what needs more than one key, and
 //! [`Settings`] is what the rest of the program sees. All problems are collected and told at once, each with its place.
 

@@ -129,11 +129,12 @@ impl Execution<'_> {
         }
     }
 
-    /// The steps of a phase whose datasets are still going on. Parents come with refused datasets too (S14).
+    /// The steps of a phase whose datasets are still going on. Parents come with those that are not, too: others stand
+    /// below them (S14).
     fn steps(&self, phase: Phase) -> Vec<(usize, Step)> {
         let goes_on = |index: usize, step: &Step| {
             let parent = matches!(step, Step::CreatePlaceholder { .. });
-            matches!((&self.tally.states[index], parent), (State::Running, _) | (State::Refused, true))
+            parent || self.tally.states[index] == State::Running
         };
         let steps = self.plan.phase(phase).filter(|(index, step)| goes_on(*index, step));
         steps.map(|(index, step)| (index, step.clone())).collect()

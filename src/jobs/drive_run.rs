@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::drive::Watcher;
-use crate::event::{Event, Summary, Unplug};
+use crate::event::{Event, Fault, Summary, Unplug};
 use crate::execute::lock::{self, Lock};
 use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, State, Tally};
@@ -63,10 +63,12 @@ impl DriveRun<'_> {
         });
         let _lock = take_lock(env, self.guid)?;
         let host = env.host();
-        let session = Session::open(&host, &self.wanted())?;
+        let mut session = Session::open(&host, &self.wanted())?;
+        let examined = session.examine(&host, Access::ReadWrite);
         let watcher = Watcher::new(env.root.clone(), session.disks(), session.pool.clone());
         let lost = || watcher.lost();
-        let work = self.work(env, &session, &lost);
+        let work = examined.map_err(JobError::from).and_then(|()| self.work(env, &session, &lost));
+        let fault = work.as_ref().err().map(JobError::fault).unwrap_or_default();
         let (tally, copies) = work.unwrap_or_else(|error| (self.failed(env, &error), Vec::new()));
         // A drive of which everything was refused may be another one, and is not written to (S6).
         if lost().is_none() && tally.states.contains(&State::Running) {
@@ -74,7 +76,7 @@ impl DriveRun<'_> {
         }
         let unplug = session.close(&host, self.after, lost(), self.export_foreign);
         let mut summary = self.summary(env, &tally, unplug, started.elapsed());
-        summary.warnings = counting.warnings();
+        (summary.warnings, summary.fault) = (counting.warnings(), fault);
         self.remember(env, &summary, began, copies);
         env.sink.event(Event::DriveFinished(summary.clone()));
         Ok(summary)
@@ -116,17 +118,35 @@ impl DriveRun<'_> {
         let mut copies = copies_of(&first, &inventory, &tally);
         let vanished = datasets_in(&first, &tally, &State::Vanished);
         if !vanished.is_empty() && !env.cancel.is_requested() && lost().is_none() {
-            let inventory = observe(&client, &self.policies, session)?;
-            let mut again = checked_plan(&self.policies, &inventory, now)?;
-            again.datasets.retain(|dataset| vanished.contains(&dataset.target));
-            let second = execute::execute(&context, &again);
-            copies.extend(copies_of(&again, &inventory, &second));
-            tally.states.retain(|state| *state != State::Vanished);
-            tally.states.extend(second.states);
-            tally.sent += second.sent;
-            tally.snapshots += second.snapshots;
-            tally.pruned += second.pruned;
+            match self.work_again(env, &context, session, &vanished) {
+                Ok((second, more)) => {
+                    tally.states.retain(|state| *state != State::Vanished);
+                    tally.states.extend(second.states);
+                    tally.sent += second.sent;
+                    tally.snapshots += second.snapshots;
+                    tally.pruned += second.pruned;
+                    copies.extend(more);
+                }
+                // What was done stays done; those that vanished count as not backed up.
+                Err(error) => env.sink.event(Event::Warning { text: format!("{}.", execute::chain(&error)) }),
+            }
         }
+        Ok((tally, copies))
+    }
+
+    /// Plans datasets of which a snapshot vanished once more.
+    fn work_again(
+        &self,
+        env: &Environment<'_>,
+        context: &Context<'_>,
+        session: &Session,
+        vanished: &[DatasetName],
+    ) -> Result<(Tally, Vec<KnownCopy>), JobError> {
+        let inventory = observe(&context.client, &self.policies, session)?;
+        let mut plan = checked_plan(&self.policies, &inventory, (env.clock)())?;
+        plan.datasets.retain(|dataset| vanished.contains(&dataset.target));
+        let tally = execute::execute(context, &plan);
+        let copies = copies_of(&plan, &inventory, &tally);
         Ok((tally, copies))
     }
 
@@ -134,6 +154,9 @@ impl DriveRun<'_> {
     fn observe_and_repair(&self, env: &Environment<'_>, session: &Session) -> Result<Inventory, JobError> {
         let client = env.client();
         let inventory = observe(&client, &self.policies, session)?;
+        if plan::unrecognised(&self.policies, &inventory).is_some() {
+            return Ok(inventory); // the plan refuses everything
+        }
         let is_dead = |drive: Guid| drive == self.guid || lock::is_free(env.locks, drive);
         match execute::release_stale_holds(&client, &inventory.source, &is_dead) {
             Ok(0) => {}
@@ -197,6 +220,7 @@ impl DriveRun<'_> {
             took,
             interrupted: env.cancel.is_requested(),
             unplug,
+            fault: Fault::None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::request::EjectRequest;
-use crate::event::{Event, Summary};
+use crate::event::{Event, Fault, Summary};
 use crate::execute::session::{Session, Wanted};
 use crate::model::Bytes;
 use crate::zfs::argv::Access;
@@ -43,6 +43,7 @@ pub fn eject(request: &EjectRequest, env: &Environment<'_>) -> DriveResult {
         took: started.elapsed(),
         interrupted: env.cancel.is_requested(),
         unplug,
+        fault: Fault::None,
     };
     env.sink.event(Event::DriveFinished(summary.clone()));
     Ok(summary)

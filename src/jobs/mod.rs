@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use crate::drive::Root;
-use crate::event::{Event, Sink, Summary};
+use crate::event::{Event, Fault, Sink, Summary};
 use crate::execute::lock::LockError;
 use crate::execute::session::{Host, SessionError};
 use crate::plan::check::Violation;
@@ -52,6 +52,22 @@ impl<'a> Environment<'a> {
 
     fn host(&self) -> Host<'a> {
         Host { client: self.client(), root: self.root, sink: self.sink }
+    }
+}
+
+impl JobError {
+    /// Whose fault it is, for the exit code of a run that goes on to its last line.
+    fn fault(&self) -> Fault {
+        let zfs = match self {
+            Self::Checker { .. } => return Fault::Internal,
+            Self::Zfs { source, .. } | Self::Session(SessionError::Zfs { source, .. }) => source,
+            _ => return Fault::None,
+        };
+        if matches!(zfs, ZfsError::Unreadable { .. } | ZfsError::Contradiction { .. }) {
+            Fault::Zfs
+        } else {
+            Fault::None
+        }
     }
 }
 

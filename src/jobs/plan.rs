@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::request::PlanRequest;
-use crate::event::{Event, Summary};
+use crate::event::{Event, Fault, Summary};
 use crate::execute::session::{After, Session, Wanted};
 use crate::model::{Bytes, Guid, Policy, PoolName};
 use crate::plan::{Plan, Verdict};
@@ -82,8 +82,11 @@ impl PlanOfDrive<'_> {
             wait: self.wait,
             last_used_by: None,
         };
-        let session = Session::open(&host, &wanted)?;
-        let planned = check_name(self.drive, self.pool, &session)
+        let mut session = Session::open(&host, &wanted)?;
+        let examined = session.examine(&host, Access::ReadOnly);
+        let planned = examined
+            .map_err(JobError::from)
+            .and_then(|()| check_name(self.drive, self.pool, &session))
             .and_then(|()| observe(&env.client(), &self.policies, &session))
             .and_then(|inventory| checked_plan(&self.policies, &inventory, (env.clock)()));
         if let Ok(plan) = &planned {
@@ -102,6 +105,7 @@ impl PlanOfDrive<'_> {
             took: started.elapsed(),
             interrupted: env.cancel.is_requested(),
             unplug,
+            fault: Fault::None,
         };
         env.sink.event(Event::Note { text: crate::report::summary::truth(self.drive, &summary.unplug).text });
         Ok(Planned { drive: self.drive.to_owned(), plan: planned?, summary })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::request::ReplicateRequest;
 use crate::drive::list_members;
+use crate::execute::session::SessionError;
 use crate::model::{Guid, Policy};
 
 use super::drive_run::DriveRun;
@@ -56,8 +57,7 @@ fn pool_guid(request: &ReplicateRequest, env: &Environment<'_>) -> Result<Guid, 
     if let Some(guid) = request.guid {
         return Ok(guid);
     }
-    let unknown = |source| JobError::Zfs { what: "the imported pools cannot be listed", source };
-    let imported = env.client().pools().map_err(unknown)?;
+    let imported = env.client().pools().map_err(SessionError::Tools)?;
     let imported = imported.into_iter().filter(|pool| pool.name == request.pool).map(|pool| pool.guid);
     let connected = list_members().unwrap_or_default().into_iter();
     let connected = connected.filter(|m| m.pool_name == request.pool.as_str()).map(|member| member.pool_guid);

@@ -5,6 +5,7 @@ use crate::config::request::StatusRequest;
 use crate::drive::{Member, list_members};
 use crate::event::Event;
 use crate::execute::chain;
+use crate::execute::session::SessionError;
 use crate::model::{Bytes, Consents, PoolName};
 use crate::report::status::{Capacity, Connected, DriveStatus, LastRun, LastSuccess};
 use crate::zfs::Client;
@@ -17,8 +18,7 @@ use super::{Environment, JobError, standing};
 /// # Errors
 /// When ZFS cannot be asked.
 pub fn status(request: &StatusRequest, env: &Environment<'_>) -> Result<Vec<DriveStatus>, JobError> {
-    let unknown = |source| JobError::Zfs { what: "the imported pools cannot be listed", source };
-    let imported = env.client().pools().map_err(unknown)?;
+    let imported = env.client().pools().map_err(SessionError::Tools)?;
     let members = list_members().unwrap_or_else(|error| {
         let text = format!("Which drives are connected is not known: udev does not answer ({error}).");
         env.sink.event(Event::Warning { text });

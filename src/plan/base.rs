@@ -1,11 +1,13 @@
 //! What both sides share, and everything that would make an increment from it fail in the kernel (facts: zfs.md 2.2,
 //! 10): found out from the listings, before a byte is sent.
 
+use std::collections::HashSet;
+
 use crate::model::{Base, Bookmark, Bytes, Dataset, Guid, Inventory, Policy, ResumeState, SendMode};
 use crate::zfs::token::Token;
 
 use super::bookmarks::{self, Ours, Standing};
-use super::{DatasetPlan, Drop, Refusal};
+use super::{Drop, Refusal};
 
 /// Where a target stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,27 +189,19 @@ fn parted(source: &Dataset, target: &Dataset) -> Refusal {
     refusal.unwrap_or(Refusal::Inconsistent)
 }
 
-/// S6: from the second run on, at least one snapshot that this drive was seen to have must be where it was left.
-/// Otherwise it is another drive that claims the guid, and nothing is written to it.
-pub fn refuse_unrecognised(policies: &[Policy], inventory: &Inventory, datasets: &mut [DatasetPlan]) {
-    let Some(drive) = policies.first().map(|policy| policy.drive) else {
-        return;
-    };
-    let (mut recorded, mut found) = (0, false);
-    for dataset in datasets.iter() {
-        let Some(source) = inventory.source.get(&dataset.source) else { continue };
-        let seen = bookmarks::of_drive(source, drive).filter(|(_, ours)| ours.standing == Standing::Verified);
-        for (bookmark, _) in seen {
-            recorded += 1;
-            // Anywhere on the drive: a target that was renamed is told more precisely than by this.
-            found = found
-                || inventory.target.datasets.values().any(|t| t.history.snapshot(bookmark.guid).is_some());
-        }
-    }
-    if recorded == 0 || found {
-        return;
-    }
-    for dataset in datasets {
-        dataset.refuse(Refusal::Unrecognised { drive, recorded });
-    }
+/// The snapshots that this drive was last seen to have, when not one of them is on it: then it is another drive that
+/// claims the guid, or one that was set up anew (S6). None: it is the one, or nothing is recorded of it yet.
+pub fn unrecognised(policies: &[Policy], inventory: &Inventory) -> Option<Refusal> {
+    let drive = policies.first()?.drive;
+    let sources = policies.iter().flat_map(|policy| inventory.source.tree(&policy.source));
+    let seen = sources.flat_map(|source| bookmarks::of_drive(source, drive));
+    let recorded: HashSet<Guid> = seen
+        .filter(|(_, ours)| ours.standing == Standing::Verified)
+        .map(|(bookmark, _)| bookmark.guid)
+        .collect();
+    // Anywhere on the drive: a target that was renamed is told more precisely than by this.
+    let is_there =
+        |guid: &Guid| inventory.target.datasets.values().any(|t| t.history.snapshot(*guid).is_some());
+    let found = recorded.is_empty() || recorded.iter().any(is_there);
+    (!found).then_some(Refusal::Unrecognised { drive, recorded: recorded.len() })
 }

@@ -25,6 +25,7 @@ pub(crate) mod testing;
 mod tests;
 mod tree;
 
+pub use base::unrecognised;
 pub use bookmarks::{Ours, Standing};
 pub use prune::{HeldBack, PruneHold};
 pub use questions::{Question, Questions, questions};
@@ -152,7 +153,9 @@ pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan 
         .map(|pair| tree::plan_pair(&pair, inventory, &copies))
         .collect::<Vec<_>>();
     copies::refuse_what_is_planned_twice(&mut datasets);
-    base::refuse_unrecognised(policies, inventory, &mut datasets);
+    if let Some(refusal) = base::unrecognised(policies, inventory) {
+        datasets.iter_mut().for_each(|dataset| dataset.refuse(refusal.clone()));
+    }
     datasets.sort_by_key(|dataset| dataset.target.depth());
     sends::refuse_what_does_not_fit(inventory, &mut datasets);
     parents::add_parents(inventory, &mut datasets);

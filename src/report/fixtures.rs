@@ -68,6 +68,7 @@ pub(super) fn progress(mib: u64) -> Event {
 
 pub(super) fn finished() -> Event {
     Event::DriveFinished(Summary {
+        fault: crate::event::Fault::None,
         drive: "t7".to_owned(),
         done: 5,
         failed: 0,

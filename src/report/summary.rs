@@ -88,6 +88,7 @@ mod tests {
 
     fn summary(done: usize, failed: usize, snapshots: usize, unplug: Unplug) -> Summary {
         Summary {
+            fault: crate::event::Fault::None,
             drive: "t7".to_owned(),
             done,
             failed,

@@ -26,6 +26,7 @@ fn at(second: i64) -> Timestamp {
 
 fn summary(done: usize, failed: usize, interrupted: bool, unplug: Unplug) -> Summary {
     Summary {
+        fault: crate::event::Fault::None,
         drive: "t7".to_owned(),
         done,
         failed,

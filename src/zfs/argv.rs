@@ -195,11 +195,6 @@ pub fn export(pool: &PoolName) -> Invocation {
     with(zpool(["export"], LONG), [pool])
 }
 
-/// What the kernel has in memory goes to the disk.
-pub fn sync(pool: &PoolName) -> Invocation {
-    with(zpool(["sync"], LONG), [pool])
-}
-
 /// Where an increment starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum From {

@@ -146,7 +146,7 @@ fn a_zfs_that_answers_strangely_ends_every_command_at_its_first_question() {
         ),
         ("echo 'The ZFS modules are not loaded.' >&2; exit 1", 69, "The ZFS modules are not loaded."),
         ("echo 'Unable to open /dev/zfs: Permission denied.' >&2; exit 1", 77, "Permission denied"),
-        ("exit 3", 1, "failed with exit code 3: no message"),
+        ("exit 3", 69, "failed with exit code 3: no message"),
     ];
     for line in LINES {
         for (answer, code, words) in table {
@@ -176,13 +176,16 @@ fn a_host_without_zfs_is_told_so_with_the_places_and_the_remedy() {
 
 #[test]
 fn a_drive_that_is_not_connected_is_not_now() {
-    let host = Host::answering("printf 'rpool\\t1\\tONLINE\\toff\\t-\\n'");
+    let host = Host::answering(
+        "case \"$*\" in version) printf 'zfs-2.4.4\\nzfs-kmod-2.4.4\\n' ;; *) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;; esac",
+    );
     for line in
         ["zferry run t7", "zferry plan t7", "zferry replicate rpool/home backup/eds", "zferry eject t7"]
     {
         assert_eq!(failure(&host, line).code(), 75, "{line}");
     }
-    assert_eq!(host.calls(), LIST_POOLS.repeat(4));
+    let asked = format!("{LIST_POOLS}zfs version\n");
+    assert_eq!(host.calls(), [&asked, &asked, LIST_POOLS, LIST_POOLS].concat());
 }
 
 /// A host with `rpool/home`, whose histories are these lines of name, guid and txg.

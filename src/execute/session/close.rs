@@ -108,11 +108,10 @@ impl Session {
         }
         if self.how == ImportHow::ReadOnly {
             let before = self.labels.iter().find(|before| before.vdev_guid == label.vdev_guid);
-            let same = before.is_none_or(|before| (before.state, before.txg) == (label.state, label.txg));
-            return if same {
-                Ok(())
-            } else {
-                Err("the drive's label changed in a session that only read".to_owned())
+            return match before {
+                Some(before) if (before.state, before.txg) == (label.state, label.txg) => Ok(()),
+                Some(_) => Err("the drive's label changed in a session that only read".to_owned()),
+                None => Err("the drive's label could not be read before, to compare it with now".to_owned()),
             };
         }
         match label.state {

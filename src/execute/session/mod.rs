@@ -98,6 +98,12 @@ pub enum SessionError {
         #[source]
         source: FindError,
     },
+    /// The import succeeded, and the pool is not among those that are imported.
+    #[error("{drive} was imported and is gone again")]
+    Gone {
+        /// Its name in the configuration.
+        drive: String,
+    },
     /// A pool of that name and another guid is imported.
     #[error(
         "a pool named {name} is imported already, and it is another one (guid {imported}, the drive's is {wanted})"
@@ -129,7 +135,7 @@ pub enum SessionError {
         given: String,
     },
     /// The pool is not in a state to be written to.
-    #[error("{pool} is not in a state to be written to: {finding}")]
+    #[error("{pool} is not in a state to be written to: {finding} (try: {remedy})")]
     Unfit {
         /// The pool.
         pool: PoolName,

@@ -45,13 +45,7 @@ impl Session {
             None => Self::import(host, wanted, &imported)?,
         };
         host.sink.event(Event::Imported { pool: session.pool.clone(), how: session.how });
-        match session.look(host, wanted) {
-            Ok((errors, facts)) => Ok(Self { errors, facts, ..session }),
-            Err(error) => {
-                session.leave(host);
-                Err(error)
-            }
-        }
+        Ok(session)
     }
 
     /// A session to be closed at once, for `eject`: the pool as it is, imported or not.
@@ -59,7 +53,8 @@ impl Session {
     /// # Errors
     /// When the pool is neither imported nor on a connected drive.
     pub fn find(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
-        let imported = pools(host)?.into_iter().find(|pool| pool.guid == wanted.guid);
+        let imported = host.client.pools().map_err(SessionError::Tools)?;
+        let imported = imported.into_iter().find(|pool| pool.guid == wanted.guid);
         match imported {
             Some(pool) => Self::take_over(host, wanted, &pool),
             None => {
@@ -108,14 +103,24 @@ impl Session {
         let root = altroot(wanted.guid).display().to_string();
         let import = argv::import(wanted.guid, &devices, &root, wanted.access, foreign);
         host.client.run(&import).map_err(|source| import_error(wanted, &labels, source))?;
-        let imported = pools(host)?;
-        let name = imported.iter().find(|pool| pool.guid == wanted.guid).map(|pool| pool.name.clone());
         let how = match wanted.access {
             Access::ReadOnly => ImportHow::ReadOnly,
             Access::ReadWrite => ImportHow::Fresh,
         };
-        let name = name.unwrap_or_else(|| wanted.pool.clone());
-        Ok(Self::new(wanted, name, how, members, labels).beside(&imported))
+        let name = labels.first().and_then(|label| label.pool_name.parse::<PoolName>().ok());
+        match pools(host) {
+            Ok(imported) => {
+                let here = imported.iter().find(|pool| pool.guid == wanted.guid);
+                let here = here.ok_or_else(|| SessionError::Gone { drive: wanted.drive.to_owned() })?;
+                Ok(Self::new(wanted, here.name.clone(), how, members, labels).beside(&imported))
+            }
+            Err(error) => {
+                if let Some(name) = name {
+                    Self::new(wanted, name, how, members, labels).leave(host);
+                }
+                Err(error)
+            }
+        }
     }
 
     fn new(
@@ -147,7 +152,10 @@ impl Session {
     }
 
     /// Health, error counters, read-only, checkpoint: whether the pool may be written to. And what it can do.
-    fn look(&self, host: &Host<'_>, wanted: &Wanted<'_>) -> Result<(u64, PoolFacts), SessionError> {
+    ///
+    /// # Errors
+    /// When it must not be written to, or its state is not known. The session goes on, to be closed.
+    pub fn examine(&mut self, host: &Host<'_>, access: Access) -> Result<(), SessionError> {
         let asked = |source| zfs(format!("the state of {} is not known", self.pool), source);
         let status = host.client.status(&self.pool).map_err(asked)?;
         let properties = host.client.pool_properties([&self.pool]).map_err(asked)?;
@@ -156,10 +164,10 @@ impl Session {
         let feature = |(key, value): (&String, &String)| {
             key.strip_prefix("feature@").map(|feature| (feature.to_owned(), value.clone()))
         };
-        let features = all.into_iter().flatten().filter_map(feature).collect();
-        let facts = PoolFacts { name: self.pool.clone(), guid: self.guid, features };
-        if wanted.access == Access::ReadOnly {
-            return Ok((status.errors, facts));
+        self.facts.features = all.into_iter().flatten().filter_map(feature).collect();
+        self.errors = status.errors;
+        if access == Access::ReadOnly {
+            return Ok(());
         }
         let unfit = |finding: &str, remedy: String| {
             Err(SessionError::Unfit { pool: self.pool.clone(), finding: finding.to_owned(), remedy })
@@ -177,7 +185,7 @@ impl Session {
             let remedy = format!("zpool checkpoint --discard {}", self.pool);
             return unfit("it has a checkpoint, so that nothing that is pruned would become free", remedy);
         }
-        Ok((status.errors, facts))
+        Ok(())
     }
 }
 
