@@ -100,11 +100,13 @@ impl Lab {
         Ok(told)
     }
 
-    /// Runs a line of shell while the drive's pool is imported read-only, which changes nothing on it.
+    /// Runs a line of shell while the drive's pool is imported read-only, which changes nothing on it. What has just
+    /// noticed the pool (udev, zed) may keep it busy for a moment when it is to go again.
     pub fn on_drive(&mut self, drive: &Drive, pool: &str, line: &str) -> Result<Output> {
         let output = self.run(&format!(
             "zpool import -N -o readonly=on -o cachefile=none -R /run/lab/altroot -d {} {pool} || exit 99; \
-             ( {line} ); code=$?; zpool export {pool} || exit 98; exit $code",
+             ( {line} ); code=$?; \
+             for try in {{1..15}}; do zpool export {pool} && exit $code; sleep 1; done; exit 98",
             drive.partition()
         ))?;
         output.exits(0)?;
