@@ -92,7 +92,11 @@ impl Bars {
             }
             Event::SendFinished { target, sent, .. } => self.end(target, Some(*sent)),
             Event::Failed { target, .. } => self.end(target, None),
-            Event::DriveFinished(_) => self.clear(),
+            // Nothing travels any more: a rate that only falls would say otherwise.
+            Event::Verified { .. }
+            | Event::Exported { .. }
+            | Event::NotExported { .. }
+            | Event::DriveFinished(_) => self.clear(),
             _ => {}
         }
     }
