@@ -72,7 +72,7 @@ impl Lab {
         self.note(&format!("plug in {}, which writes slowly", drive.name()));
         let (name, group) = (drive.name(), format!("slow-{}", drive.name()));
         let qmp = &mut self.machine()?.qmp;
-        let limits = json!({ "bps-write": 2 << 20 });
+        let limits = json!({ "bps-write": 3 << 20 });
         // It is there already when the drive was plugged in so before.
         let _ =
             qmp.execute("object-add", json!({ "qom-type": "throttle-group", "id": group, "limits": limits }));

@@ -52,9 +52,9 @@ fn imported(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-/// Data that takes a slow drive about twenty seconds.
+/// More data than a send, a receive and the kernel hold between source and drive.
 fn much(lab: &mut Lab) -> Result<()> {
-    lab.run("head -c 40M /dev/urandom > /home/anna/film && zpool sync rpool")?.exits(0)?;
+    lab.run("head -c 80M /dev/urandom > /home/anna/film && zpool sync rpool")?.exits(0)?;
     lab.snapshot("rpool/nixos/home", "much")
 }
 
