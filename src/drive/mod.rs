@@ -16,6 +16,7 @@ mod in_use;
 mod label;
 mod mounts;
 mod poweroff;
+mod receivers;
 mod wait;
 mod watch;
 
@@ -24,6 +25,7 @@ pub use find::{FindError, find_pool, list_members};
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState, read_label};
 pub use poweroff::{Outcome, PowerOffError, power_off};
+pub use receivers::list_receivers;
 pub use wait::{WaitError, wait_for_pool};
 pub use watch::Watcher;
 

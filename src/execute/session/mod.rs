@@ -3,6 +3,7 @@
 
 mod close;
 mod open;
+mod streams;
 
 use std::path::{Path, PathBuf};
 

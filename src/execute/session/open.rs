@@ -185,7 +185,7 @@ impl Session {
             let remedy = format!("zpool checkpoint --discard {}", self.pool);
             return unfit("it has a checkpoint, so that nothing that is pruned would become free", remedy);
         }
-        Ok(())
+        self.await_receivers(host)
     }
 }
 
