@@ -62,13 +62,15 @@ fn sentence(event: &Event) -> String {
             format!("Nothing to send{}.", also_up_to_date(*up_to_date))
         }
         Event::Planned { datasets, up_to_date, snapshots, estimate } => format!(
-            "To send: {} with {}, about {estimate}{}.",
+            "To send: {} with {}{}{}.",
             count(*datasets, "dataset"),
             count(*snapshots, "snapshot"),
+            about(*estimate),
             also_up_to_date(*up_to_date),
         ),
         Event::SendStarted { source, target, what, estimate } => {
-            format!("Sending “{source}” to “{target}”: {}, about {estimate}.", what.trim_end_matches('.'))
+            let what = what.trim_end_matches('.');
+            format!("Sending “{source}” to “{target}”: {what}{}.", about(*estimate))
         }
         Event::SendFinished { target, sent, took } => {
             format!("Sent {sent} to “{target}” in {}.", duration(*took))
@@ -136,6 +138,11 @@ pub(super) fn percent(sent: Bytes, estimate: Bytes) -> Option<u64> {
 /// "1 snapshot", "12 snapshots".
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// ", about 312 MiB", and nothing where snapshots hold no changes that ZFS accounts for.
+fn about(estimate: Bytes) -> String {
+    if estimate.0 == 0 { String::new() } else { format!(", about {estimate}") }
 }
 
 /// "; 8 datasets are up to date", and nothing of none.
