@@ -101,7 +101,7 @@ impl HeldBack {
         let why = match &self.why {
             PruneHold::FirstRun => {
                 return format!(
-                    "{target}: the first run that mirrors this source there prunes nothing. The one after it destroys {what} that the source no longer has: {}{more}.",
+                    "{target}: the first run that mirrors this source there prunes nothing. The one after it may destroy {what} that the source no longer has, within prune-limit: {}{more}.",
                     names.join(", ")
                 );
             }
