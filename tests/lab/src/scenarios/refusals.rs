@@ -129,7 +129,8 @@ fn one_fails(lab: &mut Lab) -> Result<()> {
 
     let run = lab.run("zferry run t7")?;
     run.exits(1)?
-        .says("backup/eds/anna@mine")?
+        .says("1 snapshot newer than the newest common one")?
+        .says("@mine")?
         .says("zfs rename backup/eds/anna backup/eds/anna_old")?
         .says("2 of 3 datasets were not backed up")?
         .last_word("Safe to unplug t7 (exported and powered off)")?;
