@@ -1,7 +1,9 @@
-//! Name-value lists as ZFS packs them (XDR): in vdev labels and in resume tokens.
+//! Name-value lists as ZFS packs them: in vdev labels (XDR) and in resume tokens (the machine's own encoding).
 //!
 //! Both come from a drive that anybody may have written to. So the reader is bounded in input, depth and memory, and
 //! refuses what it does not understand the frame of; values of types that nobody needs are skipped by their length.
+
+mod native;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,8 @@ const DEEPEST: usize = 8;
 
 /// A packed list: encoding XDR (1), byte order (meaningless for XDR), two reserved bytes.
 const ENCODING_XDR: u8 = 1;
+/// A packed list: the machine's own encoding (0), byte order, two reserved bytes.
+const ENCODING_NATIVE: u8 = 0;
 
 /// One value. Numbers keep their signedness, not their width.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +50,8 @@ pub struct Nvlist {
 /// Why bytes are not a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NvlistError {
-    /// Not the header of a list in XDR encoding.
-    #[error("not a name-value list in XDR encoding")]
+    /// Not the header of a list.
+    #[error("not a name-value list")]
     Encoding,
     /// More bytes than any list that zferry reads.
     #[error("larger than {LARGEST} bytes")]
@@ -74,6 +78,9 @@ impl Nvlist {
         }
         match packed.split_at_checked(4) {
             Some(([ENCODING_XDR, ..], body)) => Reader { rest: body }.list(DEEPEST),
+            Some(([ENCODING_NATIVE, order, ..], body)) => {
+                native::parse(body, native::Order::read(*order).ok_or(NvlistError::Encoding)?)
+            }
             _ => Err(NvlistError::Encoding),
         }
     }
@@ -277,7 +284,9 @@ mod tests {
         let wide = pack(&[("a", 16, u32::MAX.to_be_bytes().to_vec())]);
         for (bytes, expected) in [
             (vec![], Err(NvlistError::Encoding)),
-            (vec![0, 1, 0, 0], Err(NvlistError::Encoding)),
+            (vec![7, 1, 0, 0], Err(NvlistError::Encoding)),
+            (vec![0, 2, 0, 0], Err(NvlistError::Encoding)),
+            (vec![0, 1, 0, 0], Err(NvlistError::Damaged)),
             (vec![1, 1, 0, 0], Err(NvlistError::Damaged)),
             (vec![1; LARGEST + 1], Err(NvlistError::TooLarge)),
             (nested(DEEPEST), Ok(())),

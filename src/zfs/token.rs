@@ -2,7 +2,7 @@
 //! could name any snapshot of the source, or drop the raw flag: facts zfs.md 3.1), so they are read here, not by
 //! looking at text that a command printed.
 //!
-//! `1-<checksum>-<length>-<hex of zlib of a packed nvlist>`, as `get_receive_resume_token_impl` in
+//! `1-<checksum>-<length>-<hex of zlib of a packed nvlist in native encoding>`, as `get_receive_resume_token_impl` in
 //! `module/zfs/dsl_dataset.c` writes it.
 
 use crate::model::{Guid, Nvlist};
