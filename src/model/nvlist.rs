@@ -1,11 +1,11 @@
-//! Name-value lists as ZFS packs them: in XDR in vdev labels, as they lie in memory in resume tokens.
+//! Name-value lists as ZFS packs them: in vdev labels (XDR) and in resume tokens (the machine's own encoding).
 //!
 //! Both come from a drive that anybody may have written to. So the reader is bounded in input, depth and memory, and
 //! refuses what it does not understand the frame of; values of types that nobody needs are skipped by their length.
 
-use std::collections::BTreeMap;
-
 mod native;
+
+use std::collections::BTreeMap;
 
 /// The largest input, in bytes: the space for the list in a vdev label (`VDEV_PHYS_SIZE`). Tokens are far smaller.
 const LARGEST: usize = 112 << 10;
@@ -13,9 +13,10 @@ const LARGEST: usize = 112 << 10;
 /// Lists within lists. A label has three levels and one more per layer of spares or replacements.
 const DEEPEST: usize = 8;
 
-/// A packed list begins with its encoding, its byte order (1: little-endian; meaningless for XDR), two reserved bytes.
-const ENCODING_NATIVE: u8 = 0;
+/// A packed list: encoding XDR (1), byte order (meaningless for XDR), two reserved bytes.
 const ENCODING_XDR: u8 = 1;
+/// A packed list: the machine's own encoding (0), byte order, two reserved bytes.
+const ENCODING_NATIVE: u8 = 0;
 
 /// One value. Numbers keep their signedness, not their width.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub struct Nvlist {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NvlistError {
     /// Not the header of a list.
-    #[error("not a packed name-value list")]
+    #[error("not a name-value list")]
     Encoding,
     /// More bytes than any list that zferry reads.
     #[error("larger than {LARGEST} bytes")]
@@ -76,8 +77,10 @@ impl Nvlist {
             return Err(NvlistError::TooLarge);
         }
         match packed.split_at_checked(4) {
-            Some(([ENCODING_NATIVE, order, ..], body)) => native::parse(body, *order == 1),
             Some(([ENCODING_XDR, ..], body)) => Reader { rest: body }.list(DEEPEST),
+            Some(([ENCODING_NATIVE, order, ..], body)) => {
+                native::parse(body, native::Order::read(*order).ok_or(NvlistError::Encoding)?)
+            }
             _ => Err(NvlistError::Encoding),
         }
     }
@@ -281,7 +284,8 @@ mod tests {
         let wide = pack(&[("a", 16, u32::MAX.to_be_bytes().to_vec())]);
         for (bytes, expected) in [
             (vec![], Err(NvlistError::Encoding)),
-            (vec![2, 1, 0, 0], Err(NvlistError::Encoding)),
+            (vec![7, 1, 0, 0], Err(NvlistError::Encoding)),
+            (vec![0, 2, 0, 0], Err(NvlistError::Encoding)),
             (vec![0, 1, 0, 0], Err(NvlistError::Damaged)),
             (vec![1, 1, 0, 0], Err(NvlistError::Damaged)),
             (vec![1; LARGEST + 1], Err(NvlistError::TooLarge)),
