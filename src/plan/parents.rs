@@ -28,12 +28,18 @@ pub fn add_parents(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
         }
         for dataset in missing {
             if made.insert(dataset.clone()) {
-                let owner = places.get(&dataset).copied().unwrap_or(index);
+                let owner =
+                    places.get(&dataset).copied().unwrap_or_else(|| first_below(datasets, &dataset, index));
                 let parent_encrypted = drive.encrypts(dataset.parent().as_ref());
                 insert(&mut datasets[owner], Step::CreatePlaceholder { dataset, parent_encrypted });
             }
         }
     }
+}
+
+/// The first plan, in the order of execution, of anything below this one: what is made there must have it.
+fn first_below(datasets: &[DatasetPlan], ancestor: &DatasetName, otherwise: usize) -> usize {
+    datasets.iter().position(|plan| plan.target.below(ancestor).is_some()).unwrap_or(otherwise)
 }
 
 /// In the order of phases, before the streams and after the placeholders above.

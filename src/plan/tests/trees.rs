@@ -45,6 +45,20 @@ fn missing_ancestors_of_the_target_are_made() {
     );
 }
 
+/// Seen in the lab: the ancestor was made in the plan of a dataset whose turn came after that of its sibling's parent.
+#[test]
+fn a_missing_ancestor_is_made_before_everything_below_it() {
+    let deep = Policy { target: name("backup/laptop/eds"), ..policy() };
+    let mut world = World::new()
+        .source("tank/data", "")
+        .source("tank/data/a", "")
+        .source("tank/data/a/b", "@one,1")
+        .source("tank/data/disk", "@one,11");
+    let plan = world.run(&[deep]);
+    let made: Vec<_> = placeholders(&plan).into_iter().map(|(dataset, _)| dataset).collect();
+    assert_eq!(made, ["backup/laptop", "backup/laptop/eds", "backup/laptop/eds/a"]);
+}
+
 #[test]
 fn a_parent_without_snapshots_becomes_a_placeholder_even_below_one_that_arrives_now() {
     let mut world = World::new()
