@@ -119,7 +119,7 @@ fn beginning() -> Vec<(Event, &'static str)> {
         ),
         (
             import(ImportHow::Foreign),
-            "“backup” was imported before this run; it is used as it is and stays imported.",
+            "“backup” was imported before this run; it is used as it is.",
         ),
     ]
 }

@@ -103,7 +103,7 @@ fn imported(pool: &str, how: ImportHow) -> String {
             format!("“{pool}” was left imported by an earlier run that was cut off; this run exports it.")
         }
         ImportHow::Foreign => {
-            format!("“{pool}” was imported before this run; it is used as it is and stays imported.")
+            format!("“{pool}” was imported before this run; it is used as it is.")
         }
     }
 }
