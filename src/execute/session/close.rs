@@ -61,7 +61,11 @@ impl Session {
         }
         match self.export(host) {
             Ok(_) => host.sink.event(Event::Exported { pool: self.pool.clone() }),
-            Err(why) => host.sink.event(Event::NotExported { pool: self.pool.clone(), why }),
+            Err(why) => {
+                host.sink.event(Event::NotExported { pool: self.pool.clone(), why });
+                let text = format!("Do NOT unplug {0} before `zferry eject {0}` said so.", self.drive);
+                host.sink.event(Event::Warning { text });
+            }
         }
     }
 
