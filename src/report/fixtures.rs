@@ -117,10 +117,7 @@ fn beginning() -> Vec<(Event, &'static str)> {
             import(ImportHow::Adopted),
             "“backup” was left imported by an earlier run that was cut off; this run exports it.",
         ),
-        (
-            import(ImportHow::Foreign),
-            "“backup” was imported before this run; it is used as it is.",
-        ),
+        (import(ImportHow::Foreign), "“backup” was imported before this run; it is used as it is."),
     ]
 }
 
