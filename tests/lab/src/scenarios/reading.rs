@@ -76,23 +76,6 @@ fn look_around(lab: &mut Lab, drive: &Drive) -> Result<()> {
     Ok(())
 }
 
-/// A tool breaks while the drive is imported: nobody knows whether it was exported, and that is what is said.
-fn broken_off(lab: &mut Lab, drive: &Drive) -> Result<()> {
-    lab.write(
-        "/root/impostor",
-        "#!/bin/sh\ntest $1 = import && touch /run/lab/broken\n\
-         test $1 = list && test -e /run/lab/broken && { echo nonsense; exit 0; }\nexec /root/zpool \"$@\"\n",
-    )?;
-    lab.run("chmod +x /root/impostor; mount --bind /root/impostor $(cat /run/lab/zpool)")?.exits(0)?;
-    let run = lab.run("zferry run t7")?;
-    lab.run("umount --lazy $(cat /run/lab/zpool)")?.exits(0)?;
-    run.exits(69)?.says("`zpool list")?.says("Do NOT unplug t7")?.says_nothing_of("Safe to unplug")?;
-    let eject = lab.run("zferry eject t7")?;
-    eject.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
-    lab.gone(drive)?;
-    drive.is_exported()
-}
-
 /// What stands in for a tool: the first argument is the real one.
 const IMPOSTORS: [(&str, &str); 6] = [
     ("garbage", "echo 'lp0 on fire'"),
@@ -149,4 +132,21 @@ fn nonsense(lab: &mut Lab) -> Result<()> {
         after.stdout()
     );
     broken_off(lab, &t7)
+}
+
+/// A tool breaks while the drive is imported: nobody knows whether it was exported, and that is what is said.
+fn broken_off(lab: &mut Lab, drive: &Drive) -> Result<()> {
+    lab.write(
+        "/root/impostor",
+        "#!/bin/sh\ntest $1 = import && touch /run/lab/broken\n\
+         test $1 = list && test -e /run/lab/broken && { echo nonsense; exit 0; }\nexec /root/zpool \"$@\"\n",
+    )?;
+    lab.run("chmod +x /root/impostor; mount --bind /root/impostor $(cat /run/lab/zpool)")?.exits(0)?;
+    let run = lab.run("zferry run t7")?;
+    lab.run("umount --lazy $(cat /run/lab/zpool)")?.exits(0)?;
+    run.exits(69)?.says("`zpool list")?.says("Do NOT unplug t7")?.says_nothing_of("Safe to unplug")?;
+    let eject = lab.run("zferry eject t7")?;
+    eject.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
+    lab.gone(drive)?;
+    drive.is_exported()
 }

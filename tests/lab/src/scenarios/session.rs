@@ -35,7 +35,7 @@ fn imported(lab: &mut Lab) -> Result<()> {
 
     let run = lab.run("zferry run t7 --eject")?;
     run.exits(0)?
-        .says_nothing_of("stays imported")?
+        .says_nothing_of("still imported")?
         .last_word("Safe to unplug t7 (exported and powered off)")?;
     lab.gone(&t7)?;
     t7.is_exported()?;
