@@ -226,6 +226,7 @@ fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
                 Usable::Yes => Failure::Failed { cause: error.into(), hints },
             }
         }
+        JobError::Session(SessionError::Gone { .. }) => Failure::ZfsBroken(error.into()),
         JobError::Checker { .. } => Failure::Internal(error.into()),
         _ => Failure::Failed { cause: error.into(), hints },
     }

@@ -100,7 +100,7 @@ pub enum SessionError {
         source: FindError,
     },
     /// The import succeeded, and the pool is not among those that are imported.
-    #[error("{drive} was imported and is gone again")]
+    #[error("`zpool import` says that it imported {drive}, and `zpool list` does not have it")]
     Gone {
         /// Its name in the configuration.
         drive: String,
