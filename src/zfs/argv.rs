@@ -132,8 +132,8 @@ pub fn get_pools<'a>(pools: impl IntoIterator<Item = &'a PoolName>) -> Invocatio
 }
 
 /// The versions of the tools and of the kernel module.
-pub fn version() -> Invocation {
-    zfs(["version"], SHORT)
+pub fn version(tool: Tool) -> Invocation {
+    Invocation::new(tool, ["version"], SHORT)
 }
 
 /// The imported pools.

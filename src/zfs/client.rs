@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use crate::model::{Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapshotDetail, SnapshotName};
-use crate::process::{Cancel, Invocation, Output, Runner};
+use crate::process::{Cancel, Invocation, Output, Runner, Tool};
 
 use super::parse::{self, Unreadable};
 use super::program::{self, Fate};
@@ -69,12 +69,12 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Whether `zfs` is there and answers as it should: to be known before a drive is touched.
+    /// Whether `zfs` or `zpool` is there and answers as it should: to be known before a drive is touched.
     ///
     /// # Errors
     /// As for every request.
-    pub fn check_tools(&self) -> Result<(), ZfsError> {
-        self.ask(&argv::version(), parse::version)
+    pub fn check_tool(&self, tool: Tool) -> Result<(), ZfsError> {
+        self.ask(&argv::version(tool), parse::version)
     }
 
     /// The imported pools.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::drive::{Label, Member, PoolState, WaitError, list_members, read_label, wait_for_pool};
 use crate::event::{Event, ImportHow};
 use crate::model::{Guid, PoolFacts, PoolName};
+use crate::process::Tool;
 use crate::zfs::argv::{self, Access, ForeignHost};
 use crate::zfs::parse::Imported;
 use crate::zfs::{Kind, ZfsError};
@@ -39,7 +40,11 @@ impl Session {
     /// When the drive is not there, or must not be used. Nothing is left imported that was not before.
     pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
         let imported = host.client.pools().map_err(SessionError::Tools)?;
-        host.client.check_tools().map_err(SessionError::Tools)?;
+        host.client.check_tool(Tool::Zfs).map_err(SessionError::Tools)?;
+        if imported.is_empty() {
+            // Not even the source's pool: a tool that says nothing at all would look like this.
+            host.client.check_tool(Tool::Zpool).map_err(SessionError::Tools)?;
+        }
         let session = match imported.iter().find(|pool| pool.guid == wanted.guid) {
             Some(pool) => Self::take_over(host, wanted, pool)?.beside(&imported),
             None => Self::import(host, wanted, &imported)?,

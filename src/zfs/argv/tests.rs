@@ -73,7 +73,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("list_holds", list_holds(&names)),
         ("get_pools", get_pools([&pool])),
         ("list_pools", list_pools()),
-        ("version", version()),
+        ("version", version(Tool::Zpool)),
         ("list_devices", list_devices(None)),
         ("list_devices", list_devices(Some(&pool))),
         ("status", status(&pool)),
