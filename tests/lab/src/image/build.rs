@@ -147,7 +147,7 @@ fn bootstrap(recipe: &Recipe, work: &Path, root: &Path) -> Result<Command> {
         recipe.initramfs.join(" "),
     ));
     command.arg(recipe.codename).arg(root);
-    command.args(recipe.sources(&Mirrors::of_this_host()));
+    command.args(recipe.sources(&Mirrors::of_this_host()?));
     Ok(command)
 }
 

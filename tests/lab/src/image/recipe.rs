@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::{Context, Result};
+
 use crate::paths::Fingerprint;
 
 /// The script that runs inside of the new root file system.
@@ -160,8 +162,8 @@ pub struct Mirrors {
 }
 
 impl Mirrors {
-    /// Debian's own, unless the host was told to use others.
-    pub fn of_this_host() -> Self {
+    /// Those that the host's apt uses: it reaches them.
+    pub fn of_this_host() -> Result<Self> {
         let mut texts = Vec::new();
         let directory = std::fs::read_dir("/etc/apt/sources.list.d");
         let listed = directory.into_iter().flatten().flatten().map(|entry| entry.path());
@@ -171,11 +173,11 @@ impl Mirrors {
         for path in paths {
             texts.extend(std::fs::read_to_string(path));
         }
-        Self::found_in(&texts.join("\n"))
+        Self::found_in(&texts.join("\n")).context("apt on this host has no Debian archive among its sources")
     }
 
     /// Takes the first archive that ends like Debian's do, in either of apt's formats.
-    fn found_in(sources: &str) -> Self {
+    fn found_in(sources: &str) -> Option<Self> {
         let first = |ending: &str| {
             sources
                 .lines()
@@ -185,11 +187,9 @@ impl Mirrors {
                 .find(|word| word.contains("://") && word.ends_with(ending))
                 .map(str::to_owned)
         };
-        Self {
-            main: first("/debian").unwrap_or_else(|| "http://deb.debian.org/debian".into()),
-            security: first("/debian-security")
-                .unwrap_or_else(|| "http://deb.debian.org/debian-security".into()),
-        }
+        let main = first("/debian")?;
+        let security = first("/debian-security").unwrap_or_else(|| format!("{main}-security"));
+        Some(Self { main, security })
     }
 }
 
@@ -201,22 +201,23 @@ mod tests {
     fn the_hosts_own_mirror_is_used_in_both_formats() {
         let old =
             "# deb http://no/debian x\ndeb [signed-by=/k] https://mirror.example/debian/ bookworm main\n";
-        assert_eq!(Mirrors::found_in(old).main, "https://mirror.example/debian");
+        assert_eq!(Mirrors::found_in(old).unwrap().main, "https://mirror.example/debian");
         let new = "Types: deb\nURIs: http://m.example/debian-security\n\nURIs: http://m.example/debian\n";
-        let found = Mirrors::found_in(new);
+        let found = Mirrors::found_in(new).unwrap();
         assert_eq!(found.main, "http://m.example/debian");
         assert_eq!(found.security, "http://m.example/debian-security");
     }
 
     #[test]
-    fn a_host_with_other_sources_falls_back_to_debians() {
-        let found = Mirrors::found_in("deb http://archive.example/ubuntu noble main\n");
-        assert_eq!(found.main, "http://deb.debian.org/debian");
+    fn a_host_without_debians_archive_has_no_mirror_and_security_stands_beside_it() {
+        assert_eq!(Mirrors::found_in("deb http://archive.example/ubuntu noble main\n"), None);
+        let found = Mirrors::found_in("deb http://m.example/debian x main\n").unwrap();
+        assert_eq!(found.security, "http://m.example/debian-security");
     }
 
     #[test]
     fn backports_are_a_source_only_where_zfs_comes_from_there() {
-        let sources = TRIXIE.sources(&Mirrors::found_in(""));
+        let sources = TRIXIE.sources(&Mirrors::found_in("URIs: http://m.example/debian").unwrap());
         assert_eq!(sources.len(), 4);
         assert!(sources[3].contains(" trixie-backports main contrib"));
     }
