@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::config::request::EjectRequest;
-use crate::event::{Event, Fault, Summary};
+use crate::event::Event;
 use crate::execute::session::{Session, Wanted};
-use crate::model::Bytes;
 use crate::zfs::argv::Access;
 
 use super::drive_run::take_lock;
@@ -32,19 +31,7 @@ pub fn eject(request: &EjectRequest, env: &Environment<'_>) -> DriveResult {
     };
     let session = Session::find(&host, &wanted)?;
     let unplug = session.close(&host, after(drive.power_off), None, true);
-    let summary = Summary {
-        drive: name.to_owned(),
-        done: 0,
-        failed: 0,
-        warnings: 0,
-        snapshots: 0,
-        pruned: 0,
-        sent: Bytes(0),
-        took: started.elapsed(),
-        interrupted: env.cancel.is_requested(),
-        unplug,
-        fault: Fault::None,
-    };
+    let summary = env.nothing_sent(name, started, unplug);
     env.sink.event(Event::DriveFinished(summary.clone()));
     Ok(summary)
 }

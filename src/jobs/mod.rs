@@ -12,13 +12,15 @@ pub mod status;
 use std::path::Path;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
 use crate::drive::Root;
-use crate::event::{Event, Fault, Sink, Summary};
+use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::LockError;
 use crate::execute::session::{Host, SessionError};
+use crate::model::Bytes;
 use crate::plan::check::Violation;
 use crate::process::{Cancel, Runner};
 use crate::state::Store;
@@ -48,6 +50,23 @@ pub struct Environment<'a> {
 impl<'a> Environment<'a> {
     fn client(&self) -> Client<'a> {
         Client::new(self.runner, self.cancel)
+    }
+
+    /// How it ended with a drive to which nothing was sent.
+    fn nothing_sent(&self, drive: &str, started: Instant, unplug: Unplug) -> Summary {
+        Summary {
+            drive: drive.to_owned(),
+            done: 0,
+            failed: 0,
+            warnings: 0,
+            snapshots: 0,
+            pruned: 0,
+            sent: Bytes(0),
+            took: started.elapsed(),
+            interrupted: self.cancel.is_requested(),
+            unplug,
+            fault: Fault::None,
+        }
     }
 
     fn host(&self) -> Host<'a> {

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::config::request::PlanRequest;
-use crate::event::{Event, Fault, Summary};
+use crate::event::{Event, Summary};
 use crate::execute::session::{After, Session, Wanted};
-use crate::model::{Bytes, Guid, Policy, PoolName};
-use crate::plan::{Plan, Verdict};
+use crate::model::{Guid, Policy, PoolName};
+use crate::plan::Plan;
 use crate::zfs::argv::Access;
 
 use super::connected::{patience, select};
@@ -95,24 +95,11 @@ impl PlanOfDrive<'_> {
         let unplug = session.close(&host, After::Export, None, false);
         let refused = planned.as_ref().map_or(1, |plan| plan.refused().count());
         let summary = Summary {
-            drive: self.drive.to_owned(),
             done: planned.as_ref().map_or(0, |plan| plan.datasets.len() - refused),
             failed: refused,
-            warnings: 0,
-            snapshots: 0,
-            pruned: 0,
-            sent: Bytes(0),
-            took: started.elapsed(),
-            interrupted: env.cancel.is_requested(),
-            unplug,
-            fault: Fault::None,
+            ..env.nothing_sent(self.drive, started, unplug)
         };
         env.sink.event(Event::Note { text: crate::report::summary::truth(self.drive, &summary.unplug).text });
         Ok(Planned { drive: self.drive.to_owned(), plan: planned?, summary })
     }
-}
-
-/// Whether a run would leave something undone.
-pub fn is_clean(plan: &Plan) -> bool {
-    !plan.datasets.iter().any(|dataset| matches!(dataset.verdict, Verdict::Refused(_)))
 }
