@@ -43,6 +43,13 @@ pub enum Event {
         /// How it came to be.
         how: ImportHow,
     },
+    /// The drive was pulled out while its pool was imported. What arrived and was written is kept.
+    Lost {
+        /// Its name in the configuration.
+        drive: String,
+        /// What was seen.
+        why: String,
+    },
     /// The plan was made. Steps follow.
     Planned {
         /// Datasets with something to send.
@@ -164,6 +171,8 @@ pub enum ImportHow {
     ReadOnly,
     /// By a run of zferry that died; this run exports it.
     Adopted,
+    /// By zferry, before its drive was pulled out; the drive is back, and as it was.
+    Recovered,
     /// By somebody else: used as it is, and left imported.
     Foreign,
 }
@@ -186,6 +195,13 @@ pub enum Unplug {
     OthersInUse {
         /// What, and by what.
         what: String,
+    },
+    /// It is gone, or was: pulled out while its pool was imported.
+    Gone {
+        /// What was seen.
+        why: String,
+        /// It is back, and another computer wrote to it meanwhile.
+        changed: bool,
     },
     /// It was never imported by this run: what was true before is still true.
     Untouched,

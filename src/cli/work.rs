@@ -187,7 +187,7 @@ fn code(summary: &Summary, cancel: &Cancel) -> u8 {
     if let Some(signal) = cancel.signal().filter(|_| summary.interrupted) {
         return failure::signalled(signal);
     }
-    let unplug = matches!(summary.unplug, Unplug::Unsafe { .. });
+    let unplug = matches!(summary.unplug, Unplug::Unsafe { .. } | Unplug::Gone { .. });
     match summary.fault {
         Fault::Internal => failure::INTERNAL,
         Fault::Zfs => failure::ZFS_MISSING,
@@ -268,6 +268,10 @@ fn hints(error: &JobError) -> Vec<String> {
             vec![format!("zpool export {name}, and run again")]
         }
         JobError::Session(SessionError::Unfit { remedy, .. }) => vec![remedy.clone()],
+        JobError::Session(SessionError::Changed { .. }) => vec![
+            "nothing was written to it here, and what is on it is as the other computer left it".to_owned(),
+            "unplug it, restart this computer, and only then plug it in again".to_owned(),
+        ],
         JobError::OtherName { found, .. } => vec![format!("set pool = \"{found}\" in the configuration")],
         JobError::Ambiguous { .. } => vec!["say which one with --pool-guid".to_owned()],
         _ => Vec::new(),

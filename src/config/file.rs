@@ -5,7 +5,7 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::age::AgeLimit;
+use super::age::{AgeLimit, Length};
 use super::keys::{BACKUP, DRIVE, SNAPSHOTS, TOP};
 use super::name::{BackupName, DriveName};
 use super::problem::{Problems, place};
@@ -35,6 +35,8 @@ pub struct DriveFile {
     pub backups: Option<Vec<Spanned<BackupName>>>,
     /// `power-off`
     pub power_off: Option<bool>,
+    /// `replug-wait`
+    pub replug_wait: Option<Length>,
     /// `[drives.NAME.override.BACKUP]`.
     pub overrides: Vec<BackupFile>,
     /// For `config show`.
@@ -151,6 +153,7 @@ fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile
         guid: reader.parsed("pool-guid"),
         backups: reader.list("backups"),
         power_off: reader.flag("power-off"),
+        replug_wait: reader.parsed("replug-wait").map(Spanned::into_inner),
         overrides: reader.sections("override", BACKUP, read_backup),
         written: reader.into_written(),
     }

@@ -102,6 +102,13 @@ pub const DRIVE: &[Key] = &[
     key("backups", Texts, "[\"home\"]", Described("all"), "Names of the backups that this drive carries."),
     key("power-off", Flag, "false", Means("true"), "Power the drive off once its export is confirmed."),
     key(
+        "replug-wait",
+        Text,
+        "\"0s\"",
+        Means("\"10m\""),
+        "When the drive is pulled out in mid-run: how long the run waits for it to come back, to go on where it was. `0s`: it ends at once.",
+    ),
+    key(
         "override",
         Table,
         "[drives.t7.override.home]",
@@ -110,7 +117,6 @@ pub const DRIVE: &[Key] = &[
     ),
     key("scrub", Text, "", NotYet, "How often the drive is scrubbed."),
     key("min-interval", Text, "", NotYet, "How soon a drive that is plugged in again is backed up to again."),
-    key("replug-wait", Text, "", NotYet, "How long a run waits for a drive whose cable slipped."),
     key("warn-after", Text, "", NotYet, "How long a drive may stay away."),
     key("rehearse", Text, "", NotYet, "How often a person is asked for the passphrase."),
     key("alerts", Table, "", NotYet, "Who is told."),

@@ -24,7 +24,7 @@ pub use file::Glob;
 pub use name::{BackupName, DriveName, LabelError};
 pub use problem::{ConfigError, Problem, nearest};
 pub use read::{DEFAULT_PATH, ReadError};
-pub use settings::{Backup, Drive, PowerOff, Settings, TargetError};
+pub use settings::{Backup, Drive, PowerOff, REPLUG_WAIT, Settings, TargetError};
 pub use show::{Origin, Row, Section, Shown};
 
 /// A commented configuration to start from.

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
-use super::age::AgeLimit;
+use super::age::{AgeLimit, Length};
 use super::file::{BackupFile, DriveFile, File, Glob, SnapshotGlobs};
 use super::keys::{Absent, BACKUP, DRIVE, Key};
 use super::name::BackupName;
 use super::problem::{Problems, Span, nearest};
 use super::reader::Written;
-use super::settings::{Backup, Drive, PowerOff, Settings, target_on};
+use super::settings::{Backup, Drive, PowerOff, REPLUG_WAIT, Settings, target_on};
 use crate::model::{DatasetFilter, DatasetName, PoolName, SnapshotFilter, glob_set};
 
 /// Puts the settings together. They are only good when nothing was noted in `problems`.
@@ -77,6 +77,7 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         pool: pool.clone(),
         guid: *drive.guid.as_ref()?.get_ref(),
         power_off: PowerOff::from(drive.power_off.unwrap_or(true)),
+        replug_wait: drive.replug_wait.map_or(REPLUG_WAIT, |Length(time)| time),
         backups: backups.into_iter().collect::<Option<_>>()?,
     })
 }

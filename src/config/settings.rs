@@ -1,6 +1,7 @@
 //! What the configuration says, complete and checked: every value here is one that the engine can act on.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use globset::GlobSet;
 
@@ -37,6 +38,9 @@ impl From<bool> for PowerOff {
     }
 }
 
+/// How long a run waits for a drive that was pulled out, where nothing else is said.
+pub const REPLUG_WAIT: Duration = Duration::from_secs(10 * 60);
+
 /// A removable drive, known by the guid of its pool.
 #[derive(Debug, Clone)]
 pub struct Drive {
@@ -48,6 +52,8 @@ pub struct Drive {
     pub guid: Guid,
     /// Whether it is powered off at the end.
     pub power_off: PowerOff,
+    /// How long a run waits for it when it was pulled out; none: not at all.
+    pub replug_wait: Duration,
     /// What it carries, in the order of the file; at least one.
     pub backups: Vec<Backup>,
 }

@@ -17,6 +17,7 @@ mod label;
 mod mounts;
 mod poweroff;
 mod receivers;
+mod returned;
 mod wait;
 mod watch;
 
@@ -25,7 +26,8 @@ pub use find::{FindError, find_pool, list_members};
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState, read_label};
 pub use poweroff::{Outcome, PowerOffError, power_off};
-pub use receivers::list_receivers;
+pub use receivers::{is_dying, list_receivers};
+pub use returned::Handwriting;
 pub use wait::{WaitError, wait_for_pool};
 pub use watch::Watcher;
 

@@ -14,6 +14,17 @@ pub fn list_receivers(root: &Root, pool: &PoolName) -> Vec<Holder> {
     list_pids(root).into_iter().filter_map(|pid| receiver(root, pool, pid)).collect()
 }
 
+/// Whether a process was killed and only the kernel keeps it: it ends as soon as its pool has its disk again.
+pub fn is_dying(root: &Root, pid: u32) -> bool {
+    const KILL: u64 = 1 << (9 - 1);
+    let status = root.text(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = status.lines().filter_map(|line| {
+        let signals = line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:"))?;
+        u64::from_str_radix(signals.trim(), 16).ok()
+    });
+    pending.fold(0, |all, signals| all | signals) & KILL != 0
+}
+
 fn receiver(root: &Root, pool: &PoolName, pid: u32) -> Option<Holder> {
     let line = root.text(format!("/proc/{pid}/cmdline"))?;
     let mut words = line.split('\0');
@@ -50,5 +61,15 @@ mod tests {
         let found: Vec<_> = found.into_iter().map(|holder| (holder.pid, holder.what)).collect();
         let expected = [(Some(10), "receives into backup/eds"), (Some(11), "receives into backup/x@y")];
         assert_eq!(found, expected.map(|(pid, what)| (pid, what.to_owned())));
+    }
+
+    #[test]
+    fn a_killed_process_that_the_kernel_keeps_is_dying() {
+        let host = Imitation::new();
+        host.write("/proc/10/status", "Name:\tzfs\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\n");
+        host.write("/proc/11/status", "Name:\tzfs\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000000100\n");
+        host.write("/proc/12/status", "Name:\tzfs\nSigPnd:\t0000000000004100\nShdPnd:\t0000000000004000\n");
+        let root = host.root();
+        assert_eq!([10, 11, 12, 13].map(|pid| is_dying(&root, pid)), [false, true, true, false]);
     }
 }

@@ -11,12 +11,12 @@ use crate::model::PoolName;
 pub struct Watcher {
     root: Root,
     disks: Vec<Disk>,
-    pool: PoolName,
+    pool: Option<PoolName>,
 }
 
 impl Watcher {
-    /// For the disks of an imported pool, under the name that it was imported by.
-    pub fn new(root: Root, disks: Vec<Disk>, pool: PoolName) -> Self {
+    /// For the disks of a pool and, once it is imported, the pool under the name that it was imported by.
+    pub fn new(root: Root, disks: Vec<Disk>, pool: Option<PoolName>) -> Self {
         Self { root, disks, pool }
     }
 
@@ -25,6 +25,11 @@ impl Watcher {
     /// The disks are looked at first: a pool is only suspended when it next writes, which can be seconds later.
     pub fn lost(&self) -> Option<String> {
         self.disks.iter().find_map(|disk| self.lost_disk(disk)).or_else(|| self.lost_pool())
+    }
+
+    /// Whether the pool waits for its disk, as the kernel says without waiting.
+    pub fn is_suspended(root: &Root, pool: &PoolName) -> bool {
+        root.text(format!("/proc/spl/kstat/zfs/{pool}/state")).is_some_and(|state| state == "SUSPENDED")
     }
 
     fn lost_disk(&self, disk: &Disk) -> Option<String> {
@@ -40,8 +45,9 @@ impl Watcher {
 
     /// No such file means another kernel or an exported pool, neither of which is a loss.
     fn lost_pool(&self) -> Option<String> {
-        let state = self.root.text(format!("/proc/spl/kstat/zfs/{}/state", self.pool))?;
-        (state == "SUSPENDED").then(|| format!("pool {} was suspended after errors of its drive", self.pool))
+        let pool = self.pool.as_ref()?;
+        let suspended = Self::is_suspended(&self.root, pool);
+        suspended.then(|| format!("pool {pool} was suspended after errors of its drive"))
     }
 }
 
@@ -54,7 +60,7 @@ mod tests {
     fn a_disk_that_left_was_replaced_or_was_given_up_is_lost_and_so_is_a_suspended_pool() {
         let host = Imitation::new();
         let disk = host.disk("sda", 7, "usb1/1-4");
-        let watcher = Watcher::new(host.root(), vec![disk], "backup".parse().unwrap());
+        let watcher = Watcher::new(host.root(), vec![disk], Some("backup".parse().unwrap()));
         assert_eq!(watcher.lost(), None);
 
         host.write("/proc/spl/kstat/zfs/backup/state", "ONLINE\n");

@@ -28,8 +28,6 @@ pub struct Context<'a> {
     pub drive: Guid,
     /// The command that the user typed, for consents to be put behind.
     pub retry: String,
-    /// Says why the drive cannot be used any more, once it cannot.
-    pub lost: &'a (dyn Fn() -> Option<String> + Sync),
     /// Error counters of the drive's pool when the run began (S3).
     pub errors_before: u64,
 }
@@ -47,6 +45,8 @@ pub enum State {
     Interrupted,
     /// A snapshot vanished between plan and send: it can be planned again.
     Vanished,
+    /// The drive was pulled out before it was finished: it can be planned again when the drive is back.
+    Lost,
 }
 
 /// What a plan's execution came to.
@@ -111,10 +111,11 @@ impl Execution<'_> {
     }
 
     fn phase(&mut self, phase: Phase) {
-        if phase == Phase::Reduce {
+        self.stop_if_lost();
+        // Of a drive that is gone, whoever goes on or gives up releases them.
+        if phase == Phase::Reduce && !self.is_lost() {
             self.release_holds();
         }
-        self.stop_if_lost();
         let steps = self.steps(phase);
         match phase {
             Phase::Prepare => self.prepare(&steps),
@@ -142,16 +143,25 @@ impl Execution<'_> {
 
     /// After the drive vanished no command touches its pool (S13).
     fn stop_if_lost(&mut self) {
-        if let Some(why) = (self.context.lost)() {
-            for index in 0..self.tally.states.len() {
-                self.fail(index, &why);
+        if self.is_lost() {
+            for state in self.tally.states.iter_mut().filter(|state| **state == State::Running) {
+                *state = State::Lost;
             }
         }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.context.client.cancel().lost().is_some()
     }
 
     /// Ends a dataset, once, and says why.
     fn fail(&mut self, index: usize, error: &str) {
         if self.tally.states[index] != State::Running {
+            return;
+        }
+        if self.is_lost() {
+            // Whatever it looks like from here.
+            self.tally.states[index] = State::Lost;
             return;
         }
         self.tally.states[index] = State::Failed;

@@ -13,6 +13,8 @@ use super::{Execution, State, chain};
 
 /// Nothing moved for so long: something hangs. A receive may be busy freeing or syncing for minutes.
 const STALL: Duration = Duration::from_secs(30 * 60);
+/// From the first failed write of a disk that is pulled out until the kernel takes it away.
+const FOREBODING: Duration = Duration::from_secs(2);
 /// Progress is told this often at most.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -24,7 +26,7 @@ impl Execution<'_> {
             let Step::Send(send) = step else {
                 // A placeholder, whose turn comes after its parent arrived and before its children do.
                 let stopped = self.context.client.cancel().is_requested();
-                if !stopped && (self.context.lost)().is_none() {
+                if !stopped && !self.is_lost() {
                     self.prepare(std::slice::from_ref(entry));
                 }
                 continue;
@@ -56,9 +58,6 @@ impl Execution<'_> {
         let receive = argv::receive(&step.into, step.rename_to.as_ref(), step.creation.as_ref());
         let (mut moved, mut moved_at, mut told_at) = (0, Instant::now(), Instant::now());
         let mut watch = |bytes: u64| {
-            if let Some(why) = (self.context.lost)() {
-                return Watch::Stop(why);
-            }
             if bytes != moved {
                 (moved, moved_at) = (bytes, Instant::now());
             } else if moved_at.elapsed() > STALL {
@@ -81,10 +80,19 @@ impl Execution<'_> {
             }
             Ok((bytes, Some(error))) => {
                 self.tally.sent += Bytes(bytes);
+                self.await_loss();
                 self.fail(index, &error);
             }
             Err(RunError::Cancelled) => self.interrupt(index),
             Err(error) => self.fail(index, &chain(&error)),
+        }
+    }
+
+    /// An error of the disk may be seen a moment before it is seen that the disk is gone.
+    fn await_loss(&self) {
+        let started = Instant::now();
+        while !self.is_lost() && started.elapsed() < FOREBODING {
+            std::thread::sleep(TELL);
         }
     }
 }

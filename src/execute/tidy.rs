@@ -55,6 +55,7 @@ impl Execution<'_> {
             return;
         }
         match self.context.client.status(&self.context.pool) {
+            Err(error) if error.is_loss() => return,
             Ok(status) if status.errors <= self.context.errors_before => {}
             Ok(_) => {
                 return self.warn(
@@ -102,6 +103,7 @@ impl Execution<'_> {
             .collect();
         let fates = match self.context.client.program(&self.context.pool, program::DESTROY, &arguments) {
             Ok(fates) => fates,
+            Err(error) if error.is_loss() => return,
             Err(error) => return self.warn(format!("Pruning did not work out: {}", chain(&error))),
         };
         let mut gone: BTreeMap<usize, Vec<String>> = BTreeMap::new();

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::drive::Watcher;
 use crate::event::{Event, Fault, Summary, Unplug};
 use crate::execute::lock::{self, Lock};
 use crate::execute::session::{After, Session, Wanted};
@@ -12,9 +11,10 @@ use crate::execute::{self, Context, State, Tally};
 use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
 use crate::plan::{self, DatasetPlan, Plan};
 use crate::state::KnownCopy;
-use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
+use crate::zfs::{Client, ZfsError};
 
+use super::trips::Account;
 use super::{Counting, Environment, JobError};
 
 /// What is to be done with one drive.
@@ -29,6 +29,8 @@ pub struct DriveRun<'a> {
     pub policies: Vec<Policy>,
     /// How long to wait for it.
     pub wait: Duration,
+    /// How long to wait for it to come back when it was pulled out in mid-run.
+    pub replug_wait: Duration,
     /// The host that the user said used it last.
     pub last_used_by: Option<&'a str>,
     /// What happens after the work.
@@ -62,27 +64,16 @@ impl DriveRun<'_> {
             guid: self.guid,
         });
         let _lock = take_lock(env, self.guid)?;
-        let host = env.host();
-        let mut session = Session::open(&host, &self.wanted())?;
-        let examined = session.examine(&host, Access::ReadWrite);
-        let watcher = Watcher::new(env.root.clone(), session.disks(), session.pool.clone());
-        let lost = || watcher.lost();
-        let work = examined.map_err(JobError::from).and_then(|()| self.work(env, &session, &lost));
-        let fault = work.as_ref().err().map(JobError::fault).unwrap_or_default();
-        let (tally, copies) = work.unwrap_or_else(|error| (self.failed(env, &error), Vec::new()));
-        // A drive of which everything was refused may be another one, and is not written to (S6).
-        if lost().is_none() && tally.states.contains(&State::Running) {
-            self.record_on_drive(env, &session);
-        }
-        let unplug = session.close(&host, self.after, lost(), self.export_foreign);
-        let mut summary = self.summary(env, &tally, unplug, started.elapsed());
-        (summary.warnings, summary.fault) = (counting.warnings(), fault);
-        self.remember(env, &summary, began, copies);
+        let mut account = Account::default();
+        let unplug = self.trips(env, &mut account)?;
+        let mut summary = self.summary(env, &account.tally, unplug, started.elapsed());
+        (summary.warnings, summary.fault) = (counting.warnings(), account.fault);
+        self.remember(env, &summary, began, account.copies);
         env.sink.event(Event::DriveFinished(summary.clone()));
         Ok(summary)
     }
 
-    fn wanted(&self) -> Wanted<'_> {
+    pub(super) fn wanted(&self) -> Wanted<'_> {
         Wanted {
             drive: self.drive,
             pool: self.pool,
@@ -90,15 +81,15 @@ impl DriveRun<'_> {
             access: Access::ReadWrite,
             wait: self.wait,
             last_used_by: self.last_used_by,
+            after_loss: false,
         }
     }
 
     /// Observe, plan, check, execute. A dataset of which a snapshot vanished in between is planned once more.
-    fn work(
+    pub(super) fn work(
         &self,
         env: &Environment<'_>,
         session: &Session,
-        lost: &(dyn Fn() -> Option<String> + Sync),
     ) -> Result<(Tally, Vec<KnownCopy>), JobError> {
         check_name(self.drive, self.pool, session)?;
         let client = env.client();
@@ -108,7 +99,6 @@ impl DriveRun<'_> {
             pool: session.pool.clone(),
             drive: self.guid,
             retry: self.retry.clone(),
-            lost,
             errors_before: session.errors,
         };
         let inventory = self.observe_and_repair(env, session)?;
@@ -117,7 +107,7 @@ impl DriveRun<'_> {
         let mut tally = execute::execute(&context, &first);
         let mut copies = copies_of(&first, &inventory, &tally);
         let vanished = datasets_in(&first, &tally, &State::Vanished);
-        if !vanished.is_empty() && !env.cancel.is_requested() && lost().is_none() {
+        if !vanished.is_empty() && !env.cancel.is_requested() {
             match self.work_again(env, &context, session, &vanished) {
                 Ok((second, more)) => {
                     tally.states.retain(|state| *state != State::Vanished);
@@ -182,8 +172,16 @@ impl DriveRun<'_> {
         observe(&client, &self.policies, session)
     }
 
+    /// Releases what this run holds on its sources, once its drive is gone.
+    pub(super) fn release_holds(&self, env: &Environment<'_>) -> Result<(), ZfsError> {
+        let client = env.client();
+        let imported: Vec<PoolName> = client.pools()?.into_iter().map(|pool| pool.name).collect();
+        let sources = crate::observe::observe_sources(&client, &self.policies, &imported)?;
+        execute::release_stale_holds(&client, &sources, &|drive| drive == self.guid).map(drop)
+    }
+
     /// When and by whom the drive was backed up to, on the drive itself.
-    fn record_on_drive(&self, env: &Environment<'_>, session: &Session) {
+    pub(super) fn record_on_drive(&self, env: &Environment<'_>, session: &Session) {
         let now = (env.clock)().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let top = DatasetName::root_of(&session.pool);
         if let Err(error) = env.client().run(&argv::set(&top, &[(argv::PROPERTY_LAST_RUN, now)])) {
@@ -196,7 +194,7 @@ impl DriveRun<'_> {
     }
 
     /// The work could not be done: every backup failed for this reason.
-    fn failed(&self, env: &Environment<'_>, error: &JobError) -> Tally {
+    pub(super) fn failed(&self, env: &Environment<'_>, error: &JobError) -> Tally {
         for policy in &self.policies {
             env.sink.event(Event::Failed {
                 source: policy.source.clone(),

@@ -28,9 +28,12 @@ pub fn eject(request: &EjectRequest, env: &Environment<'_>) -> DriveResult {
         access: Access::ReadWrite,
         wait: Duration::ZERO,
         last_used_by: None,
+        after_loss: false,
     };
     let session = Session::find(&host, &wanted)?;
-    let unplug = session.close(&host, after(drive.power_off), None, true);
+    let guarded = session.guard(&host);
+    let host = Environment { cancel: &guarded, ..*env }.host();
+    let unplug = session.close(&host, after(drive.power_off), true);
     let summary = env.nothing_sent(name, started, unplug);
     env.sink.event(Event::DriveFinished(summary.clone()));
     Ok(summary)

@@ -8,6 +8,7 @@ pub mod replicate;
 pub mod run;
 mod standing;
 pub mod status;
+mod trips;
 
 use std::path::Path;
 

@@ -81,8 +81,12 @@ impl PlanOfDrive<'_> {
             access: Access::ReadOnly,
             wait: self.wait,
             last_used_by: None,
+            after_loss: false,
         };
         let mut session = Session::open(&host, &wanted)?;
+        let guarded = session.guard(&host);
+        let env = &Environment { cancel: &guarded, ..*env };
+        let host = env.host();
         let examined = session.examine(&host, Access::ReadOnly);
         let planned = examined
             .map_err(JobError::from)
@@ -92,7 +96,7 @@ impl PlanOfDrive<'_> {
         if let Ok(plan) = &planned {
             show(self.drive, plan);
         }
-        let unplug = session.close(&host, After::Export, None, false);
+        let unplug = session.close(&host, After::Export, false);
         let refused = planned.as_ref().map_or(1, |plan| plan.refused().count());
         let summary = Summary {
             done: planned.as_ref().map_or(0, |plan| plan.datasets.len() - refused),

@@ -25,6 +25,7 @@ pub fn replicate(request: &ReplicateRequest, env: &Environment<'_>) -> DriveResu
         guid,
         policies: policies(request, guid),
         wait: Duration::ZERO,
+        replug_wait: crate::config::REPLUG_WAIT,
         last_used_by: request.last_used_by.as_deref(),
         after: after(request.power_off),
         export_foreign: false,

@@ -25,6 +25,7 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             guid: drive.guid,
             policies: drive.policies(&request.consents),
             wait: patience(request.wait, env),
+            replug_wait: drive.replug_wait,
             last_used_by: request.last_used_by.as_deref(),
             after: after(drive.power_off),
             export_foreign: request.export == Export::Always,

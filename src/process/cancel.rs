@@ -1,5 +1,6 @@
-//! Whether somebody asked us to stop, and how urgently.
+//! Why a command should not be waited for any longer: somebody asked us to stop, or the drive that it works on is gone.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -14,11 +15,15 @@ pub enum Interruption {
     Now,
 }
 
+/// Says why a drive cannot be used any more, once it cannot. Asked many times a second: must not block.
+type Watch = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// Shared between the signal handlers, the engine and the process layer. Cheap to clone and to ask.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Cancel {
     level: Arc<AtomicU8>,
     signal: Arc<AtomicU8>,
+    watch: Option<Watch>,
 }
 
 impl Cancel {
@@ -51,5 +56,27 @@ impl Cancel {
     /// The signal that asked, if any: decides the exit code.
     pub fn signal(&self) -> Option<u8> {
         self.is_requested().then(|| self.signal.load(Ordering::Relaxed))
+    }
+
+    /// The same requests, and a drive besides: commands that are given this end when it is gone (S13).
+    pub fn watching(&self, watch: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Arc::new(watch)), ..self.clone() }
+    }
+
+    /// The same requests, for commands that go on when a drive is gone, or that make it go.
+    pub fn unwatched(&self) -> Self {
+        Self { watch: None, ..self.clone() }
+    }
+
+    /// Why the drive cannot be used any more; nothing while it can.
+    pub fn lost(&self) -> Option<String> {
+        self.watch.as_ref().and_then(|watch| watch())
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cancel = f.debug_struct("Cancel");
+        cancel.field("interruption", &self.interruption()).field("watches", &self.watch.is_some()).finish()
     }
 }

@@ -177,6 +177,14 @@ pub enum RunError {
     /// The user or the system asked us to stop.
     #[error("interrupted")]
     Cancelled,
+    /// The drive that it may be working on is gone: it was killed and, if the kernel keeps it, abandoned.
+    #[error("`{command}` was given up: {why}")]
+    Lost {
+        /// The command.
+        command: String,
+        /// What happened to the drive.
+        why: String,
+    },
     /// Reading from or writing to it failed.
     #[error("the streams of `{command}` broke")]
     Stream {

@@ -65,6 +65,7 @@ impl Default for System {
 
 impl Runner for System {
     fn run(&self, command: &Invocation, cancel: &Cancel) -> Result<Output, RunError> {
+        refuse_if_lost(cancel, &command.to_string())?;
         let child = self.start(command, &Wiring::Command { input: !command.stdin.is_empty() })?;
         let mut call = Call { child, unwritten: &command.stdin, stdout: Vec::new() };
         let outcome = call.finish(command.deadline, cancel);
@@ -77,6 +78,7 @@ impl Runner for System {
                 Err(RunError::Deadline { command: command.to_string(), deadline: command.deadline })
             }
             Ok(End::Cancelled) => Err(RunError::Cancelled),
+            Ok(End::Lost(why)) => Err(RunError::Lost { command: command.to_string(), why }),
             Err(source) => Err(RunError::Stream { command: command.to_string(), source }),
         }
     }
@@ -89,6 +91,7 @@ impl Runner for System {
         cancel: &Cancel,
     ) -> Result<PipeOutput, RunError> {
         let command = format!("{send} | {receive}");
+        refuse_if_lost(cancel, &command)?;
         // The receiver first: a sender without one would have been started in vain.
         let receiver = self.start(receive, &Wiring::Sink)?;
         let sender = self.start(send, &Wiring::Source)?;
@@ -96,11 +99,17 @@ impl Runner for System {
     }
 }
 
+/// A command that works on a drive that is gone is not even begun.
+fn refuse_if_lost(cancel: &Cancel, command: &str) -> Result<(), RunError> {
+    cancel.lost().map_or(Ok(()), |why| Err(RunError::Lost { command: command.to_owned(), why }))
+}
+
 /// How the wait for a command came to its end.
 enum End {
     Exited(Exit),
     Late,
     Cancelled,
+    Lost(String),
 }
 
 /// A command that runs.
@@ -115,7 +124,7 @@ impl Call<'_> {
     /// the export that follows one must still work.
     fn finish(&mut self, deadline: Duration, cancel: &Cancel) -> io::Result<End> {
         let deadline = Instant::now().checked_add(deadline);
-        let mut last_chance = None;
+        let (mut last_chance, mut watched_at): (_, Option<Instant>) = (None, None);
         loop {
             self.write_ready();
             let stdout = &mut self.stdout;
@@ -130,6 +139,13 @@ impl Call<'_> {
                 return Ok(End::Exited(exit));
             }
             let now = Instant::now();
+            // Not after every piece of a listing: looking costs as much as reading.
+            if watched_at.is_none_or(|at| now >= at + TICK) {
+                watched_at = Some(now);
+                if let Some(why) = cancel.lost() {
+                    return Ok(End::Lost(why));
+                }
+            }
             if cancel.interruption() == Interruption::Now {
                 last_chance.get_or_insert(now + LAST_CHANCE);
             }

@@ -245,3 +245,22 @@ fn a_stream_that_was_sent_before_the_interruption_may_still_succeed() {
     let outcome = host.pipe(&script("printf all"), &script("cat; sleep 1.5"), &mut watch, &cancel).unwrap();
     assert!(outcome.receive.is_success());
 }
+
+#[test]
+fn nothing_is_waited_for_when_the_drive_is_gone() {
+    let (host, _directory) = shells();
+    let begin = Instant::now();
+    let gone_after = move |time: Duration| {
+        Cancel::new().watching(move || (begin.elapsed() > time).then(|| "the disk was removed".to_owned()))
+    };
+    let cancel = gone_after(Duration::from_millis(300));
+    let lost =
+        |error: &RunError| matches!(error, RunError::Lost { why, .. } if why == "the disk was removed");
+    let command = host.run(&script("sleep 60"), &cancel).unwrap_err();
+    assert!(lost(&command), "{command}");
+    let streams = host.pipe(&script("yes"), &script("sleep 60"), &mut |_| Watch::Continue, &cancel);
+    assert!(lost(streams.as_ref().unwrap_err()), "{streams:?}");
+    assert!(seconds(begin) < 10);
+    // What has to go on then is not watched.
+    assert!(host.run(&script("true"), &cancel.unwatched()).is_ok());
+}

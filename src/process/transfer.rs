@@ -32,6 +32,7 @@ pub(super) struct Transfer<'a> {
 enum End {
     Both { send: Exit, receive: Exit },
     Stopped(String),
+    Lost(String),
     Cancelled,
 }
 
@@ -62,6 +63,7 @@ impl<'a> Transfer<'a> {
                 bytes: self.bytes,
             }),
             Ok(End::Stopped(why)) => Err(RunError::Stalled { command: command.to_owned(), why }),
+            Ok(End::Lost(why)) => Err(RunError::Lost { command: command.to_owned(), why }),
             Ok(End::Cancelled) => Err(RunError::Cancelled),
             Err(source) => Err(RunError::Stream { command: command.to_owned(), source }),
         }
@@ -69,8 +71,8 @@ impl<'a> Transfer<'a> {
 
     fn drive(&mut self, cancel: &Cancel) -> io::Result<End> {
         loop {
-            if let Some(why) = self.turn()? {
-                return Ok(End::Stopped(why));
+            if let Some(end) = self.turn(cancel)? {
+                return Ok(end);
             }
             if let Some(end) = self.ended() {
                 return Ok(end);
@@ -114,8 +116,8 @@ impl<'a> Transfer<'a> {
     ) -> io::Result<Option<End>> {
         let until = Instant::now() + most;
         while condition(self) && Instant::now() < until {
-            if let Some(why) = self.turn()? {
-                return Ok(Some(End::Stopped(why)));
+            if let Some(end) = self.turn(cancel)? {
+                return Ok(Some(end));
             }
             if cancel.interruption() == Interruption::Now {
                 return Ok(Some(End::Cancelled));
@@ -124,9 +126,9 @@ impl<'a> Transfer<'a> {
         Ok(None)
     }
 
-    /// Moves what is ready, looks after both children, asks the watch when it is due and sleeps until something
-    /// happens. Gives the reason when the watch says stop.
-    fn turn(&mut self) -> io::Result<Option<String>> {
+    /// Moves what is ready, looks after both children, asks both watches when it is due and sleeps until something
+    /// happens. An outcome when one of them says stop.
+    fn turn(&mut self, cancel: &Cancel) -> io::Result<Option<End>> {
         let flow = match &mut self.pump {
             Some(pump) => pump.advance(&mut self.bytes)?,
             None => Flow::Waits,
@@ -145,8 +147,11 @@ impl<'a> Transfer<'a> {
         }
         if is_due {
             self.watched_at = Some(Instant::now());
+            if let Some(why) = cancel.lost() {
+                return Ok(Some(End::Lost(why)));
+            }
             if let Watch::Stop(why) = (self.watch)(self.bytes) {
-                return Ok(Some(why));
+                return Ok(Some(End::Stopped(why)));
             }
         }
         if flow == Flow::Waits && self.ended().is_none() {

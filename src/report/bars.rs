@@ -96,6 +96,7 @@ impl Bars {
             Event::Verified { .. }
             | Event::Exported { .. }
             | Event::NotExported { .. }
+            | Event::Lost { .. }
             | Event::DriveFinished(_) => self.clear(),
             _ => {}
         }

@@ -74,6 +74,16 @@ pub fn truth(drive: &str, unplug: &Unplug) -> Line {
                 "{drive} is still imported, as it was before; do NOT unplug it before `zferry eject {drive}`."
             ),
         ),
+        Unplug::Gone { changed: false, .. } => (
+            Tone::Danger,
+            format!(
+                "{drive} was unplugged before it was exported. What had arrived is kept: plug it in and run again."
+            ),
+        ),
+        Unplug::Gone { changed: true, .. } => (
+            Tone::Danger,
+            format!("Unplug {drive} and restart this computer; plug it in again only after that."),
+        ),
         Unplug::Untouched => (Tone::Plain, format!("{drive} was not touched.")),
     };
     Line::new(tone, &text)
@@ -127,6 +137,16 @@ mod tests {
                 Tone::Warning,
                 "t7 is still imported, as it was before; do NOT unplug it before `zferry eject t7`.",
             ),
+            (
+                Unplug::Gone { why: why(), changed: false },
+                Tone::Danger,
+                "t7 was unplugged before it was exported. What had arrived is kept: plug it in and run again.",
+            ),
+            (
+                Unplug::Gone { why: why(), changed: true },
+                Tone::Danger,
+                "Unplug t7 and restart this computer; plug it in again only after that.",
+            ),
             (Unplug::Untouched, Tone::Plain, "t7 was not touched."),
         ];
         for (unplug, tone, text) in table {
@@ -146,6 +166,7 @@ mod tests {
             Unplug::Unsafe { why: "Safe to unplug t7".to_owned() },
             Unplug::OthersInUse { what: "Safe to unplug t7".to_owned() },
             Unplug::LeftImported,
+            Unplug::Gone { why: "Safe to unplug t7".to_owned(), changed: false },
             Unplug::Untouched,
         ] {
             assert!(!truth("t7", &unplug).text.starts_with("Safe to unplug"), "{unplug:?}");

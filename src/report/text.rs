@@ -26,7 +26,11 @@ pub fn lines(event: &Event, loudness: Loudness) -> Vec<Line> {
 fn is_trouble(event: &Event) -> bool {
     matches!(
         event,
-        Event::Warning { .. } | Event::Refused { .. } | Event::Failed { .. } | Event::NotExported { .. }
+        Event::Warning { .. }
+            | Event::Refused { .. }
+            | Event::Failed { .. }
+            | Event::Lost { .. }
+            | Event::NotExported { .. }
     )
 }
 
@@ -38,6 +42,9 @@ fn sentences(event: &Event) -> Vec<Line> {
             Tone::Danger,
             &format!("“{source}” was not backed up to “{target}”: {}", error.trim_end()),
         ),
+        Event::Lost { drive, why } => {
+            Line::paragraph(Tone::Danger, &format!("{drive} is gone: {why}. What had arrived on it is kept."))
+        }
         Event::NotExported { pool, why } => {
             Line::paragraph(Tone::Danger, &format!("“{pool}” could not be exported: {}", why.trim_end()))
         }
@@ -89,6 +96,7 @@ fn sentence(event: &Event) -> String {
         Event::SendProgress { .. }
         | Event::Refused { .. }
         | Event::Failed { .. }
+        | Event::Lost { .. }
         | Event::Warning { .. }
         | Event::NotExported { .. }
         | Event::DriveFinished(_) => String::new(),
@@ -101,6 +109,9 @@ fn imported(pool: &str, how: ImportHow) -> String {
         ImportHow::ReadOnly => format!("Imported “{pool}” read-only."),
         ImportHow::Adopted => {
             format!("“{pool}” was left imported by an earlier run that was cut off; this run exports it.")
+        }
+        ImportHow::Recovered => {
+            format!("The drive is back, and nobody else wrote to it: “{pool}” goes on where it was.")
         }
         ImportHow::Foreign => {
             format!("“{pool}” was imported before this run; it is used as it is.")

@@ -190,6 +190,11 @@ pub fn import(
     with(import, [guid])
 }
 
+/// Goes on with a pool that lost its device, which is back. Only after its labels were read (S13).
+pub fn clear(pool: &PoolName) -> Invocation {
+    with(zpool(["clear"], SHORT), [pool])
+}
+
 /// Exports, never by force.
 pub fn export(pool: &PoolName) -> Invocation {
     with(zpool(["export"], LONG), [pool])

@@ -37,6 +37,14 @@ impl<'a> Client<'a> {
         self.cancel
     }
 
+    /// The same host, with another one to say stop.
+    pub fn with_cancel<'b>(&self, cancel: &'b Cancel) -> Client<'b>
+    where
+        'a: 'b,
+    {
+        Client { runner: self.runner, cancel }
+    }
+
     /// Runs a command that changes something, or whose complaints do not matter. Its exit code decides.
     ///
     /// # Errors

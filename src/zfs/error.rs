@@ -108,6 +108,11 @@ impl ZfsError {
     pub fn is_interruption(&self) -> bool {
         matches!(self, Self::Run(RunError::Cancelled))
     }
+
+    /// Whether it was given up because the drive is gone.
+    pub fn is_loss(&self) -> bool {
+        matches!(self, Self::Run(RunError::Lost { .. }))
+    }
 }
 
 /// Folds a complaint to one line; says so when there is none.

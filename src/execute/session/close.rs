@@ -32,22 +32,25 @@ pub struct Exported {
 }
 
 impl Session {
-    /// Ends the session and says whether the drive may be unplugged. `lost` is why the drive cannot be used any more:
-    /// then no command touches its pool (S13). A pool that somebody else imported is left alone unless `force_end`.
-    pub fn close(self, host: &Host<'_>, after: After, lost: Option<String>, export_foreign: bool) -> Unplug {
-        if let Some(why) = lost {
-            host.sink.event(Event::NotExported { pool: self.pool.clone(), why: why.clone() });
-            return Unplug::Unsafe { why };
+    /// Ends the session and says whether the drive may be unplugged. A drive that is gone is not touched any more
+    /// (S13). A pool that somebody else imported is left alone unless `export_foreign`.
+    pub fn close(&self, host: &Host<'_>, after: After, export_foreign: bool) -> Unplug {
+        if let Some(why) = host.client.cancel().lost() {
+            return Unplug::Gone { why, changed: false };
         }
         if self.how == ImportHow::Foreign && !export_foreign {
             return Unplug::LeftImported;
         }
-        match self.export(host) {
-            Ok(exported) => {
+        match (self.export(host), host.client.cancel().lost()) {
+            (Ok(exported), _) => {
                 host.sink.event(Event::Exported { pool: self.pool.clone() });
-                self.let_go(host, after, &exported)
+                // From here on it is meant to go.
+                let cancel = host.client.cancel().unwatched();
+                let host = Host { client: host.client.with_cancel(&cancel), ..*host };
+                self.let_go(&host, after, &exported)
             }
-            Err(why) => {
+            (Err(_), Some(why)) => Unplug::Gone { why, changed: false },
+            (Err(why), None) => {
                 host.sink.event(Event::NotExported { pool: self.pool.clone(), why: why.clone() });
                 Unplug::Unsafe { why }
             }

@@ -3,13 +3,15 @@
 
 mod close;
 mod open;
+mod recover;
 mod streams;
 
 use std::path::{Path, PathBuf};
 
-use crate::drive::{Disk, FindError, Label, Member, PowerOffError, Root};
+use crate::drive::{Disk, FindError, Label, Member, PowerOffError, Root, Watcher};
 use crate::event::{ImportHow, Sink};
 use crate::model::{Guid, PoolFacts, PoolName};
+use crate::process::Cancel;
 use crate::zfs::{Client, ZfsError};
 
 pub use close::{After, Exported};
@@ -61,6 +63,23 @@ impl Session {
             }
         }
         disks
+    }
+
+    /// Why the drive cannot be used any more, once it cannot; for [`Cancel::watching`].
+    fn watch(&self, root: &Root) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let watcher = Watcher::new(root.clone(), self.disks(), Some(self.pool.clone()));
+        move || watcher.lost()
+    }
+
+    /// The same for a pool that is known to be suspended.
+    fn disks_only(&self, root: &Root) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let watcher = Watcher::new(root.clone(), self.disks(), None);
+        move || watcher.lost()
+    }
+
+    /// Requests to stop, and the loss of this drive (S13).
+    pub fn guard(&self, host: &Host<'_>) -> Cancel {
+        host.client.cancel().watching(self.watch(host.root))
     }
 }
 
@@ -144,6 +163,23 @@ pub enum SessionError {
         finding: String,
         /// What the user can do.
         remedy: String,
+    },
+    /// It was pulled out while it was being imported.
+    #[error("{drive} is gone: {why}")]
+    Lost {
+        /// Its name in the configuration.
+        drive: String,
+        /// What was seen.
+        why: String,
+    },
+    /// It was pulled out while its pool was imported, and is not as this computer left it. Its pool must not be
+    /// taken up again: what the kernel remembers would be written over what is there (S13).
+    #[error("{drive} was changed on another computer after it was pulled out here: {evidence}")]
+    Changed {
+        /// Its name in the configuration.
+        drive: String,
+        /// What shows it.
+        evidence: String,
     },
     /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.
     #[error("its tools do not work")]

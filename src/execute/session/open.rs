@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::drive::{Label, Member, PoolState, WaitError, list_members, read_label, wait_for_pool};
+use crate::drive::{Label, Member, PoolState, WaitError, Watcher, list_members, read_label, wait_for_pool};
 use crate::event::{Event, ImportHow};
 use crate::model::{Guid, PoolFacts, PoolName};
 use crate::process::Tool;
@@ -11,10 +11,11 @@ use crate::zfs::argv::{self, Access, ForeignHost};
 use crate::zfs::parse::Imported;
 use crate::zfs::{Kind, ZfsError};
 
+use super::recover::{self, Found};
 use super::{Host, Session, SessionError, altroot};
 
 /// For reading a label from a device that answers.
-const LABEL: Duration = Duration::from_secs(20);
+pub(super) const LABEL: Duration = Duration::from_secs(20);
 
 /// What is to be opened.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Wanted<'a> {
     pub wait: Duration,
     /// The host that the user said used it last.
     pub last_used_by: Option<&'a str>,
+    /// This run had it, and it was pulled out: what the kernel still has of its pool is not to be relied on.
+    pub after_loss: bool,
 }
 
 impl Session {
@@ -72,20 +75,17 @@ impl Session {
 
     /// The pool is imported: by somebody else, or by a run that died.
     fn take_over(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Result<Self, SessionError> {
-        let mark = altroot(wanted.guid);
-        let marked = pool.altroot.as_deref().is_some_and(|root| std::path::Path::new(root) == mark);
-        if marked && pool.readonly && wanted.access == Access::ReadWrite {
-            // Left by a `plan` that died. Its label was never touched.
-            let export = host.client.run(&argv::export(&pool.name));
-            export.map_err(|source| {
-                zfs(format!("{} is imported read-only and cannot be exported", pool.name), source)
-            })?;
-            return Self::import(host, wanted, &pools(host)?);
-        }
-        let how = if marked && wanted.access == Access::ReadWrite {
-            ImportHow::Adopted
-        } else {
-            ImportHow::Foreign
+        let how = match recover::judge(host, wanted, pool)? {
+            Found::Usable(how) => how,
+            Found::Suspended => return Self::recover(host, wanted, pool, wait(host, wanted)?),
+            Found::LeftReadOnly => {
+                // Its label was never touched.
+                let export = host.client.run(&argv::export(&pool.name));
+                export.map_err(|source| {
+                    zfs(format!("{} is imported read-only and cannot be exported", pool.name), source)
+                })?;
+                return Self::import(host, wanted, &pools(host)?);
+            }
         };
         let members = members(wanted).unwrap_or_default();
         Ok(Self::new(wanted, pool.name.clone(), how, members, Vec::new()))
@@ -107,7 +107,13 @@ impl Session {
         let devices: Vec<_> = members.iter().map(|member| member.stable.clone()).collect();
         let root = altroot(wanted.guid).display().to_string();
         let import = argv::import(wanted.guid, &devices, &root, wanted.access, foreign);
-        host.client.run(&import).map_err(|source| import_error(wanted, &labels, source))?;
+        let disks = members.iter().map(|member| member.disk.clone()).collect();
+        let watcher = Watcher::new(host.root.clone(), disks, None);
+        let cancel = host.client.cancel().watching(move || watcher.lost());
+        host.client.with_cancel(&cancel).run(&import).map_err(|source| match cancel.lost() {
+            Some(why) => SessionError::Lost { drive: wanted.drive.to_owned(), why },
+            None => import_error(wanted, &labels, source),
+        })?;
         let how = match wanted.access {
             Access::ReadOnly => ImportHow::ReadOnly,
             Access::ReadWrite => ImportHow::Fresh,
@@ -128,7 +134,7 @@ impl Session {
         }
     }
 
-    fn new(
+    pub(super) fn new(
         wanted: &Wanted<'_>,
         pool: PoolName,
         how: ImportHow,

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::drive::{Watcher, list_receivers};
+use crate::drive::list_receivers;
 use crate::event::{Event, ImportHow};
 
 use super::{Host, Session, SessionError};
@@ -17,15 +17,14 @@ impl Session {
     pub(super) fn await_receivers(&self, host: &Host<'_>) -> Result<(), SessionError> {
         let patience = match self.how {
             ImportHow::Fresh | ImportHow::ReadOnly => return Ok(()),
-            ImportHow::Adopted => PATIENCE,
+            ImportHow::Adopted | ImportHow::Recovered => PATIENCE,
             ImportHow::Foreign => Duration::ZERO,
         };
-        let watcher = Watcher::new(host.root.clone(), self.disks(), self.pool.clone());
         let started = Instant::now();
         let unfit = |finding, remedy| SessionError::Unfit { pool: self.pool.clone(), finding, remedy };
         let mut told = false;
         while let Some(receiver) = list_receivers(host.root, &self.pool).into_iter().next() {
-            if let Some(why) = watcher.lost() {
+            if let Some(why) = host.client.cancel().lost() {
                 return Err(unfit(why, "plug it in again".to_owned()));
             }
             if host.client.cancel().is_requested() {

@@ -78,6 +78,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("list_devices", list_devices(Some(&pool))),
         ("status", status(&pool)),
         ("export", export(&pool)),
+        ("clear", clear(&pool)),
         ("send_resume", send_resume("1-a-b-c")),
         ("drop_partial", drop_partial(&dataset)),
         ("destroy_empty", destroy_empty(&dataset)),

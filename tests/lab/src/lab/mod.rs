@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
 pub use backup::{Copied, Told};
 pub use failure::kept;
@@ -30,6 +31,7 @@ const UDEV: Duration = Duration::from_secs(60);
 pub struct Lab {
     directory: PathBuf,
     spec: Spec,
+    saved: Saved,
     /// Always there, except while the guest is being started again.
     machine: Option<Machine>,
     transcript: Transcript,
@@ -42,6 +44,39 @@ pub struct Lab {
 impl Lab {
     /// Starts a guest from its saved state, with its files in `directory`.
     pub fn start(saved: &Saved, share: &Path, directory: &Path, console: Console) -> Result<Self> {
+        Self::start_with(saved, share, directory, console, Machine::start)
+    }
+
+    /// Another computer, with a name and a host number of its own. This one stands still for as long as it is there,
+    /// so that not more guests run than may.
+    pub fn elsewhere<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.transcript.note(&format!("another computer: {name}"));
+        self.machine()?.qmp.execute("stop", json!({}))?;
+        let directory = self.directory.join(name);
+        let console = Console::File(directory.join("console"));
+        let mut other =
+            Self::start_with(&self.saved, &self.spec.share, &directory, console, Machine::start_beside)?;
+        other
+            .run(&format!(
+                "hostname {name}; rm -f /etc/hostid; echo 4242 > /sys/module/spl/parameters/spl_hostid; hostid"
+            ))?
+            .exits(0)?;
+        let result = body(&mut other);
+        drop(other);
+        let machine = self.machine()?;
+        machine.qmp.execute("cont", json!({}))?;
+        machine.agent.set_clock()?;
+        self.transcript.note("back on the first computer");
+        result
+    }
+
+    fn start_with(
+        saved: &Saved,
+        share: &Path,
+        directory: &Path,
+        console: Console,
+        start: fn(&Spec) -> Result<Machine>,
+    ) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let (root, source) = (directory.join("root.qcow2"), directory.join("source.qcow2"));
         disks::overlay(&saved.root, "qcow2", &root)?;
@@ -56,9 +91,9 @@ impl Lab {
             restore: Some(saved.state.clone()),
         };
         let started = Instant::now();
-        let machine = Machine::start(&spec)?;
+        let machine = start(&spec)?;
         let took = started.elapsed();
-        Self::settled(directory, spec, machine, took)
+        Self::settled(directory, spec, saved, machine, took)
     }
 
     /// Boots a guest on the disks that another one left in `directory`.
@@ -75,14 +110,21 @@ impl Lab {
         let started = Instant::now();
         let machine = Machine::start(&spec)?;
         let took = started.elapsed();
-        Self::settled(directory, spec, machine, took)
+        Self::settled(directory, spec, saved, machine, took)
     }
 
-    fn settled(directory: &Path, spec: Spec, machine: Machine, took: Duration) -> Result<Self> {
+    fn settled(
+        directory: &Path,
+        spec: Spec,
+        saved: &Saved,
+        machine: Machine,
+        took: Duration,
+    ) -> Result<Self> {
         let transcript = Transcript::to(&directory.join("transcript"))?;
         let mut lab = Self {
             directory: directory.to_owned(),
             spec,
+            saved: saved.clone(),
             machine: Some(machine),
             transcript,
             attached: Vec::new(),

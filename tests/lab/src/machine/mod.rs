@@ -75,11 +75,16 @@ pub struct Machine {
 impl Machine {
     /// Starts a guest, and waits until its agent answers and its clock is right.
     pub fn start(spec: &Spec) -> Result<Self> {
-        Self::start_in(Slot::take()?, spec)
+        Self::start_in(Some(Slot::take()?), spec)
+    }
+
+    /// The same without a slot of its own: for one that takes turns with a guest that stands still meanwhile.
+    pub fn start_beside(spec: &Spec) -> Result<Self> {
+        Self::start_in(None, spec)
     }
 
     /// The same, in a slot that the caller has already.
-    fn start_in(slot: Slot, spec: &Spec) -> Result<Self> {
+    fn start_in(slot: Option<Slot>, spec: &Spec) -> Result<Self> {
         // Paths of sockets must be short: not in the cache directory.
         let sockets = tempfile::Builder::new().prefix("zferry-lab-").tempdir()?;
         let mut process = Self::spawn(spec, sockets.path())?;
@@ -96,7 +101,7 @@ impl Machine {
                 });
             }
         };
-        let mut machine = Self { process, qmp, agent, sockets, slot: Some(slot) };
+        let mut machine = Self { process, qmp, agent, sockets, slot };
         if spec.restore.is_some() {
             machine.wait_until_loaded()?;
         }
@@ -178,7 +183,7 @@ impl Machine {
     /// Ends the guest without a word, and starts another one at once. (Giving the
     /// slot back could mean to wait for the guests of others.)
     pub fn restart(mut self, spec: &Spec) -> Result<Self> {
-        let slot = self.slot.take().context("a running guest has a slot")?;
+        let slot = self.slot.take();
         drop(self);
         Self::start_in(slot, spec)
     }

@@ -9,6 +9,7 @@ mod reading;
 mod refusals;
 mod session;
 mod structure;
+mod unplugged;
 
 use anyhow::Result;
 
@@ -51,6 +52,7 @@ pub fn all() -> Vec<Scenario> {
         backup::scenarios(),
         refusals::scenarios(),
         session::scenarios(),
+        unplugged::scenarios(),
         structure::scenarios(),
         reading::scenarios(),
         increments::scenarios(),

@@ -53,7 +53,7 @@ fn imported(lab: &mut Lab) -> Result<()> {
 }
 
 /// More data than a send, a receive and the kernel hold between source and drive.
-fn much(lab: &mut Lab) -> Result<()> {
+pub(super) fn much(lab: &mut Lab) -> Result<()> {
     lab.run("head -c 80M /dev/urandom > /home/anna/film && zpool sync rpool")?.exits(0)?;
     lab.snapshot("rpool/nixos/home", "much")
 }
@@ -201,7 +201,7 @@ fn killed(lab: &mut Lab) -> Result<()> {
 }
 
 /// Everything is on the drive, and nothing is held any more.
-fn arrived(lab: &mut Lab, drive: &Drive) -> Result<()> {
+pub(super) fn arrived(lab: &mut Lab, drive: &Drive) -> Result<()> {
     drive.is_exported()?;
     lab.run("zfs list -H -t snapshot -o userrefs -r rpool/nixos/home | sort -u")?
         .prints("0")

@@ -1,0 +1,114 @@
+//! The drive was pulled out while its pool was imported, and is back: the kernel still has the pool, suspended, and
+//! goes on with it after `zpool clear`. First it is made sure that nobody else wrote to the drive meanwhile (S13).
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, read_label};
+use crate::event::ImportHow;
+use crate::process::Cancel;
+use crate::zfs::argv::{self, Access};
+use crate::zfs::parse::Imported;
+
+use super::open::LABEL;
+use super::{Host, Session, SessionError, Wanted, altroot};
+
+/// What the kernel gets to take the drive back.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What is to be done with a pool that is imported already.
+pub(super) enum Found {
+    /// It is to be taken as it is, having come to be so in this way.
+    Usable(ImportHow),
+    /// A `plan` that died left it, read-only.
+    LeftReadOnly,
+    /// It lost its drive in mid-run, and it was zferry that had imported it.
+    Suspended,
+}
+
+/// Judges an imported pool by zferry's mark (S7) and the kernel's word.
+pub(super) fn judge(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Result<Found, SessionError> {
+    let marked = pool.altroot.as_deref().is_some_and(|root| Path::new(root) == altroot(wanted.guid));
+    let for_a_run = marked && wanted.access == Access::ReadWrite;
+    if for_a_run && pool.readonly {
+        return Ok(Found::LeftReadOnly);
+    }
+    let suspended = Watcher::is_suspended(host.root, &pool.name);
+    match (for_a_run, suspended || wanted.after_loss) {
+        (true, true) => Ok(Found::Suspended),
+        (true, false) => Ok(Found::Usable(ImportHow::Adopted)),
+        (false, _) if !suspended => Ok(Found::Usable(ImportHow::Foreign)),
+        (false, _) if marked => Err(unfit(pool, format!("plug it in, then `zferry run {}`", wanted.drive))),
+        (false, _) => Err(unfit(
+            pool,
+            format!(
+                "if no other computer has used it since: zpool clear {}; otherwise unplug it and restart this one",
+                pool.name
+            ),
+        )),
+    }
+}
+
+fn unfit(pool: &Imported, remedy: String) -> SessionError {
+    let finding = "its drive was pulled out while it was in use".to_owned();
+    SessionError::Unfit { pool: pool.name.clone(), finding, remedy }
+}
+
+impl Session {
+    /// Takes up a pool whose drive is back.
+    pub(super) fn recover(
+        host: &Host<'_>,
+        wanted: &Wanted<'_>,
+        pool: &Imported,
+        members: Vec<Member>,
+    ) -> Result<Self, SessionError> {
+        refuse_if_changed(host, wanted, pool, &members)?;
+        refuse_if_received_into(host, pool)?;
+        let session = Self::new(wanted, pool.name.clone(), ImportHow::Recovered, members, Vec::new());
+        let watch = session.disks_only(host.root);
+        let cancel: Cancel = host.client.cancel().watching(watch);
+        let client = host.client.with_cancel(&cancel);
+        let what = || format!("{} is back, and its pool cannot be taken up again", wanted.drive);
+        client.run(&argv::clear(&pool.name)).map_err(|source| SessionError::Zfs { what: what(), source })?;
+        let started = Instant::now();
+        while Watcher::is_suspended(host.root, &pool.name) {
+            if cancel.lost().is_some() || started.elapsed() > PATIENCE {
+                return Err(unfit(pool, format!("unplug {}, restart this computer", wanted.drive)));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(session)
+    }
+}
+
+/// Before anything is written: what the drive itself says (S13).
+fn refuse_if_changed(
+    host: &Host<'_>,
+    wanted: &Wanted<'_>,
+    pool: &Imported,
+    members: &[Member],
+) -> Result<(), SessionError> {
+    let here = Handwriting::of(host.root, &pool.name);
+    for member in members {
+        let evidence = match read_label(&member.node, LABEL) {
+            Ok(label) => here.differs(&label, wanted.guid),
+            Err(error) => Some(crate::execute::chain(&error)),
+        };
+        if let Some(evidence) = evidence {
+            return Err(SessionError::Changed { drive: wanted.drive.to_owned(), evidence });
+        }
+    }
+    Ok(())
+}
+
+/// A receive that was not killed before the drive is back hangs for good, and everything after it (measured: facts
+/// zfs.md 5.4).
+fn refuse_if_received_into(host: &Host<'_>, pool: &Imported) -> Result<(), SessionError> {
+    let receivers = list_receivers(host.root, &pool.name).into_iter();
+    let mut living = receivers.filter_map(|receiver| receiver.pid).filter(|&pid| !is_dying(host.root, pid));
+    match living.next() {
+        None => Ok(()),
+        Some(pid) => Err(unfit(pool, format!("kill -KILL {pid}, then run again"))),
+    }
+}

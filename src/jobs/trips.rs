@@ -1,0 +1,137 @@
+//! From import to export, and once more whenever the drive was pulled out in mid-run and came back (S13): the second
+//! trip plans anew, and so resumes what the first one left.
+
+use crate::event::{Event, Fault, ImportHow, Unplug};
+use crate::execute::session::{Session, SessionError, Wanted};
+use crate::execute::{State, Tally};
+use crate::state::KnownCopy;
+use crate::zfs::argv::Access;
+
+use super::drive_run::DriveRun;
+use super::{Environment, JobError};
+
+/// So often one run goes on with a drive that came back: a plug that slips more often is no way to make a backup.
+const MOST: usize = 20;
+
+/// What all trips of a run came to.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// What the last trip says of each dataset; what was sent and pruned, of all of them.
+    pub tally: Tally,
+    /// What the drive is known to have.
+    pub copies: Vec<KnownCopy>,
+    /// Whose fault it was that nothing could be done.
+    pub fault: Fault,
+}
+
+impl Account {
+    fn add(&mut self, tally: Tally, copies: Vec<KnownCopy>) {
+        self.tally.states = tally.states;
+        self.tally.sent += tally.sent;
+        self.tally.snapshots += tally.snapshots;
+        self.tally.pruned += tally.pruned;
+        self.copies.extend(copies);
+    }
+}
+
+/// How one trip ended.
+enum Trip {
+    /// As it should, or not; at any rate with the drive where it was.
+    Closed(Unplug),
+    /// The drive was pulled out.
+    Lost {
+        why: String,
+        /// Whether this run may bring the pool back: not when somebody else had imported it (S7).
+        ours: bool,
+    },
+}
+
+impl DriveRun<'_> {
+    /// Goes on until the drive was let go, or is gone for good.
+    ///
+    /// # Errors
+    /// When the drive could not be used in the first place.
+    pub(super) fn trips(&self, env: &Environment<'_>, account: &mut Account) -> Result<Unplug, JobError> {
+        let mut wanted = self.wanted();
+        let mut last = self.trip(env, &wanted, account)?;
+        (wanted.wait, wanted.after_loss, wanted.last_used_by) = (self.replug_wait, true, None);
+        let mut trips = 1;
+        loop {
+            let (why, ours) = match last {
+                Trip::Closed(unplug) => return Ok(unplug),
+                Trip::Lost { why, ours } => (why, ours),
+            };
+            let event = Event::Lost { drive: self.drive.to_owned(), why: why.clone() };
+            env.sink.event(event);
+            if !ours || trips > MOST || self.replug_wait.is_zero() || env.cancel.is_requested() {
+                return Ok(self.give_up(env, why, false));
+            }
+            trips += 1;
+            last = match self.trip(env, &wanted, account) {
+                Ok(trip) => trip,
+                Err(error) => {
+                    let changed = matches!(error, JobError::Session(SessionError::Changed { .. }));
+                    let text = format!("{}.", crate::execute::chain(&error));
+                    env.sink.event(Event::Warning { text });
+                    return Ok(self.give_up(env, why, changed));
+                }
+            };
+        }
+    }
+
+    /// The drive is gone, and is not waited for any longer.
+    fn give_up(&self, env: &Environment<'_>, why: String, changed: bool) -> Unplug {
+        // The source must not be kept from pruning for as long as the drive stays away.
+        if let Err(error) = self.release_holds(env) {
+            let text = format!("Holds on the source may be left: {}.", crate::execute::chain(&error));
+            env.sink.event(Event::Warning { text });
+        }
+        if !changed {
+            let text = format!(
+                "The kernel keeps “{}” suspended until {} is plugged in and run again, or this computer is restarted. If another computer writes to the drive before that, it must be the restart.",
+                self.pool, self.drive
+            );
+            env.sink.event(Event::Warning { text });
+        }
+        Unplug::Gone { why, changed }
+    }
+
+    /// One trip. What it came to goes into the account.
+    fn trip(
+        &self,
+        env: &Environment<'_>,
+        wanted: &Wanted<'_>,
+        account: &mut Account,
+    ) -> Result<Trip, JobError> {
+        let mut session = match Session::open(&env.host(), wanted) {
+            Ok(session) => session,
+            Err(SessionError::Lost { why, .. }) => return Ok(Trip::Lost { why, ours: true }),
+            Err(error) => return Err(error.into()),
+        };
+        let guarded = session.guard(&env.host());
+        let env = &Environment { cancel: &guarded, ..*env };
+        let examined = session.examine(&env.host(), Access::ReadWrite);
+        let work = examined.map_err(JobError::from).and_then(|()| self.work(env, &session));
+        let ours = session.how != ImportHow::Foreign;
+        match work {
+            Ok((tally, copies)) => account.add(tally, copies),
+            Err(_) if guarded.lost().is_some() => {
+                // What an earlier trip had done counts no more before it was looked at again.
+                let known = account.tally.states.len().max(self.policies.len());
+                account.tally.states = vec![State::Lost; known];
+            }
+            Err(error) => {
+                account.fault = error.fault();
+                account.add(self.failed(env, &error), Vec::new());
+            }
+        }
+        // A drive of which everything was refused may be another one, and is not written to (S6).
+        if guarded.lost().is_none() && account.tally.states.contains(&State::Running) {
+            self.record_on_drive(env, &session);
+        }
+        Ok(match session.close(&env.host(), self.after, self.export_foreign) {
+            Unplug::Gone { why, .. } => Trip::Lost { why, ours },
+            unplug => Trip::Closed(unplug),
+        })
+    }
+}

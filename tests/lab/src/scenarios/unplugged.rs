@@ -1,0 +1,189 @@
+//! The cable is pulled: the run says so, other pools stay usable, and the same drive is gone on with where it was.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::Scenario;
+use super::session::{arrived, much};
+use crate::command::{Background, Command};
+use crate::drive::Drive;
+use crate::lab::Lab;
+
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::core(
+            "a drive that is pulled out in mid-send and comes back is finished by the same run",
+            comes_back,
+        ),
+        Scenario::core(
+            "a drive that was pulled out and written to elsewhere is not touched",
+            written_elsewhere,
+        ),
+        Scenario::full("a drive may be pulled out in every phase of a run", in_every_phase),
+    ]
+}
+
+/// What a person may wait until it is said that the drive is gone.
+const SAID_WITHIN: Duration = Duration::from_secs(15);
+const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
+
+/// Pulls the drive out, and waits until the run has said so.
+fn pull(lab: &mut Lab, drive: &Drive, run: &mut Background) -> Result<()> {
+    lab.pull(drive)?;
+    let pulled = Instant::now();
+    lab.until_says(run, "t7 is gone")?;
+    let took = pulled.elapsed();
+    lab.note(&format!("said after {:.1} s", took.as_secs_f32()));
+    ensure!(took < SAID_WITHIN, "it took {took:?} to say that the drive is gone");
+    others_answer(lab)
+}
+
+/// The host's other pool is usable, and so are its lists of pools and datasets.
+fn others_answer(lab: &mut Lab) -> Result<()> {
+    let line = "zpool list -H -o name rpool && zpool list -H && zfs list -H -o name rpool && zfs snapshot rpool@$RANDOM";
+    let output = lab.execute(Command::shell(line).within(Duration::from_secs(30)))?;
+    output.exits(0).context("other pools cannot be used while the drive is away")?;
+    Ok(())
+}
+
+fn wait_for_replug(lab: &mut Lab, time: &str) -> Result<()> {
+    let line = format!("sed -i '/^pool-guid/a replug-wait = \"{time}\"' /etc/zferry/config.toml");
+    lab.run(&line)?.exits(0)?;
+    Ok(())
+}
+
+fn comes_back(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    much(lab)?;
+    lab.plug_slow(&t7)?;
+    let mut run = lab.run_in_background("zferry -v run t7")?;
+    lab.until_written("backup", 9)?;
+    pull(lab, &t7, &mut run)?;
+    lab.until_says(&mut run, "Plug in t7")?;
+    // Another drive is left alone.
+    let other = lab.drive("other", "128M")?;
+    lab.plug(&other)?;
+    std::thread::sleep(Duration::from_secs(3));
+    if !lab.goes_on(&mut run)? {
+        bail!("the run did not wait for its own drive");
+    }
+    lab.pull(&other)?;
+    lab.plug(&t7)?;
+    let run = lab.finish(run)?;
+    run.exits(0)?.says("The drive is back")?.says("zfs send -t")?.last_word(SAFE)?;
+    lab.gone(&t7)?;
+    arrived(lab, &t7)?;
+    does_not_come_back(lab, &t7)
+}
+
+/// Nobody plugs it in again: the run ends, and the next one finishes what it left.
+fn does_not_come_back(lab: &mut Lab, t7: &Drive) -> Result<()> {
+    wait_for_replug(lab, "5s")?;
+    lab.run("head -c 80M /dev/urandom > /home/anna/film2 && zpool sync rpool")?.exits(0)?;
+    lab.snapshot("rpool/nixos/home", "more")?;
+    lab.plug_slow(t7)?;
+    let mut run = lab.run_in_background("zferry run t7")?;
+    lab.until_written("backup", 100)?;
+    pull(lab, t7, &mut run)?;
+    let run = lab.finish(run)?;
+    run.exits(1)?
+        .says("suspended until t7 is plugged in and run again, or this computer is restarted")?
+        .last_word(
+            "t7 was unplugged before it was exported. What had arrived is kept: plug it in and run again",
+        )?;
+    lab.nothing_is_held("rpool")?;
+    others_answer(lab)?;
+    lab.run("zferry run t7")?.exits(75)?.says("t7 is not connected")?;
+    lab.plug(t7)?;
+    let run = lab.run("zferry -v run t7")?;
+    run.exits(0)?.says("The drive is back")?.says("zfs send -t")?.last_word(SAFE)?;
+    lab.gone(t7)?;
+    arrived(lab, t7)
+}
+
+fn written_elsewhere(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("768M")?;
+    lab.run("zferry run t7")?.exits(0)?;
+    lab.gone(&t7)?;
+    much(lab)?;
+    lab.plug_slow(&t7)?;
+    let mut run = lab.run_in_background("zferry run t7")?;
+    lab.until_written("backup", 9)?;
+    pull(lab, &t7, &mut run)?;
+    lab.elsewhere("nas", |nas| {
+        nas.plug(&t7)?;
+        let import = format!("zpool import -N -d /dev/disk/by-id {guid}");
+        ensure!(nas.run(&import)?.exits(0).is_err(), "the other computer took the drive for its own");
+        nas.run(&format!(
+            "set -e; {import} -f; zfs create -o canmount=noauto -o mountpoint=/theirs backup/theirs; \
+             zfs mount backup/theirs; head -c 200M /dev/urandom > /theirs/file; \
+             sha256sum /theirs/file > /theirs/sum; zpool export backup; udevadm settle"
+        ))?
+        .exits(0)?;
+        nas.pull(&t7)
+    })?;
+    let theirs = t7.sha256()?;
+    lab.plug(&t7)?;
+    let run = lab.finish(run)?;
+    run.exits(1)?
+        .says("t7 was changed on another computer after it was pulled out here")?
+        .says_nothing_of("Safe to unplug")?
+        .last_word("Unplug t7 and restart this computer; plug it in again only after that")?;
+    // Typed once more, out of habit.
+    lab.run("zferry run t7")?.exits(1)?.says("changed on another computer")?;
+    lab.pull(&t7)?;
+    ensure!(t7.sha256()? == theirs, "the drive was written to after another computer had used it");
+    lab.cut()?;
+    lab.unlock_source("rpool")?;
+    lab.plug(&t7)?;
+    lab.run("zferry run t7")?.exits(0)?.last_word(SAFE)?;
+    lab.gone(&t7)?;
+    lab.plug(&t7)?;
+    lab.run(&format!(
+        "set -e; zpool import -N -d /dev/disk/by-id {guid}; zfs mount backup/theirs; cd /theirs; \
+         sha256sum -c sum; cd /; zpool scrub -w backup; zpool status -x backup; zpool export backup"
+    ))?
+    .exits(0)?
+    .says("is healthy")?;
+    Ok(())
+}
+
+/// Words of `-v` that are said just before a phase's command is run.
+const PHASES: [&str; 6] = [
+    "zpool import",
+    "zfs list -Hp -r -t filesystem,volume",
+    "zfs receive",
+    "zfs list -Hp -d 0",
+    "zfs program backup",
+    "zpool export",
+];
+
+fn in_every_phase(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    lab.run("zferry run t7")?.exits(0)?;
+    lab.gone(&t7)?;
+    for (round, words) in PHASES.into_iter().enumerate() {
+        // Something to send and something to prune in each.
+        lab.run(&format!("head -c 12M /dev/urandom > /home/anna/film{round} && zpool sync rpool"))?
+            .exits(0)?;
+        lab.snapshot("rpool/nixos/home", &format!("round{round}"))?;
+        if round > 1 {
+            lab.run(&format!("zfs destroy rpool/nixos/home/anna@round{}", round - 2))?.exits(0)?;
+        }
+        lab.plug_slow(&t7)?;
+        let mut run = lab.run_in_background("zferry -v run t7")?;
+        lab.until_says(&mut run, words)?;
+        lab.pull(&t7)?;
+        std::thread::sleep(Duration::from_secs(8));
+        others_answer(lab)?;
+        lab.plug(&t7)?;
+        let run = lab.finish(run)?;
+        run.exits(0).with_context(|| format!("pulled at `{words}`"))?.last_word(SAFE)?;
+        lab.gone(&t7)?;
+        arrived(lab, &t7).with_context(|| format!("pulled at `{words}`"))?;
+        lab.plug(&t7)?;
+        lab.run("zferry eject t7")?.exits(0)?;
+    }
+    Ok(())
+}
