@@ -38,7 +38,7 @@ pub fn all(lab: &mut Lab, rounds: usize) -> Result<Measured> {
     Ok((vec![nothing, increment, full], vec![memory], about.split_whitespace().collect::<Vec<_>>().join(" ")))
 }
 
-/// A source of many small datasets, and three drives that have all of it.
+/// A source of many small datasets, and three drives that have all of it. Each tool gets to know its own.
 fn prepare(lab: &mut Lab) -> Result<()> {
     lab.encrypted_source("rpool")?;
     let shell = format!(
@@ -47,23 +47,39 @@ fn prepare(lab: &mut Lab) -> Result<()> {
          for s in $(seq {SNAPSHOTS}); do echo $s >> /data/d1/file; zfs snapshot -r rpool/data@s$s; done"
     );
     patiently(lab, &shell)?;
-    for name in ["zferry", "syncoid", "bare"] {
-        let drive = lab.drive(name, "3G")?;
-        let guid = lab.prepare_drive(&drive, name)?;
-        lab.run(&format!("zpool import -N -d /dev/disk/by-id {guid}"))?.exits(0)?;
-    }
-    // The bare commands are the quickest way to the state in which the measurements begin.
-    for pool in ["zferry", "bare"] {
-        let copy = format!(
-            "set -e; for d in $(zfs list -H -o name -r rpool/data); do zfs send -w $d@s1 | \
-             zfs receive -u -o readonly=on -o canmount=noauto {pool}/${{d#rpool/}}; \
-             zfs send -w -I @s1 $d@s{SNAPSHOTS} | zfs receive -u {pool}/${{d#rpool/}}; done"
-        );
-        patiently(lab, &copy)?;
-    }
+    three_drives(lab)?;
     patiently(lab, ZFERRY)?; // takes the copy over, and protects its bases
     patiently(lab, SYNCOID)?;
     patiently(lab, &format!("echo s{SNAPSHOTS} > /run/lab/next"))
+}
+
+/// The bare commands are the quickest way to the state in which the measurements begin, and copying the drive is
+/// quicker still: pools of the names `bare`, `zferry` and `syncoid`, with the same content.
+fn three_drives(lab: &mut Lab) -> Result<()> {
+    let bare = lab.drive("bare", "2G")?;
+    let guid = lab.prepare_drive(&bare, "bare")?;
+    let import = format!("zpool import -N -d {} {guid}", bare.partition());
+    let copy = format!(
+        "set -e; {import}; for d in $(zfs list -H -o name -r rpool/data); do zfs send -w $d@s1 | \
+         zfs receive -u -o readonly=on -o canmount=noauto bare/${{d#rpool/}}; \
+         zfs send -w -I @s1 $d@s{SNAPSHOTS} | zfs receive -u bare/${{d#rpool/}}; done; \
+         zpool export bare; udevadm settle"
+    );
+    patiently(lab, &copy)?;
+    lab.pull(&bare)?;
+    for name in ["zferry", "syncoid"] {
+        let twin = lab.copy_drive(&bare, name)?;
+        lab.plug(&twin)?;
+        let partition = twin.partition();
+        // udev has to learn of the new name and guid, or the next one would be called a copy of this one.
+        let rename = format!(
+            "set -e; zpool import -N -d {partition} {guid} {name}; zpool reguid {name}; zpool sync {name}; \
+             udevadm trigger --settle {partition}"
+        );
+        patiently(lab, &rename)?;
+    }
+    lab.plug(&bare)?;
+    patiently(lab, &import)
 }
 
 /// A run that finds nothing new, against the two listings that it cannot avoid.

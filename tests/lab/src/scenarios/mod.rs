@@ -3,6 +3,7 @@
 mod backup;
 mod drives;
 mod increments;
+mod interrupted;
 mod laboratory;
 mod peers;
 mod reading;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Scenario> {
         backup::scenarios(),
         refusals::scenarios(),
         session::scenarios(),
+        interrupted::scenarios(),
         unplugged::scenarios(),
         structure::scenarios(),
         reading::scenarios(),

@@ -116,7 +116,7 @@ fn written_elsewhere(lab: &mut Lab) -> Result<()> {
         let import = format!("zpool import -N -d /dev/disk/by-id {guid}");
         ensure!(nas.run(&import)?.exits(0).is_err(), "the other computer took the drive for its own");
         nas.run(&format!(
-            "set -e; {import} -f; zfs create -o canmount=noauto -o mountpoint=/theirs backup/theirs; \
+            "set -e; {import} -f; zfs create -o readonly=off -o canmount=noauto -o mountpoint=/theirs backup/theirs; \
              zfs mount backup/theirs; head -c 200M /dev/urandom > /theirs/file; \
              sha256sum /theirs/file > /theirs/sum; zpool export backup; udevadm settle"
         ))?
