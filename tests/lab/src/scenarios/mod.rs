@@ -5,6 +5,7 @@ mod drives;
 mod increments;
 mod interrupted;
 mod laboratory;
+mod meanwhile;
 mod peers;
 mod reading;
 mod refusals;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Scenario> {
         increments::scenarios(),
         peers::scenarios(),
         drives::scenarios(),
+        meanwhile::scenarios(),
     ]
     .concat()
 }
