@@ -200,13 +200,25 @@ pub enum Unplug {
     Gone {
         /// What was seen.
         why: String,
-        /// It is back, and another computer wrote to it meanwhile.
-        changed: bool,
+        /// What is to be done now.
+        then: Then,
     },
     /// It was never imported by this run: what was true before is still true.
     Untouched,
     /// Somebody else imported it before the run, and it is left imported.
     LeftImported,
+}
+
+/// What is to be done after a drive was pulled out in mid-run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// Plug it in and run again.
+    PlugIn,
+    /// Restart the computer: the drive is back, and the kernel does not go on with its pool.
+    Restart,
+    /// Unplug it, then restart: another computer wrote to it, and this one's kernel would write over that.
+    UnplugAndRestart,
 }
 
 /// How the run of one drive ended.

@@ -268,6 +268,9 @@ fn hints(error: &JobError) -> Vec<String> {
             vec![format!("zpool export {name}, and run again")]
         }
         JobError::Session(SessionError::Unfit { remedy, .. }) => vec![remedy.clone()],
+        JobError::Session(SessionError::Stuck { .. }) => {
+            vec!["restart this computer, and run again: what had arrived on the drive is kept".to_owned()]
+        }
         JobError::Session(SessionError::Changed { .. }) => vec![
             "nothing was written to it here, and what is on it is as the other computer left it".to_owned(),
             "unplug it, restart this computer, and only then plug it in again".to_owned(),

@@ -27,7 +27,7 @@ pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState, read_label};
 pub use poweroff::{Outcome, PowerOffError, power_off};
 pub use receivers::{is_dying, list_receivers};
-pub use returned::Handwriting;
+pub use returned::{Handwriting, newest_committed};
 pub use wait::{WaitError, wait_for_pool};
 pub use watch::Watcher;
 

@@ -29,13 +29,10 @@ impl Handwriting {
             let bytes = std::fs::read(root.at("/etc/hostid")).ok()?;
             Some(u64::from(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?)))
         };
-        let txgs = root.text(format!("/proc/spl/kstat/zfs/{pool}/txgs")).unwrap_or_default();
-        let first_word = |line: &str| line.split_whitespace().next()?.parse().ok();
-        // Two lines of heading, whose first words are no transaction groups.
         Self {
             hostid: set.or_else(in_file).unwrap_or_default() & HOSTID,
             hostname: root.text("/proc/sys/kernel/hostname").unwrap_or_default(),
-            newest: txgs.lines().skip(2).filter_map(first_word).max().map(Txg),
+            newest: txgs(root, pool).into_iter().map(|(txg, _)| txg).max(),
         }
     }
 
@@ -64,6 +61,22 @@ impl Handwriting {
             format!("it is at transaction group {written}, and this computer had only come to {newest}")
         })
     }
+}
+
+/// The newest transaction group that is on the disks, as the kernel accounts for it. Does not block.
+pub fn newest_committed(root: &Root, pool: &PoolName) -> Option<Txg> {
+    txgs(root, pool).into_iter().filter(|(_, state)| state == "C").map(|(txg, _)| txg).max()
+}
+
+/// The last transaction groups of an imported pool and their states: open, quiescing, waiting, syncing, committed.
+fn txgs(root: &Root, pool: &PoolName) -> Vec<(Txg, String)> {
+    let text = root.text(format!("/proc/spl/kstat/zfs/{pool}/txgs")).unwrap_or_default();
+    let txg = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((Txg(words.next()?.parse().ok()?), words.nth(1)?.to_owned()))
+    };
+    // Below two lines of heading.
+    text.lines().skip(2).filter_map(txg).collect()
 }
 
 #[cfg(test)]
@@ -108,6 +121,7 @@ mod tests {
         host.write("/sys/module/spl/parameters/spl_hostid", "0\n");
         host.write("/etc/hostid", "4\x12\x00\x00");
         assert_eq!(Handwriting::of(&host.root(), &pool), Handwriting { hostid: 0x1234, ..here() });
+        assert_eq!(newest_committed(&host.root(), &pool), Some(Txg(40)));
         host.write("/sys/module/spl/parameters/spl_hostid", "305441741\n");
         assert_eq!(Handwriting::of(&host.root(), &pool), here());
     }

@@ -1,7 +1,7 @@
 //! From import to export, and once more whenever the drive was pulled out in mid-run and came back (S13): the second
 //! trip plans anew, and so resumes what the first one left.
 
-use crate::event::{Event, Fault, ImportHow, Unplug};
+use crate::event::{Event, Fault, ImportHow, Then, Unplug};
 use crate::execute::session::{Session, SessionError, Wanted};
 use crate::execute::{State, Tally};
 use crate::state::KnownCopy;
@@ -64,36 +64,40 @@ impl DriveRun<'_> {
             let event = Event::Lost { drive: self.drive.to_owned(), why: why.clone() };
             env.sink.event(event);
             if !ours || trips > MOST || self.replug_wait.is_zero() || env.cancel.is_requested() {
-                return Ok(self.give_up(env, why, false));
+                return Ok(self.give_up(env, why, Then::PlugIn));
             }
             trips += 1;
             last = match self.trip(env, &wanted, account) {
                 Ok(trip) => trip,
                 Err(error) => {
-                    let changed = matches!(error, JobError::Session(SessionError::Changed { .. }));
+                    let then = match error {
+                        JobError::Session(SessionError::Changed { .. }) => Then::UnplugAndRestart,
+                        JobError::Session(SessionError::Stuck { .. }) => Then::Restart,
+                        _ => Then::PlugIn,
+                    };
                     let text = format!("{}.", crate::execute::chain(&error));
                     env.sink.event(Event::Warning { text });
-                    return Ok(self.give_up(env, why, changed));
+                    return Ok(self.give_up(env, why, then));
                 }
             };
         }
     }
 
     /// The drive is gone, and is not waited for any longer.
-    fn give_up(&self, env: &Environment<'_>, why: String, changed: bool) -> Unplug {
+    fn give_up(&self, env: &Environment<'_>, why: String, then: Then) -> Unplug {
         // The source must not be kept from pruning for as long as the drive stays away.
         if let Err(error) = self.release_holds(env) {
             let text = format!("Holds on the source may be left: {}.", crate::execute::chain(&error));
             env.sink.event(Event::Warning { text });
         }
-        if !changed {
+        if then == Then::PlugIn {
             let text = format!(
                 "The kernel keeps “{}” suspended until {} is plugged in and run again, or this computer is restarted. If another computer writes to the drive before that, it must be the restart.",
                 self.pool, self.drive
             );
             env.sink.event(Event::Warning { text });
         }
-        Unplug::Gone { why, changed }
+        Unplug::Gone { why, then }
     }
 
     /// One trip. What it came to goes into the account.

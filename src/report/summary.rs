@@ -3,7 +3,7 @@
 use super::line::{Line, Tone};
 use super::output::Loudness;
 use super::text::{count, duration};
-use crate::event::{Summary, Unplug};
+use crate::event::{Summary, Then, Unplug};
 
 /// The last lines: what was done, what was not, and — always last — whether the drive may be unplugged.
 pub fn lines(summary: &Summary, loudness: Loudness) -> Vec<Line> {
@@ -74,13 +74,17 @@ pub fn truth(drive: &str, unplug: &Unplug) -> Line {
                 "{drive} is still imported, as it was before; do NOT unplug it before `zferry eject {drive}`."
             ),
         ),
-        Unplug::Gone { changed: false, .. } => (
+        Unplug::Gone { then: Then::PlugIn, .. } => (
             Tone::Danger,
             format!(
                 "{drive} was unplugged before it was exported. What had arrived is kept: plug it in and run again."
             ),
         ),
-        Unplug::Gone { changed: true, .. } => (
+        Unplug::Gone { then: Then::Restart, .. } => (
+            Tone::Danger,
+            format!("Restart this computer, then run again. What had arrived on {drive} is kept."),
+        ),
+        Unplug::Gone { then: Then::UnplugAndRestart, .. } => (
             Tone::Danger,
             format!("Unplug {drive} and restart this computer; plug it in again only after that."),
         ),
@@ -138,12 +142,17 @@ mod tests {
                 "t7 is still imported, as it was before; do NOT unplug it before `zferry eject t7`.",
             ),
             (
-                Unplug::Gone { why: why(), changed: false },
+                Unplug::Gone { why: why(), then: Then::PlugIn },
                 Tone::Danger,
                 "t7 was unplugged before it was exported. What had arrived is kept: plug it in and run again.",
             ),
             (
-                Unplug::Gone { why: why(), changed: true },
+                Unplug::Gone { why: why(), then: Then::Restart },
+                Tone::Danger,
+                "Restart this computer, then run again. What had arrived on t7 is kept.",
+            ),
+            (
+                Unplug::Gone { why: why(), then: Then::UnplugAndRestart },
                 Tone::Danger,
                 "Unplug t7 and restart this computer; plug it in again only after that.",
             ),
@@ -166,7 +175,7 @@ mod tests {
             Unplug::Unsafe { why: "Safe to unplug t7".to_owned() },
             Unplug::OthersInUse { what: "Safe to unplug t7".to_owned() },
             Unplug::LeftImported,
-            Unplug::Gone { why: "Safe to unplug t7".to_owned(), changed: false },
+            Unplug::Gone { why: "Safe to unplug t7".to_owned(), then: Then::Restart },
             Unplug::Untouched,
         ] {
             assert!(!truth("t7", &unplug).text.starts_with("Safe to unplug"), "{unplug:?}");

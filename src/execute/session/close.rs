@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::drive::{self, Holder, Label, Outcome, PoolState, read_label};
-use crate::event::{Event, ImportHow, Unplug};
+use crate::event::{Event, ImportHow, Then, Unplug};
 use crate::zfs::{Kind, argv};
 
 use super::{Host, Session, is_worth_a_warning};
@@ -36,7 +36,7 @@ impl Session {
     /// (S13). A pool that somebody else imported is left alone unless `export_foreign`.
     pub fn close(&self, host: &Host<'_>, after: After, export_foreign: bool) -> Unplug {
         if let Some(why) = host.client.cancel().lost() {
-            return Unplug::Gone { why, changed: false };
+            return Unplug::Gone { why, then: Then::PlugIn };
         }
         if self.how == ImportHow::Foreign && !export_foreign {
             return Unplug::LeftImported;
@@ -49,7 +49,7 @@ impl Session {
                 let host = Host { client: host.client.with_cancel(&cancel), ..*host };
                 self.let_go(&host, after, &exported)
             }
-            (Err(_), Some(why)) => Unplug::Gone { why, changed: false },
+            (Err(_), Some(why)) => Unplug::Gone { why, then: Then::PlugIn },
             (Err(why), None) => {
                 host.sink.event(Event::NotExported { pool: self.pool.clone(), why: why.clone() });
                 Unplug::Unsafe { why }

@@ -181,6 +181,15 @@ pub enum SessionError {
         /// What shows it.
         evidence: String,
     },
+    /// It is back, and the kernel does not go on with its pool: ZFS has faults there (a raw receive that was cut off
+    /// can end in a kernel panic that stops the pool: docs/safety.md, S13).
+    #[error("{drive} is back, but the kernel does not go on with its pool: {what}")]
+    Stuck {
+        /// Its name in the configuration.
+        drive: String,
+        /// What did not happen.
+        what: String,
+    },
     /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.
     #[error("its tools do not work")]
     Tools(#[source] ZfsError),

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, read_label};
+use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, newest_committed, read_label};
 use crate::event::ImportHow;
 use crate::process::Cancel;
 use crate::zfs::argv::{self, Access};
@@ -13,8 +13,8 @@ use crate::zfs::parse::Imported;
 use super::open::LABEL;
 use super::{Host, Session, SessionError, Wanted, altroot};
 
-/// What the kernel gets to take the drive back.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What the kernel gets for each step of taking the drive back: at least one transaction group every few seconds.
+const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What is to be done with a pool that is imported already.
@@ -70,16 +70,42 @@ impl Session {
         let cancel: Cancel = host.client.cancel().watching(watch);
         let client = host.client.with_cancel(&cancel);
         let what = || format!("{} is back, and its pool cannot be taken up again", wanted.drive);
+        let before = newest_committed(host.root, &pool.name);
         client.run(&argv::clear(&pool.name)).map_err(|source| SessionError::Zfs { what: what(), source })?;
-        let started = Instant::now();
-        while Watcher::is_suspended(host.root, &pool.name) {
-            if cancel.lost().is_some() || started.elapsed() > PATIENCE {
-                return Err(unfit(pool, format!("unplug {}, restart this computer", wanted.drive)));
-            }
-            std::thread::sleep(PAUSE);
+        let resumed = || !Watcher::is_suspended(host.root, &pool.name);
+        let written = || newest_committed(host.root, &pool.name) > before;
+        let let_go = || list_receivers(host.root, &pool.name).is_empty();
+        let steps: [(&dyn Fn() -> bool, &str); 3] = [
+            (&resumed, "the pool stays suspended"),
+            (&written, "nothing more is written"),
+            (&let_go, "the receive that was cut off does not end"),
+        ];
+        for (is_so, otherwise) in steps {
+            wait_until(wanted, &cancel, is_so, otherwise)?;
         }
         Ok(session)
     }
+}
+
+/// Waits for what the kernel does by itself when all is well.
+fn wait_until(
+    wanted: &Wanted<'_>,
+    cancel: &Cancel,
+    is_so: &dyn Fn() -> bool,
+    otherwise: &str,
+) -> Result<(), SessionError> {
+    let drive = wanted.drive.to_owned();
+    let started = Instant::now();
+    while !is_so() {
+        if let Some(why) = cancel.lost() {
+            return Err(SessionError::Lost { drive, why });
+        }
+        if started.elapsed() > PATIENCE {
+            return Err(SessionError::Stuck { drive, what: otherwise.to_owned() });
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 /// Before anything is written: what the drive itself says (S13).

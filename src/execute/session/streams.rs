@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::drive::list_receivers;
+use crate::drive::{is_dying, list_receivers};
 use crate::event::{Event, ImportHow};
 
 use super::{Host, Session, SessionError};
@@ -16,8 +16,8 @@ impl Session {
     /// Waits until nobody receives into the pool any more. Somebody else's receive is not waited for.
     pub(super) fn await_receivers(&self, host: &Host<'_>) -> Result<(), SessionError> {
         let patience = match self.how {
-            ImportHow::Fresh | ImportHow::ReadOnly => return Ok(()),
-            ImportHow::Adopted | ImportHow::Recovered => PATIENCE,
+            ImportHow::Fresh | ImportHow::ReadOnly | ImportHow::Recovered => return Ok(()),
+            ImportHow::Adopted => PATIENCE,
             ImportHow::Foreign => Duration::ZERO,
         };
         let started = Instant::now();
@@ -33,7 +33,12 @@ impl Session {
             let pid = receiver.pid.unwrap_or_default();
             if started.elapsed() >= patience {
                 let finding = format!("process {pid} {}", receiver.what);
-                return Err(unfit(finding, "run again when it has ended".to_owned()));
+                let remedy = if is_dying(host.root, pid) {
+                    "restart this computer: it was killed, and the kernel does not let it go"
+                } else {
+                    "run again when it has ended"
+                };
+                return Err(unfit(finding, remedy.to_owned()));
             }
             if !told {
                 told = true;
