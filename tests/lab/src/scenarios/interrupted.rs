@@ -11,7 +11,7 @@ use crate::lab::Lab;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::core("a power cut in mid-send is finished by the next run", power_cut),
+        Scenario::full("a power cut in mid-send is finished by the next run", power_cut),
         Scenario::core(
             "a range that was killed goes on from what had arrived, though the source has destroyed all of it",
             range_is_killed,
