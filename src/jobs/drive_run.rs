@@ -145,6 +145,7 @@ impl DriveRun<'_> {
         let inventory = observe(&context.client, &self.policies, session)?;
         let mut plan = checked_plan(&self.policies, &inventory, (env.clock)())?;
         plan.datasets.retain(|dataset| vanished.contains(&dataset.target));
+        plan.warnings.clear();
         let tally = execute::execute(context, &plan);
         let copies = copies_of(&plan, &inventory, &tally);
         Ok((tally, copies))

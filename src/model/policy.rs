@@ -38,6 +38,8 @@ pub enum Prune {
 pub struct Consents {
     /// `--accept-source-loss=DATASET`: pruning beyond the limit is wanted there.
     pub source_loss: Vec<DatasetName>,
+    /// `--rollback-target=DATASET`: what only the drive has since the base may be destroyed there.
+    pub rollback: Vec<DatasetName>,
 }
 
 /// Patterns for datasets below a source; one that is excluded takes its subtree along.

@@ -104,6 +104,15 @@ impl History {
         Ok(Self { snapshots, bookmarks, by_guid, bookmarks_by_guid })
     }
 
+    /// The same without the snapshots that are newer than this.
+    #[must_use]
+    pub fn up_to(&self, txg: Txg) -> Self {
+        let mut older = self.clone();
+        older.snapshots.retain(|snapshot| snapshot.txg <= txg);
+        older.by_guid.retain(|_, index| *index < older.snapshots.len());
+        older
+    }
+
     /// Oldest first.
     pub fn snapshots(&self) -> &[Snapshot] {
         &self.snapshots

@@ -62,7 +62,7 @@ pub fn gone_from_source<'a>(
 }
 
 /// The name that a snapshot had on the source when it was received as `NAME_<guid8>` (name reuse in safety.md).
-fn original_name(snapshot: &Snapshot) -> SnapName {
+pub(super) fn original_name(snapshot: &Snapshot) -> SnapName {
     let suffix = format!("_{}", snapshot.guid.short());
     let original = snapshot.name.as_str().strip_suffix(&suffix).and_then(|name| name.parse().ok());
     original.unwrap_or_else(|| snapshot.name.clone())

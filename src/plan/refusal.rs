@@ -3,8 +3,12 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::model::{Bytes, DatasetName, Guid, SnapshotName};
 use crate::zfs::argv;
+
+use super::rollback::{Keeper, Stuck};
 
 /// Something that would make a receive fail, lose history, or put data where it must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,13 +76,15 @@ pub enum Refusal {
         common: SnapshotName,
         /// Newer ones, oldest first.
         extra: Vec<SnapshotName>,
+        /// One of them that cannot be destroyed.
+        stuck: Option<Box<Stuck>>,
     },
     /// Nothing in common.
     NoCommon {
         /// Newest on the source.
-        source: Option<SnapshotName>,
+        source: Option<Box<Made>>,
         /// Newest on the drive.
-        target: SnapshotName,
+        target: Box<Made>,
     },
     /// A first receive that can be neither resumed nor dropped.
     Inconsistent,
@@ -108,6 +114,24 @@ pub enum Refusal {
     },
     /// A parent is refused in a way that leaves no place to stand for this one.
     ParentRefused(DatasetName),
+}
+
+/// A snapshot and when it was made, where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The snapshot.
+    pub name: SnapshotName,
+    /// By the clock of the host that made it.
+    pub made: Option<Timestamp>,
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.made {
+            Some(made) => write!(f, "{}, made {}", self.name, made.strftime("%Y-%m-%d %H:%M UTC")),
+            None => self.name.fmt(f),
+        }
+    }
 }
 
 /// What was found and what it means, about this source and target.
@@ -175,16 +199,19 @@ impl fmt::Display for Finding<'_> {
                 f,
                 "{target} was written to on the drive: {written} since {since}. Increments fit an unmodified copy only."
             ),
-            Refusal::Ahead { common, extra } => write!(
-                f,
-                "The drive has {} newer than the newest common one ({common}): {}.",
-                count(extra.len(), "snapshot"),
-                list(extra)
-            ),
+            Refusal::Ahead { common, extra, stuck } => {
+                write!(
+                    f,
+                    "The drive has {} newer than the newest common one ({common}): {}. Increments build on the newest one there, even if it is empty.",
+                    count(extra.len(), "snapshot"),
+                    list(extra)
+                )?;
+                stuck.as_ref().map_or(Ok(()), |stuck| write!(f, " {stuck}"))
+            }
             Refusal::NoCommon { source: newest, target: there } => match newest {
                 Some(newest) => write!(
                     f,
-                    "{source} and {target} have no snapshot in common, nor a bookmark (newest here {newest}, newest there {there})."
+                    "{source} and {target} have no snapshot in common, nor a bookmark (newest here {newest}; newest there {there})."
                 ),
                 None => write!(
                     f,
@@ -220,8 +247,9 @@ impl Refusal {
         Finding { refusal: self, source, target }
     }
 
-    /// What the user can do: each a sentence, or a command to type.
-    pub fn remedies(&self, source: &DatasetName, target: &DatasetName) -> Vec<String> {
+    /// What the user can do: each a sentence, or a command to type. `retry` is the command that the user typed, for
+    /// consents to be put behind.
+    pub fn remedies(&self, source: &DatasetName, target: &DatasetName, retry: &str) -> Vec<String> {
         let pool = target.pool();
         // The run exports the pool when it is over, so that each command has to bring it back and let it go again.
         let on_drive =
@@ -259,18 +287,15 @@ impl Refusal {
             | Self::OtherIvset { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
             }
-            Self::Modified { since, .. } => vec![
-                format!(
-                    "{}   (discards the changes)",
-                    on_drive(format!("zfs rollback {}", quote(&since.to_string())))
-                ),
-                format!("{}   (keeps them; the next run starts afresh)", aside()),
-            ],
-            Self::Ahead { common, .. } => vec![
-                format!("{}   (keeps them; the next run starts afresh)", aside()),
-                format!(
-                    "destroy them one by one, newest first, down to {common}, if nothing in them is needed"
-                ),
+            Self::Modified { .. } | Self::Ahead { .. } => vec![
+                format!("{}   (keeps what is there; the next run starts afresh)", aside()),
+                match self {
+                    Self::Ahead { stuck: Some(stuck), .. } => stuck.remedy(&on_drive),
+                    _ => format!(
+                        "{retry} --rollback-target={}   (destroys it, and it may be the only copy)",
+                        quote(target.as_str())
+                    ),
+                },
             ],
             Self::NoCommon { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
@@ -296,6 +321,38 @@ impl Refusal {
                 vec!["exclude the dataset from one of the two backups in the configuration".to_owned()]
             }
             Self::Redacted(_) | Self::ParentRefused(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.keeper {
+            Keeper::Hold => "is held",
+            Keeper::Clone => "has a clone",
+            Keeper::Protect => "is protected by the configuration",
+            Keeper::Unknown => "was not looked at",
+        };
+        write!(f, "{} {why}, so that they cannot be destroyed.", self.snapshot)
+    }
+}
+
+impl Stuck {
+    /// How to let go of it.
+    fn remedy(&self, on_drive: &dyn Fn(String) -> String) -> String {
+        let name = quote(&self.snapshot.to_string());
+        match self.keeper {
+            Keeper::Hold => {
+                format!(
+                    "{}   (shows the tag; `zfs release TAG {name}` lets go)",
+                    on_drive(format!("zfs holds {name}"))
+                )
+            }
+            Keeper::Clone => {
+                format!("{}   (shows what was made of it)", on_drive(format!("zfs get clones {name}")))
+            }
+            Keeper::Protect => "change `protect` in the configuration, if they are not needed".to_owned(),
+            Keeper::Unknown => "run it again".to_owned(),
         }
     }
 }

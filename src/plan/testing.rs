@@ -5,6 +5,7 @@
 //! not from the planner.
 
 pub mod kernel;
+pub mod losses;
 pub mod tokens;
 
 use std::collections::{BTreeMap, HashMap};

@@ -277,6 +277,12 @@ pub fn drop_partial(dataset: &DatasetName) -> Invocation {
     with(zfs(["receive", "-A"], SHORT), [dataset])
 }
 
+/// Discards what a head has that its newest snapshot has not, under `--rollback-target`: the other exception of S2.
+/// Without `-r`, ZFS refuses when that is not its newest one.
+pub fn rollback(to: &SnapshotName) -> Invocation {
+    with(zfs(["rollback"], LONG), [to])
+}
+
 /// An empty dataset for children to stand under.
 pub fn create_placeholder(dataset: &DatasetName, parent_encrypted: bool) -> Invocation {
     let mark = format!("{PROPERTY_PLACEHOLDER}=on");

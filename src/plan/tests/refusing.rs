@@ -1,6 +1,9 @@
 //! Every refusal with its evidence, and what the user is told.
 
+use jiff::Timestamp;
+
 use crate::model::{Bytes, Dataset, DatasetKind, Guid, IvsetGuid, KeyStatus, Policy, SendMode};
+use crate::plan::refusal::Made;
 use crate::plan::testing::{World, encryption, guid_of, name, policy, refusal, streams, without};
 use crate::plan::{Refusal, Verdict};
 
@@ -11,7 +14,11 @@ fn refused(world: &World, policy: &Policy) -> Option<Refusal> {
         let sentence = finding.ends_with('.') || matches!(refusal, Refusal::NameTooLong(_));
         assert!(sentence && !finding.contains("  "), "{finding}");
         let quiet = matches!(refusal, Refusal::Redacted(_));
-        assert_eq!(refusal.remedies(&plan.source, &plan.target).is_empty(), quiet, "{finding}");
+        assert_eq!(
+            refusal.remedies(&plan.source, &plan.target, "zferry run t7").is_empty(),
+            quiet,
+            "{finding}"
+        );
         assert!(plan.steps.is_empty() && plan.held_back.is_none());
     }
     refusal(&plan).cloned()
@@ -94,12 +101,26 @@ fn where_both_sides_parted_is_told() {
     let ahead = |common: &str, extra: &[&str]| Refusal::Ahead {
         common: name(common),
         extra: extra.iter().map(|snapshot| name(snapshot)).collect(),
+        stuck: None,
     };
     let world = both("@a,1 @b,2", "@a,1 @mine,8 @mine2,9");
     let expected = ahead("backup/eds@a", &["backup/eds@mine", "backup/eds@mine2"]);
     assert_eq!(refused(&world, &policy()), Some(expected));
-    let none = Refusal::NoCommon { source: Some(name("tank/data@b")), target: name("backup/eds@a") };
-    assert_eq!(refused(&both("@a,1 @b,2", "@a,9"), &policy()), Some(none), "names prove nothing");
+    let made = |snapshot: &str, made| Box::new(Made { name: name(snapshot), made });
+    let none = |source, target| Refusal::NoCommon {
+        source: Some(made("tank/data@b", source)),
+        target: made("backup/eds@a", target),
+    };
+    let world = both("@a,1 @b,2", "@a,9");
+    assert_eq!(refused(&world, &policy()), Some(none(None, None)), "names prove nothing");
+    let day = Timestamp::from_second(20_000 * 86_400).ok();
+    let dated = world
+        .edit_source("tank/data", |d| d.details.get_mut(&Guid(2)).unwrap().creation = day)
+        .edit_target("backup/eds", |d| d.details.get_mut(&Guid(9)).unwrap().creation = day);
+    assert_eq!(refused(&dated, &policy()), Some(none(day, day)));
+    let told = none(day, None).finding(&name("tank/data"), &name("backup/eds")).to_string();
+    let dates = "(newest here tank/data@b, made 2024-10-04 00:00 UTC; newest there backup/eds@a).";
+    assert!(told.ends_with(dates), "{told}");
 }
 
 #[test]
