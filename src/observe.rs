@@ -179,7 +179,8 @@ fn place(side: &mut Side, asked: &[Question], details: &HashMap<String, Snapshot
     for question in asked {
         let dataset = side.datasets.get_mut(&question.dataset);
         if let Some((dataset, detail)) = dataset.zip(details.get(&question.name)) {
-            dataset.details.insert(question.guid, detail.clone());
+            let short = question.name.strip_prefix(dataset.name.as_str()).unwrap_or_default().to_owned();
+            dataset.learn(question.guid, &short, detail.clone());
         }
     }
 }

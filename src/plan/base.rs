@@ -84,7 +84,8 @@ pub fn ground(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<Gro
     };
     refuse_form(policy, source, target)?;
     let newest_name = target.name.snapshot(&newest.name).map_err(|e| Refusal::NameTooLong(e.to_string()))?;
-    let base = common(policy, source, newest.guid).ok_or_else(|| parted(policy, source, target))?;
+    let base = candidates(policy, source, newest.guid).into_iter().next();
+    let base = base.ok_or_else(|| parted(policy, source, target))?;
     if target.written != Bytes(0) {
         return Err(Refusal::Modified { since: newest_name, written: target.written });
     }
@@ -94,20 +95,32 @@ pub fn ground(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<Gro
     })
 }
 
-/// The snapshot, or else the bookmark that is surely good for an increment: one of ours rather than somebody's, which
-/// may be a redaction bookmark or one without an IV set (facts: zfs.md 4.1).
-fn common(policy: &Policy, source: &Dataset, guid: Guid) -> Option<Base> {
+/// Whether it is somebody else's bookmark, which may be none to build on.
+pub fn is_doubtful(base: &Base) -> bool {
+    matches!(base, Base::Bookmark(bookmark) if Ours::read(bookmark).is_none())
+}
+
+/// What an increment could start from, best first: the snapshot, or else the bookmark that is surely good, one of ours.
+/// Of somebody else's all: one may be a redaction bookmark, or one without an IV set (facts: zfs.md 4.1).
+pub fn candidates(policy: &Policy, source: &Dataset, guid: Guid) -> Vec<Base> {
+    /// Behind all that are ours.
+    const SOMEBODYS: u8 = 3;
     if let Some(snapshot) = source.history.snapshot(guid) {
-        return Some(Base::Snapshot(snapshot.clone()));
+        return vec![Base::Snapshot(snapshot.clone())];
     }
-    let rank = |bookmark: &&Bookmark| match Ours::read(bookmark) {
+    let rank = |bookmark: &Bookmark| match Ours::read(bookmark) {
         Some(ours) if ours.drive == policy.drive && ours.standing == Standing::Verified => 0,
         Some(ours) if ours.drive == policy.drive => 1,
         Some(_) => 2,
-        None => 3,
+        None => SOMEBODYS,
     };
     let same = source.history.bookmarks().iter().filter(|bookmark| bookmark.guid == guid);
-    same.min_by_key(rank).cloned().map(Base::Bookmark)
+    let mut ranked: Vec<_> = same.map(|bookmark| (rank(bookmark), bookmark.clone())).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    if ranked.first().is_some_and(|(rank, _)| *rank < SOMEBODYS) {
+        ranked.truncate(1);
+    }
+    ranked.into_iter().map(|(_, bookmark)| Base::Bookmark(bookmark)).collect()
 }
 
 /// Whether the target is the kind of dataset that an increment of this source fits.
@@ -198,6 +211,7 @@ fn parted(policy: &Policy, source: &Dataset, target: &Dataset) -> Refusal {
             there.map(|target| Refusal::NoCommon {
                 source: source.history.newest().and_then(|newest| made(source, newest)),
                 target,
+                origin: source.origin.clone().map(Box::new),
             })
         }
     };

@@ -178,6 +178,7 @@ pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan 
     sends::refuse_what_does_not_fit(inventory, &mut datasets);
     parents::add_parents(inventory, &mut datasets);
     age::warn_of_old_sources(policies, inventory, now, &mut datasets);
+    copies::note_orphans(policies, inventory, &mut datasets);
     let warnings = rollback::warn_of_nothing(policies, &datasets);
     Plan { datasets, warnings }
 }

@@ -81,7 +81,10 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
         let first = base.as_ref().map_or(first, after_base);
         let between = &snapshots[first.min(last)..=last];
         questions.source.extend(between.iter().map(|s| here(s.guid, format!("@{}", s.name))));
-        questions.source.extend(base.as_ref().map(|base| here(base.guid(), base.argument())));
+    }
+    if let Some(base) = base.as_ref().filter(|base| !travelling.is_empty() || base::is_doubtful(base)) {
+        let candidates = base::candidates(policy, source, base.guid());
+        questions.source.extend(candidates.iter().map(|base| here(base.guid(), base.argument())));
     }
     let Some((target, base)) = target.zip(base) else { return };
     let there = |guid, short: &str| question(target, guid, short);

@@ -8,13 +8,16 @@ use jiff::Timestamp;
 use crate::model::{Bytes, DatasetName, Guid, SnapshotName};
 use crate::zfs::argv;
 
-use super::rollback::{Keeper, Stuck};
+use super::rollback::Stuck;
 
 /// Something that would make a receive fail, lose history, or put data where it must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The source of the backup does not exist.
-    SourceMissing,
+    SourceMissing {
+        /// What it is called now, by the guid that its copy has recorded.
+        now: Option<DatasetName>,
+    },
     /// It has no snapshot at all.
     NoSnapshot,
     /// It has snapshots, none of which is selected.
@@ -85,6 +88,8 @@ pub enum Refusal {
         source: Option<Box<Made>>,
         /// Newest on the drive.
         target: Box<Made>,
+        /// The source is a clone of this: its older snapshots may have gone there when that was promoted.
+        origin: Option<Box<SnapshotName>>,
     },
     /// A first receive that can be neither resumed nor dropped.
     Inconsistent,
@@ -145,8 +150,11 @@ impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (source, target) = (self.source, self.target);
         match self.refusal {
-            Refusal::SourceMissing => {
+            Refusal::SourceMissing { now: None } => {
                 write!(f, "{source} does not exist. Its copy on the drive is left as it is.")
+            }
+            Refusal::SourceMissing { now: Some(now) } => {
+                write!(f, "{source} was renamed to {now}. Its copy on the drive is left as it is.")
             }
             Refusal::NoSnapshot => write!(f, "{source} has no snapshot, so there is nothing to send."),
             Refusal::NoneSelected { existing, newest } => write!(
@@ -208,16 +216,22 @@ impl fmt::Display for Finding<'_> {
                 )?;
                 stuck.as_ref().map_or(Ok(()), |stuck| write!(f, " {stuck}"))
             }
-            Refusal::NoCommon { source: newest, target: there } => match newest {
-                Some(newest) => write!(
-                    f,
-                    "{source} and {target} have no snapshot in common, nor a bookmark (newest here {newest}; newest there {there})."
-                ),
-                None => write!(
-                    f,
-                    "{source} has no snapshot, and no bookmark of any that is on the drive (newest there {there})."
-                ),
-            },
+            Refusal::NoCommon { source: newest, target: there, origin } => {
+                match newest {
+                    Some(newest) => write!(
+                        f,
+                        "{source} and {target} have no snapshot in common, nor a bookmark (newest here {newest}; newest there {there})."
+                    ),
+                    None => write!(
+                        f,
+                        "{source} has no snapshot, and no bookmark of any that is on the drive (newest there {there})."
+                    ),
+                }?;
+                origin.as_ref().map_or(Ok(()), |origin| {
+                    let clone = &origin.dataset;
+                    write!(f, " {source} is a clone of {origin}: if {clone} was promoted, they went there.")
+                })
+            }
             Refusal::Inconsistent => {
                 write!(f, "{target} is the rest of a receive that never finished and cannot be resumed.")
             }
@@ -261,9 +275,11 @@ impl Refusal {
         let snapshot = format!("zfs snapshot {}", quote(&format!("{source}@first")));
         let plaintext = "set allow-plaintext = true for this backup, if that is what you want".to_owned();
         match self {
-            Self::SourceMissing => {
-                vec!["correct `source` in the configuration, or rename the dataset back".to_owned()]
-            }
+            Self::SourceMissing { now: None } => vec!["correct `source` in the configuration".to_owned()],
+            Self::SourceMissing { now: Some(now) } => vec![
+                format!("zfs rename {} {}   (as it was)", quote(now.as_str()), quote(source.as_str())),
+                format!("or set source = \"{now}\" in the configuration"),
+            ],
             Self::NoSnapshot => vec![snapshot],
             Self::NoneSelected { .. } => vec!["widen `snapshots` in the configuration".to_owned()],
             Self::Plaintext | Self::PlainSend => vec![plaintext],
@@ -297,8 +313,13 @@ impl Refusal {
                     ),
                 },
             ],
-            Self::NoCommon { .. } => {
-                vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
+            Self::NoCommon { origin, .. } => {
+                let promote = |origin: &SnapshotName| {
+                    let source = quote(source.as_str());
+                    format!("zfs promote {source}   (takes back what went to {})", origin.dataset)
+                };
+                let afresh = format!("{}   (keeps the old copy; the next run starts afresh)", aside());
+                origin.iter().map(|origin| promote(origin)).chain([afresh]).collect()
             }
             Self::Inconsistent => vec![on_drive(format!("zfs destroy {}", quote(target.as_str())))],
             Self::Elsewhere { copy } => {
@@ -325,38 +346,6 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Stuck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = match self.keeper {
-            Keeper::Hold => "is held",
-            Keeper::Clone => "has a clone",
-            Keeper::Protect => "is protected by the configuration",
-            Keeper::Unknown => "was not looked at",
-        };
-        write!(f, "{} {why}, so that they cannot be destroyed.", self.snapshot)
-    }
-}
-
-impl Stuck {
-    /// How to let go of it.
-    fn remedy(&self, on_drive: &dyn Fn(String) -> String) -> String {
-        let name = quote(&self.snapshot.to_string());
-        match self.keeper {
-            Keeper::Hold => {
-                format!(
-                    "{}   (shows the tag; `zfs release TAG {name}` lets go)",
-                    on_drive(format!("zfs holds {name}"))
-                )
-            }
-            Keeper::Clone => {
-                format!("{}   (shows what was made of it)", on_drive(format!("zfs get clones {name}")))
-            }
-            Keeper::Protect => "change `protect` in the configuration, if they are not needed".to_owned(),
-            Keeper::Unknown => "run it again".to_owned(),
-        }
-    }
-}
-
 /// "1 snapshot", "3 snapshots".
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -370,6 +359,6 @@ fn list(names: &[SnapshotName]) -> String {
 }
 
 /// For a shell: only names with spaces need it.
-fn quote(name: &str) -> String {
+pub(super) fn quote(name: &str) -> String {
     if name.contains(' ') { format!("'{name}'") } else { name.to_owned() }
 }

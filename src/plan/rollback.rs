@@ -3,12 +3,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::model::{
     Bytes, Dataset, DatasetName, Guid, Inventory, Policy, ResumeState, Snapshot, SnapshotName,
 };
 use crate::zfs::token::Token;
 
+use super::refusal::quote;
 use super::{DatasetPlan, Obsolete, Rollback, Step, Verdict, base, prune, tree};
 
 /// What keeps a snapshot on the drive, whatever the user consents to (S3).
@@ -31,6 +33,38 @@ pub struct Stuck {
     pub snapshot: SnapshotName,
     /// What keeps it.
     pub keeper: Keeper,
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.keeper {
+            Keeper::Hold => "is held",
+            Keeper::Clone => "has a clone",
+            Keeper::Protect => "is protected by the configuration",
+            Keeper::Unknown => "was not looked at",
+        };
+        write!(f, "{} {why}, so that they cannot be destroyed.", self.snapshot)
+    }
+}
+
+impl Stuck {
+    /// How to let go of it.
+    pub fn remedy(&self, on_drive: &dyn Fn(String) -> String) -> String {
+        let name = quote(&self.snapshot.to_string());
+        match self.keeper {
+            Keeper::Hold => {
+                format!(
+                    "{}   (shows the tag; `zfs release TAG {name}` lets go)",
+                    on_drive(format!("zfs holds {name}"))
+                )
+            }
+            Keeper::Clone => {
+                format!("{}   (shows what was made of it)", on_drive(format!("zfs get clones {name}")))
+            }
+            Keeper::Protect => "change `protect` in the configuration, if they are not needed".to_owned(),
+            Keeper::Unknown => "run it again".to_owned(),
+        }
+    }
 }
 
 /// Whether the drive's snapshots were asked about already.

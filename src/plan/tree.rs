@@ -7,7 +7,7 @@ use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Polic
 use crate::zfs::argv::Creation;
 
 use super::base::{self, Ground};
-use super::copies::Copies;
+use super::copies::{self, Copies};
 use super::sends::{self, Route};
 use super::{DatasetPlan, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap};
 
@@ -83,7 +83,9 @@ pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory, copies: &Copies<'_>) ->
     let (Some(source), Some(place)) = (pair.source, pair.place(inventory)) else {
         return refused(match &pair.target {
             Err(error) => Refusal::NameTooLong(error.to_string()),
-            Ok(_) if pair.source.is_none() => Refusal::SourceMissing,
+            Ok(target) if pair.source.is_none() => {
+                Refusal::SourceMissing { now: copies::renamed(inventory, target) }
+            }
             Ok(target) => Refusal::NameTooLong(format!("there is no room for a longer name beside {target}")),
         });
     };

@@ -56,8 +56,8 @@ pub const PROPERTY_RETIRED: &str = "org.zferry:retired";
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 
 /// What [`list_details`] asks about each snapshot.
-pub const DETAIL_PROPERTIES: [&str; 6] =
-    ["ivsetguid", "userrefs", "numclones", "written", "referenced", "creation"];
+pub const DETAIL_PROPERTIES: [&str; 7] =
+    ["ivsetguid", "userrefs", "numclones", "written", "referenced", "creation", "redact_snaps"];
 
 fn zfs<I: Into<String>>(args: impl IntoIterator<Item = I>, deadline: Duration) -> Invocation {
     Invocation::new(Tool::Zfs, args, deadline)
