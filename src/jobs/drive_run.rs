@@ -238,13 +238,12 @@ impl DriveRun<'_> {
 }
 
 /// Both sides, as they are now.
-pub(super) fn observe(
-    client: &Client<'_>,
-    policies: &[Policy],
-    session: &Session,
-) -> Result<Inventory, JobError> {
-    crate::observe::observe(client, policies, &session.facts, &session.imported)
-        .map_err(|source| JobError::Zfs { what: "the snapshots could not be listed", source })
+fn observe(client: &Client<'_>, policies: &[Policy], session: &Session) -> Result<Inventory, JobError> {
+    crate::observe::observe(client, policies, &session.facts, &session.imported).map_err(not_listed)
+}
+
+pub(super) fn not_listed(source: crate::zfs::ZfsError) -> JobError {
+    JobError::Zfs { what: "the snapshots could not be listed", source }
 }
 
 /// A plan that its checker accepts (S19).

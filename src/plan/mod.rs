@@ -33,7 +33,7 @@ pub use questions::{Question, Questions, questions};
 pub use refusal::Refusal;
 pub use rollback::{Keeper, Stuck};
 pub use step::{Bookmarking, Delivery, Drop, Expected, Obsolete, Phase, Rollback, SendKind, SendStep, Step};
-pub use swap::{Repair, beside, repairs, swap};
+pub use swap::{Repair, beside, foresee as foresee_repairs, repairs, swap};
 
 use jiff::Timestamp;
 
