@@ -81,6 +81,12 @@ impl SnapshotFilter {
         Ok(Self { include: include.map(glob_set).transpose()?, exclude: glob_set(exclude)? })
     }
 
+    /// Which part of the selection leaves out a snapshot of this name; none when it is selected.
+    pub fn left_out_by(&self, name: &SnapName) -> Option<&'static str> {
+        let excluded = self.exclude.is_match(name.as_str());
+        (!self.wants(name)).then_some(if excluded { "exclude" } else { "include" })
+    }
+
     /// Whether a snapshot of this name is selected.
     pub fn wants(&self, name: &SnapName) -> bool {
         let name = name.as_str();
@@ -170,6 +176,11 @@ mod tests {
             ("zferry_2026-11-21T20:00:00Z", true),
         ] {
             assert_eq!(filter.wants(&name.parse().unwrap()), wanted, "{name}");
+        }
+        for (name, by) in
+            [("autosnap_1_frequently", Some("exclude")), ("manual", Some("include")), ("autosnap_1", None)]
+        {
+            assert_eq!(filter.left_out_by(&name.parse().unwrap()), by, "{name}");
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum Refusal {
         existing: usize,
         /// Its newest one.
         newest: SnapshotName,
+        /// The part of the selection that leaves it out.
+        by: &'static str,
     },
     /// Not encrypted, and `send = "raw"` without `allow-plaintext`.
     Plaintext,
@@ -157,9 +159,10 @@ impl fmt::Display for Finding<'_> {
                 write!(f, "{source} was renamed to {now}. Its copy on the drive is left as it is.")
             }
             Refusal::NoSnapshot => write!(f, "{source} has no snapshot, so there is nothing to send."),
-            Refusal::NoneSelected { existing, newest } => write!(
+            Refusal::NoneSelected { existing, newest, by } => write!(
                 f,
-                "{source} has {existing} snapshots (newest {newest}), and `snapshots` in the configuration selects none of them."
+                "{source} has {}, and none of them is selected. The newest, {newest}, is left out by `{by}`.",
+                count(*existing, "snapshot")
             ),
             Refusal::Plaintext => write!(
                 f,
@@ -281,7 +284,12 @@ impl Refusal {
                 format!("or set source = \"{now}\" in the configuration"),
             ],
             Self::NoSnapshot => vec![snapshot],
-            Self::NoneSelected { .. } => vec!["widen `snapshots` in the configuration".to_owned()],
+            Self::NoneSelected { .. } => {
+                vec![
+                    "select more in `snapshots` (for `replicate`: --include-snapshots, --exclude-snapshots)"
+                        .to_owned(),
+                ]
+            }
             Self::Plaintext | Self::PlainSend => vec![plaintext],
             Self::KeyNotLoaded { root } => vec![format!("zfs load-key {}", quote(root.as_str()))],
             Self::NameTooLong(_) => vec!["choose a shorter `target`".to_owned()],
@@ -296,11 +304,11 @@ impl Refusal {
                 ),
                 format!("{}   (keeps it)", aside()),
             ],
-            Self::OtherKind
-            | Self::OtherMode
-            | Self::OtherKey
-            | Self::EncryptionRoot { .. }
-            | Self::OtherIvset { .. } => {
+            Self::OtherMode => vec![
+                "set `send` back to what it was (for `replicate`: --send)".to_owned(),
+                format!("{}   (keeps the old copy; the next run starts afresh)", aside()),
+            ],
+            Self::OtherKind | Self::OtherKey | Self::EncryptionRoot { .. } | Self::OtherIvset { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
             }
             Self::Modified { .. } | Self::Ahead { .. } => vec![

@@ -121,12 +121,13 @@ fn only_a_parent(pair: &Pair<'_>, source: &Dataset, target: &DatasetName) -> Opt
 }
 
 fn nothing_selected(pair: &Pair<'_>, source: &Dataset) -> Option<Refusal> {
-    let newest = match source.history.newest() {
-        None => return Some(Refusal::NoSnapshot),
-        Some(newest) => source.name.snapshot(&newest.name).ok()?,
-    };
-    let existing = source.history.snapshots().len();
-    sends::wanted(pair.policy, source, None).is_empty().then_some(Refusal::NoneSelected { existing, newest })
+    let Some(newest) = source.history.newest() else { return Some(Refusal::NoSnapshot) };
+    if !sends::wanted(pair.policy, source, None).is_empty() {
+        return None;
+    }
+    let by = pair.policy.snapshots.left_out_by(&newest.name)?;
+    let newest = source.name.snapshot(&newest.name).ok()?;
+    Some(Refusal::NoneSelected { existing: source.history.snapshots().len(), newest, by })
 }
 
 /// What is decided about a dataset that can be sent.

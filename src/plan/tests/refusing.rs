@@ -42,7 +42,7 @@ fn a_source_that_is_missing_empty_or_deselected_is_refused() {
     let world = World::new().source("tank/data", "#x,1");
     assert_eq!(refused(&world, &policy()), Some(Refusal::NoSnapshot));
     let narrow = Policy { snapshots: without(&["*"]), ..policy() };
-    let expected = Refusal::NoneSelected { existing: 2, newest: name("tank/data@b") };
+    let expected = Refusal::NoneSelected { existing: 2, newest: name("tank/data@b"), by: "exclude" };
     assert_eq!(refused(&World::new().source("tank/data", "@a,1 @b,2"), &narrow), Some(expected));
 }
 
