@@ -2,11 +2,13 @@
 
 mod backup;
 mod drives;
+mod estranged;
 mod increments;
 mod laboratory;
 mod peers;
 mod reading;
 mod refusals;
+mod remedies;
 mod session;
 mod structure;
 
@@ -50,6 +52,8 @@ pub fn all() -> Vec<Scenario> {
         laboratory::scenarios(),
         backup::scenarios(),
         refusals::scenarios(),
+        remedies::scenarios(),
+        estranged::scenarios(),
         session::scenarios(),
         structure::scenarios(),
         reading::scenarios(),
