@@ -11,6 +11,9 @@ use super::tidy::not_destroyed;
 
 impl Execution<'_> {
     pub(super) fn roll_back(&mut self, index: usize, rollback: &Rollback) {
+        if self.context.client.cancel().is_requested() {
+            return self.interrupt(index);
+        }
         match self.try_to_roll_back(rollback) {
             Ok(None) => self.done(index, &Step::Rollback(rollback.clone())),
             Ok(Some(problem)) => self.fail(index, &format!("it was not rolled back: {problem}")),
@@ -24,13 +27,13 @@ impl Execution<'_> {
         if client.status(&self.context.pool)?.errors > self.context.errors_before {
             return Ok(Some("the drive reported errors during this run".to_owned()));
         }
-        if let Some(problem) = self.discard(rollback)? {
-            return Ok(Some(problem));
-        }
         let to = &rollback.to;
         let known = client.named_snapshots([to])?;
         if known.get(to).is_none_or(|(guid, _)| *guid != rollback.guid) {
             return Ok(Some(format!("{to} is another snapshot now")));
+        }
+        if let Some(problem) = self.discard(rollback)? {
+            return Ok(Some(problem));
         }
         client.run(&argv::rollback(to))?;
         let heads = client.heads([&to.dataset])?;
@@ -38,7 +41,7 @@ impl Execution<'_> {
         Ok((!clean).then(|| format!("{} still differs from {to}", to.dataset)))
     }
 
-    /// Destroys what is newer, as long as each is what was seen when the plan was made (S4).
+    /// Destroys what is newer, all or nothing, as long as each is what was seen when the plan was made (S4).
     fn discard(&mut self, rollback: &Rollback) -> Result<Option<String>, ZfsError> {
         if rollback.discards.is_empty() {
             return Ok(None);
@@ -46,12 +49,15 @@ impl Execution<'_> {
         let argument =
             |obsolete: &crate::plan::Obsolete| program::destroy_argument(&obsolete.snapshot, obsolete.guid);
         let arguments: Vec<_> = rollback.discards.iter().map(argument).collect();
-        let fates = self.context.client.program(&self.context.pool, program::DESTROY, &arguments)?;
+        let fates = self.context.client.program(&self.context.pool, program::DESTROY_ALL, &arguments)?;
         let mut problem = None;
         let mut gone = Vec::new();
         for obsolete in &rollback.discards {
             let fate = fates.get(&obsolete.snapshot.to_string());
-            problem = problem.or_else(|| not_destroyed(&obsolete.snapshot, fate));
+            // What stopped the others says more than that they were kept.
+            if problem.is_none() || !matches!(fate, Some(Fate::Kept)) {
+                problem = not_destroyed(&obsolete.snapshot, fate).or(problem);
+            }
             if fate == Some(&Fate::Done) {
                 gone.push(obsolete.snapshot.snap.to_string());
             }

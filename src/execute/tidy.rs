@@ -153,6 +153,7 @@ impl Execution<'_> {
 pub(super) fn not_destroyed(name: &SnapshotName, fate: Option<&Fate>) -> Option<String> {
     match fate {
         Some(Fate::Done | Fate::Missing) => None,
+        Some(Fate::Kept) => Some(format!("{name} was kept with the others")),
         Some(Fate::OtherGuid) => Some(format!("{name} was kept, since it is another snapshot now")),
         Some(Fate::Errno(EBUSY)) => Some(format!("{name} was kept, since it is held or in use")),
         Some(Fate::Errno(errno)) => {

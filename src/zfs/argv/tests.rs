@@ -174,8 +174,8 @@ fn every_function_of_this_file_is_looked_through() {
 
 #[test]
 fn channel_programs_destroy_and_bookmark_and_nothing_else() {
-    use super::super::program::{BOOKMARK, DESTROY};
-    for (script, verb) in [(DESTROY, "destroy"), (BOOKMARK, "bookmark")] {
+    use super::super::program::{BOOKMARK, DESTROY, DESTROY_ALL};
+    for (script, verb) in [(DESTROY, "destroy"), (DESTROY_ALL, "destroy"), (BOOKMARK, "bookmark")] {
         let changes: Vec<_> = script.split("zfs.sync.").skip(1).map(|rest| rest.split('(').next()).collect();
         assert_eq!(changes, [Some(verb)]);
         let check = script.find("\"guid\")").unwrap();
