@@ -10,7 +10,7 @@ use crate::model::{
     Bookmark, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, Side, Snapshot,
     SnapshotDetail,
 };
-use crate::plan::{Question, Questions, questions};
+use crate::plan::{Question, Questions, Repair, foresee_repairs, questions, repairs};
 use crate::process::RunError;
 use crate::zfs::argv::Reach;
 use crate::zfs::parse::Listed;
@@ -29,9 +29,28 @@ pub fn observe(
     drive: &PoolFacts,
     imported: &[PoolName],
 ) -> Result<Inventory, ZfsError> {
+    patiently(|| look(client, policies, drive, imported, |_| Vec::new())).map(|(inventory, _)| inventory)
+}
+
+/// The same for those who may change nothing: with the drive as a run makes it first when it finds an interrupted
+/// change there, and what it does for that.
+///
+/// # Errors
+/// As [`observe`].
+pub fn foresee(
+    client: &Client<'_>,
+    policies: &[Policy],
+    drive: &PoolFacts,
+    imported: &[PoolName],
+) -> Result<(Inventory, Vec<Repair>), ZfsError> {
+    patiently(|| look(client, policies, drive, imported, repairs))
+}
+
+/// Looks again when something vanished between two questions.
+fn patiently<T>(mut look: impl FnMut() -> Result<T, ZfsError>) -> Result<T, ZfsError> {
     let mut attempt = 1;
     loop {
-        match look(client, policies, drive, imported) {
+        match look() {
             Err(error) if error.kind() == Kind::Missing && attempt < ATTEMPTS => attempt += 1,
             result => return result,
         }
@@ -43,7 +62,8 @@ fn look(
     policies: &[Policy],
     drive: &PoolFacts,
     imported: &[PoolName],
-) -> Result<Inventory, ZfsError> {
+    repairs: fn(&Side) -> Vec<Repair>,
+) -> Result<(Inventory, Vec<Repair>), ZfsError> {
     let sources = source_pools(policies, imported);
     let (source, target) = std::thread::scope(|scope| {
         let source = scope.spawn(|| list_sources(client, policies, &sources));
@@ -52,9 +72,16 @@ fn look(
     });
     let pools = [(drive.name.clone(), drive.clone())].into();
     let mut inventory = Inventory { source: source?, target: target?, pools, elsewhere: None };
-    let asked = questions(policies, &inventory);
+    let repairs = repairs(&inventory.target);
+    let moved = foresee_repairs(&mut inventory.target, &repairs);
+    let mut asked = questions(policies, &inventory);
+    for question in &mut asked.target {
+        if let Some(now) = moved.get(&question.dataset) {
+            question.name = question.name.replacen(question.dataset.as_str(), now.as_str(), 1);
+        }
+    }
     answer(client, &mut inventory, &asked)?;
-    Ok(inventory)
+    Ok((inventory, repairs))
 }
 
 /// A thread that panicked gave no answer.
@@ -179,7 +206,8 @@ fn place(side: &mut Side, asked: &[Question], details: &HashMap<String, Snapshot
     for question in asked {
         let dataset = side.datasets.get_mut(&question.dataset);
         if let Some((dataset, detail)) = dataset.zip(details.get(&question.name)) {
-            dataset.details.insert(question.guid, detail.clone());
+            let short = question.name.strip_prefix(dataset.name.as_str()).unwrap_or_default().to_owned();
+            dataset.learn(question.guid, &short, detail.clone());
         }
     }
 }

@@ -118,6 +118,9 @@ pub struct Consent {
     /// This once, prune DATASET beyond prune-limit
     #[arg(long, value_name = "DATASET")]
     pub accept_source_loss: Vec<DatasetName>,
+    /// This once, destroy what only the drive has in DATASET
+    #[arg(long, value_name = "DATASET")]
+    pub rollback_target: Vec<DatasetName>,
 }
 
 /// `zferry run`
@@ -149,6 +152,9 @@ pub struct Plan {
     /// Plan as if `run` were given this consent
     #[arg(long, value_name = "DATASET")]
     pub accept_source_loss: Vec<DatasetName>,
+    /// Plan as if `run` were given this consent
+    #[arg(long, value_name = "DATASET")]
+    pub rollback_target: Vec<DatasetName>,
 }
 
 /// `zferry status`

@@ -63,7 +63,11 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             Ok(failure::DONE)
         }
         Command::Run(run) if run.dry_run => {
-            let typed = args::Plan { which: run.which, accept_source_loss: run.consent.accept_source_loss };
+            let typed = args::Plan {
+                which: run.which,
+                accept_source_loss: run.consent.accept_source_loss,
+                rollback_target: run.consent.rollback_target,
+            };
             plan(typed, with_settings(Root::Needed)?, common, &caller)
         }
         Command::Plan(typed) => plan(typed, with_settings(Root::Needed)?, common, &caller),

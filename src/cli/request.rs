@@ -9,7 +9,7 @@ use crate::config::request::{
     StatusRequest, Verbosity, Wait,
 };
 use crate::config::{Backup, BackupName, Drive, DriveName, Glob, PowerOff, Settings, nearest};
-use crate::model::{Consents, DatasetFilter, DatasetName, SnapshotFilter};
+use crate::model::{Consents, DatasetFilter, DatasetName, HistoryMode, Prune, SendMode, SnapshotFilter};
 
 impl From<&args::Global> for Verbosity {
     fn from(global: &args::Global) -> Self {
@@ -41,7 +41,7 @@ pub fn run(typed: args::Run, settings: Settings, common: Common) -> Result<RunRe
     if typed.consent.last_used_by.is_some() {
         require_one(&drives, "--last-used-by")?;
     }
-    let consents = consents(typed.consent.accept_source_loss, &drives)?;
+    let consents = consents(typed.consent.accept_source_loss, typed.consent.rollback_target, &drives)?;
     let export = if typed.eject { Export::Always } else { Export::Ours };
     let last_used_by = typed.consent.last_used_by;
     Ok(RunRequest { common, drives, selection, wait, export, last_used_by, consents })
@@ -54,7 +54,7 @@ pub fn run(typed: args::Run, settings: Settings, common: Common) -> Result<RunRe
 pub fn plan(typed: args::Plan, settings: Settings, common: Common) -> Result<PlanRequest, Failure> {
     let wait = wait(&typed.which);
     let (drives, selection) = select(&typed.which.drives, &typed.which.backups, settings)?;
-    let consents = consents(typed.accept_source_loss, &drives)?;
+    let consents = consents(typed.accept_source_loss, typed.rollback_target, &drives)?;
     Ok(PlanRequest { common, drives, selection, wait, consents })
 }
 
@@ -97,13 +97,17 @@ pub fn replicate(typed: args::Replicate, common: Common) -> Result<ReplicateRequ
             hint: "name a target in the pool of the removable drive".to_owned(),
         });
     }
-    check_below(&typed.consent.accept_source_loss, &[&typed.target])?;
+    let retry = retry(&typed);
+    let consents = Consents {
+        source_loss: typed.consent.accept_source_loss.clone(),
+        rollback: typed.consent.rollback_target.clone(),
+    };
+    check_below(&consents, &[&typed.target])?;
     let mode = if typed.dry_run { Mode::Plan } else { Mode::Act };
-    let consents = Consents { source_loss: typed.consent.accept_source_loss.clone() };
     let (guid, power_off) = (typed.pool_guid, PowerOff::from(typed.power_off));
     let last_used_by = typed.consent.last_used_by.clone();
     let backup = backup(typed).map_err(|error| Failure::Internal(error.into()))?;
-    Ok(ReplicateRequest { common, pool, guid, backup, power_off, mode, last_used_by, consents })
+    Ok(ReplicateRequest { common, pool, guid, backup, power_off, mode, last_used_by, consents, retry })
 }
 
 /// The patterns compiled when they were parsed; an error now is a mistake of ours.
@@ -177,14 +181,25 @@ fn find<'a>(name: &DriveName, drives: &'a [Drive]) -> Result<&'a Drive, Failure>
 }
 
 /// Dataset names mean something on one drive only: two drives may both have a `backup/eds`.
-fn consents(source_loss: Vec<DatasetName>, drives: &[Drive]) -> Result<Consents, Failure> {
-    if !source_loss.is_empty() {
-        require_one(drives, "--accept-source-loss")?;
+fn consents(
+    source_loss: Vec<DatasetName>,
+    rollback: Vec<DatasetName>,
+    drives: &[Drive],
+) -> Result<Consents, Failure> {
+    let consents = Consents { source_loss, rollback };
+    if let Some((flag, _)) = given(&consents).next() {
+        require_one(drives, flag)?;
         let targets: Vec<_> =
             drives.iter().flat_map(|drive| &drive.backups).map(|backup| &backup.target).collect();
-        check_below(&source_loss, &targets)?;
+        check_below(&consents, &targets)?;
     }
-    Ok(Consents { source_loss })
+    Ok(consents)
+}
+
+/// Each dataset that a consent was given for, with the option.
+fn given(consents: &Consents) -> impl Iterator<Item = (&'static str, &DatasetName)> {
+    let loss = consents.source_loss.iter().map(|dataset| ("--accept-source-loss", dataset));
+    loss.chain(consents.rollback.iter().map(|dataset| ("--rollback-target", dataset)))
 }
 
 fn require_one(drives: &[Drive], flag: &str) -> Result<(), Failure> {
@@ -196,15 +211,53 @@ fn require_one(drives: &[Drive], flag: &str) -> Result<(), Failure> {
 }
 
 /// A consent for a dataset that the run does not touch is a mistyped one.
-fn check_below(datasets: &[DatasetName], targets: &[&DatasetName]) -> Result<(), Failure> {
-    match datasets.iter().find(|dataset| !targets.iter().any(|target| dataset.below(target).is_some())) {
+fn check_below(consents: &Consents, targets: &[&DatasetName]) -> Result<(), Failure> {
+    let stray = |dataset: &DatasetName| !targets.iter().any(|target| dataset.below(target).is_some());
+    match given(consents).find(|(_, dataset)| stray(dataset)) {
         None => Ok(()),
-        Some(stray) => {
+        Some((flag, stray)) => {
             let all: Vec<_> = targets.iter().map(|target| target.as_str()).collect();
-            let what = format!("--accept-source-loss={stray}: this run does not write to that dataset");
+            let what = format!("{flag}={stray}: this run does not write to that dataset");
             Err(Failure::Usage { what, hint: format!("a dataset at or below {}", all.join(", ")) })
         }
     }
+}
+
+/// `replicate` as it was typed, for consents to be put behind: without those, and without `-n`.
+fn retry(typed: &args::Replicate) -> String {
+    let mut words = vec!["zferry replicate".to_owned()];
+    let flags = [
+        (typed.recursive, "--recursive"),
+        (typed.skip_parent, "--skip-parent"),
+        (typed.allow_plaintext, "--allow-plaintext"),
+        (typed.power_off, "--power-off"),
+    ];
+    words.extend(flags.into_iter().filter(|(said, _)| *said).map(|(_, flag)| flag.to_owned()));
+    words.extend(typed.pool_guid.map(|guid| format!("--pool-guid={guid}")));
+    let globs = [
+        ("--exclude", &typed.exclude),
+        ("--include-snapshots", &typed.include_snapshots),
+        ("--exclude-snapshots", &typed.exclude_snapshots),
+    ];
+    for (flag, globs) in globs {
+        words.extend(globs.iter().map(|glob| format!("{flag}='{}'", glob.0.replace('\'', "'\\''"))));
+    }
+    if HistoryMode::from(typed.history) == HistoryMode::Newest {
+        words.push("--history=newest".to_owned());
+    }
+    if Prune::from(typed.prune) == Prune::Mirror {
+        words.push("--prune=mirror".to_owned());
+    }
+    if SendMode::from(typed.send) == SendMode::Plain {
+        words.push("--send=plain".to_owned());
+    }
+    words.extend([&typed.source, &typed.target].map(|name| quoted(name.as_str())));
+    words.join(" ")
+}
+
+/// For a shell.
+fn quoted(word: &str) -> String {
+    if word.contains(' ') { format!("'{word}'") } else { word.to_owned() }
 }
 
 #[cfg(test)]

@@ -85,8 +85,8 @@ pub fn replicate(request: &ReplicateRequest, cancel: Cancel) -> Result<u8, Failu
     let results = match request.mode {
         Mode::Act => vec![jobs::replicate::replicate(request, &env)],
         Mode::Plan => {
-            let retry = format!("zferry replicate {} {}", request.backup.source, request.target());
-            let mut show = |drive: &str, plan: &Plan| show(request.common.format, drive, &retry, plan);
+            let mut show =
+                |drive: &str, plan: &Plan| show(request.common.format, drive, &request.retry, plan);
             let planned = jobs::replicate::plan(request, &env).and_then(|drive| drive.plan(&env, &mut show));
             vec![planned.map(|planned| planned.summary)]
         }
@@ -110,7 +110,7 @@ pub fn plan(request: &PlanRequest, cancel: Cancel) -> Result<u8, Failure> {
 fn show(format: Format, drive: &str, retry: &str, plan: &Plan) {
     super::print(&match format {
         Format::Human => report::plan::text(drive, retry, plan),
-        Format::Json => format!("{}\n", report::plan::json(drive, plan)),
+        Format::Json => format!("{}\n", report::plan::json(drive, retry, plan)),
     });
 }
 

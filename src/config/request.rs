@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::settings::{Backup, Drive, PowerOff};
-use crate::model::{Consents, DatasetName, Guid, PoolName};
+use crate::model::{Consents, Guid, PoolName};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub struct RunRequest {
     pub export: Export,
     /// Import a pool although this host used it last. At most one drive is in `drives` then.
     pub last_used_by: Option<String>,
-    /// What may be destroyed beyond the limit. At most one drive is in `drives` when there is any.
+    /// What may be destroyed. At most one drive is in `drives` when there is any.
     pub consents: Consents,
 }
 
@@ -121,8 +121,10 @@ pub struct ReplicateRequest {
     pub mode: Mode,
     /// Import the pool although this host used it last.
     pub last_used_by: Option<String>,
-    /// What may be destroyed beyond the limit.
+    /// What may be destroyed.
     pub consents: Consents,
+    /// What was typed, without consents: they are offered behind it.
+    pub retry: String,
 }
 
 /// Act or show.
@@ -150,11 +152,4 @@ pub struct EjectRequest {
     pub common: Common,
     /// The drive; `power_off` as the arguments say.
     pub drive: Drive,
-}
-
-impl ReplicateRequest {
-    /// The top dataset of the copy.
-    pub fn target(&self) -> &DatasetName {
-        &self.backup.target
-    }
 }

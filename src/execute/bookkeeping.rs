@@ -69,7 +69,9 @@ impl Execution<'_> {
                 let error = std::io::Error::from_raw_os_error(i32::try_from(*errno).unwrap_or_default());
                 self.fail(index, &format!("{snapshot} could not be bookmarked: {error}"));
             }
-            None => self.fail(index, &format!("the channel program said nothing about {snapshot}")),
+            Some(Fate::Kept) | None => {
+                self.fail(index, &format!("the channel program said nothing about {snapshot}"));
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod bookkeeping;
 pub mod lock;
+mod rollback;
 pub mod session;
 mod streams;
 mod tidy;
@@ -94,13 +95,17 @@ impl Execution<'_> {
                     source: source.clone(),
                     target: target.clone(),
                     finding: refusal.finding(source, target).to_string(),
-                    remedies: refusal.remedies(source, target),
+                    remedies: refusal.remedies(source, target, &self.context.retry),
                 });
+            }
+            for step in dataset.steps.iter().filter(|step| matches!(step, Step::Rollback(_))) {
+                self.context.sink.event(Event::Note { text: format!("As --rollback-target says: {step}.") });
             }
             for text in &dataset.notes {
                 self.context.sink.event(Event::Note { text: text.clone() });
             }
         }
+        self.plan.warnings.iter().for_each(|warning| self.warn(warning.clone()));
         let with = |verdict: Verdict| self.plan.datasets.iter().filter(|d| d.verdict == verdict).count();
         self.context.sink.event(Event::Planned {
             datasets: with(Verdict::Behind),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::Event;
-use crate::model::DatasetName;
+use crate::model::{DatasetName, SnapshotName};
 use crate::plan::{self, Obsolete, Repair, Step};
 use crate::zfs::program::{self, EBUSY, Fate};
 use crate::zfs::{Client, ZfsError, argv};
@@ -13,7 +13,16 @@ use super::{Execution, State, chain};
 impl Execution<'_> {
     pub(super) fn prepare(&mut self, steps: &[(usize, Step)]) {
         for (index, step) in steps {
+            // A placeholder is made for others too.
+            let parent = matches!(step, Step::CreatePlaceholder { .. });
+            if !parent && self.tally.states[*index] != State::Running {
+                continue;
+            }
             let command = match step {
+                Step::Rollback(rollback) => {
+                    self.roll_back(*index, rollback);
+                    continue;
+                }
                 Step::DropPartial(dataset, _) => argv::drop_partial(dataset),
                 Step::CreatePlaceholder { dataset, parent_encrypted } => {
                     argv::create_placeholder(dataset, *parent_encrypted)
@@ -108,16 +117,12 @@ impl Execution<'_> {
         };
         let mut gone: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (name, (index, obsolete)) in members {
-            match fates.get(name) {
-                Some(Fate::Done) => gone.entry(*index).or_default().push(obsolete.snapshot.snap.to_string()),
-                Some(Fate::Missing) => {}
-                Some(Fate::OtherGuid) => self.warn(format!("{name} is another snapshot now and was kept.")),
-                Some(Fate::Errno(EBUSY)) => self.warn(format!("{name} is held or in use and was kept.")),
-                Some(Fate::Errno(errno)) => {
-                    let error = std::io::Error::from_raw_os_error(i32::try_from(*errno).unwrap_or_default());
-                    self.warn(format!("{name} could not be destroyed: {error}"));
-                }
-                None => self.warn(format!("It is not known whether {name} was destroyed.")),
+            let fate = fates.get(name);
+            if fate == Some(&Fate::Done) {
+                gone.entry(*index).or_default().push(obsolete.snapshot.snap.to_string());
+            }
+            if let Some(problem) = not_destroyed(&obsolete.snapshot, fate) {
+                self.warn(format!("{problem}."));
             }
         }
         for (index, snapshots) in gone {
@@ -143,6 +148,21 @@ impl Execution<'_> {
         let drive = crate::observe::list_drive(client, &self.context.pool)?;
         let Some(received) = drive.get(received) else { return Ok(()) };
         repair(client, &plan::swap(&drive, placeholder, received))
+    }
+}
+
+/// Why a snapshot that was to be destroyed by guid is still there; none when it is gone.
+pub(super) fn not_destroyed(name: &SnapshotName, fate: Option<&Fate>) -> Option<String> {
+    match fate {
+        Some(Fate::Done | Fate::Missing) => None,
+        Some(Fate::Kept) => Some(format!("{name} was kept with the others")),
+        Some(Fate::OtherGuid) => Some(format!("{name} was kept, since it is another snapshot now")),
+        Some(Fate::Errno(EBUSY)) => Some(format!("{name} was kept, since it is held or in use")),
+        Some(Fate::Errno(errno)) => {
+            let error = std::io::Error::from_raw_os_error(i32::try_from(*errno).unwrap_or_default());
+            Some(format!("{name} could not be destroyed: {error}"))
+        }
+        None => Some(format!("{name} may have been destroyed or not, since ZFS said nothing about it")),
     }
 }
 

@@ -135,6 +135,7 @@ impl DriveRun<'_> {
         let inventory = observe(&context.client, &self.policies, session)?;
         let mut plan = checked_plan(&self.policies, &inventory, (env.clock)())?;
         plan.datasets.retain(|dataset| vanished.contains(&dataset.target));
+        plan.warnings.clear();
         let tally = execute::execute(context, &plan);
         let copies = copies_of(&plan, &inventory, &tally);
         Ok((tally, copies))
@@ -235,13 +236,12 @@ impl DriveRun<'_> {
 }
 
 /// Both sides, as they are now.
-pub(super) fn observe(
-    client: &Client<'_>,
-    policies: &[Policy],
-    session: &Session,
-) -> Result<Inventory, JobError> {
-    crate::observe::observe(client, policies, &session.facts, &session.imported)
-        .map_err(|source| JobError::Zfs { what: "the snapshots could not be listed", source })
+fn observe(client: &Client<'_>, policies: &[Policy], session: &Session) -> Result<Inventory, JobError> {
+    crate::observe::observe(client, policies, &session.facts, &session.imported).map_err(not_listed)
+}
+
+pub(super) fn not_listed(source: crate::zfs::ZfsError) -> JobError {
+    JobError::Zfs { what: "the snapshots could not be listed", source }
 }
 
 /// A plan that its checker accepts (S19).

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::zfs::argv::Access;
 
 use super::connected::{patience, select};
-use super::drive_run::{check_name, checked_plan, observe, take_lock};
+use super::drive_run::{check_name, checked_plan, not_listed, take_lock};
 use super::{Environment, JobError};
 
 /// What was planned for one drive.
@@ -91,8 +91,7 @@ impl PlanOfDrive<'_> {
         let planned = examined
             .map_err(JobError::from)
             .and_then(|()| check_name(self.drive, self.pool, &session))
-            .and_then(|()| observe(&env.client(), &self.policies, &session))
-            .and_then(|inventory| checked_plan(&self.policies, &inventory, (env.clock)()));
+            .and_then(|()| self.look(env, &session));
         if let Ok(plan) = &planned {
             show(self.drive, plan);
         }
@@ -105,5 +104,17 @@ impl PlanOfDrive<'_> {
         };
         env.sink.event(Event::Note { text: crate::report::summary::truth(self.drive, &summary.unplug).text });
         Ok(Planned { drive: self.drive.to_owned(), plan: planned?, summary })
+    }
+
+    /// Observes and plans, as a run would after it finished what an interrupted one left.
+    fn look(&self, env: &Environment<'_>, session: &Session) -> Result<Plan, JobError> {
+        let (client, facts) = (env.client(), &session.facts);
+        let seen = crate::observe::foresee(&client, &self.policies, facts, &session.imported);
+        let (inventory, repairs) = seen.map_err(not_listed)?;
+        let mut plan = checked_plan(&self.policies, &inventory, (env.clock)())?;
+        let first =
+            repairs.iter().map(|repair| format!("First an interrupted change is finished: {repair}."));
+        plan.warnings.splice(0..0, first);
+        Ok(plan)
     }
 }

@@ -29,7 +29,7 @@ pub fn replicate(request: &ReplicateRequest, env: &Environment<'_>) -> DriveResu
         last_used_by: request.last_used_by.as_deref(),
         after: after(request.power_off),
         export_foreign: false,
-        retry: format!("zferry replicate {} {} …", request.backup.source, request.backup.target),
+        retry: request.retry.clone(),
     };
     run.run(env)
 }

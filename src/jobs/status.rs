@@ -49,8 +49,8 @@ fn one(
     let age = |at: jiff::Timestamp| std::time::Duration::try_from(now.duration_since(at)).unwrap_or_default();
     let policies = drive.policies(&Consents::default());
     let pools: Vec<PoolName> = imported.iter().map(|pool| pool.name.clone()).collect();
-    let sources = crate::observe::observe_sources(&client, &policies, &pools)
-        .map_err(|source| JobError::Zfs { what: "the snapshots could not be listed", source })?;
+    let sources =
+        crate::observe::observe_sources(&client, &policies, &pools).map_err(super::drive_run::not_listed)?;
     // A pool that is not imported shows nothing, and that is not "nothing waits".
     let seen = policies.iter().all(|policy| pools.contains(&policy.source.pool()));
     let copies = &remembered.copies;

@@ -29,6 +29,11 @@ impl Guid {
         format!("{:08x}", self.0 & 0xffff_ffff)
     }
 
+    /// All sixteen, for when the short form is taken.
+    pub fn long(self) -> String {
+        format!("{:016x}", self.0)
+    }
+
     /// As channel programs see it: Lua integers are signed (facts: zfs.md 4.3).
     pub fn as_lua(self) -> i64 {
         self.0.cast_signed()

@@ -71,6 +71,8 @@ pub struct SnapshotDetail {
     pub referenced: Bytes,
     /// When it was made, by the clock of the host that made it.
     pub creation: Option<Timestamp>,
+    /// A bookmark that `zfs redact` made: it stands for less than its snapshot.
+    pub redaction: bool,
 }
 
 /// One filesystem or volume with its history.
@@ -120,6 +122,17 @@ impl Dataset {
     /// What was asked about the snapshot or bookmark with this guid; all unknown when it was not.
     pub fn detail(&self, guid: Guid) -> SnapshotDetail {
         self.details.get(&guid).cloned().unwrap_or_default()
+    }
+
+    /// Takes in what was asked about one of its snapshots or bookmarks, which is named as `@snapshot` or `#bookmark`.
+    /// A redaction bookmark is no base for a whole copy, and is forgotten.
+    pub fn learn(&mut self, guid: Guid, name: &str, detail: SnapshotDetail) {
+        match name.strip_prefix('#') {
+            Some(bookmark) if detail.redaction => self.history.forget_bookmark(bookmark),
+            _ => {
+                self.details.insert(guid, detail);
+            }
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Prune {
 pub struct Consents {
     /// `--accept-source-loss=DATASET`: pruning beyond the limit is wanted there.
     pub source_loss: Vec<DatasetName>,
+    /// `--rollback-target=DATASET`: what only the drive has since the base may be destroyed there.
+    pub rollback: Vec<DatasetName>,
 }
 
 /// Patterns for datasets below a source; one that is excluded takes its subtree along.
@@ -77,6 +79,12 @@ impl SnapshotFilter {
     /// When a pattern is not a glob.
     pub fn new(include: Option<&[String]>, exclude: &[String]) -> Result<Self, globset::Error> {
         Ok(Self { include: include.map(glob_set).transpose()?, exclude: glob_set(exclude)? })
+    }
+
+    /// Which part of the selection leaves out a snapshot of this name; none when it is selected.
+    pub fn left_out_by(&self, name: &SnapName) -> Option<&'static str> {
+        let excluded = self.exclude.is_match(name.as_str());
+        (!self.wants(name)).then_some(if excluded { "exclude" } else { "include" })
     }
 
     /// Whether a snapshot of this name is selected.
@@ -168,6 +176,11 @@ mod tests {
             ("zferry_2026-11-21T20:00:00Z", true),
         ] {
             assert_eq!(filter.wants(&name.parse().unwrap()), wanted, "{name}");
+        }
+        for (name, by) in
+            [("autosnap_1_frequently", Some("exclude")), ("manual", Some("include")), ("autosnap_1", None)]
+        {
+            assert_eq!(filter.left_out_by(&name.parse().unwrap()), by, "{name}");
         }
     }
 }

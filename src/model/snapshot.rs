@@ -81,6 +81,11 @@ pub struct History {
     bookmarks_by_guid: HashMap<Guid, usize>,
 }
 
+/// The place of a bookmark of each guid.
+fn index(bookmarks: &[Bookmark]) -> HashMap<Guid, usize> {
+    bookmarks.iter().enumerate().map(|(index, bookmark)| (bookmark.guid, index)).collect()
+}
+
 impl History {
     /// Sorts by txg and refuses what no dataset can have.
     ///
@@ -100,8 +105,23 @@ impl History {
                 return Err(HistoryError::SameGuid(snapshots[other].name.clone(), snapshot.name.clone()));
             }
         }
-        let bookmarks_by_guid = bookmarks.iter().enumerate().map(|(index, b)| (b.guid, index)).collect();
+        let bookmarks_by_guid = index(&bookmarks);
         Ok(Self { snapshots, bookmarks, by_guid, bookmarks_by_guid })
+    }
+
+    /// The bookmark with this name is none that anybody should build on.
+    pub fn forget_bookmark(&mut self, name: &str) {
+        self.bookmarks.retain(|bookmark| bookmark.name.as_str() != name);
+        self.bookmarks_by_guid = index(&self.bookmarks);
+    }
+
+    /// The same without the snapshots that are newer than this.
+    #[must_use]
+    pub fn up_to(&self, txg: Txg) -> Self {
+        let mut older = self.clone();
+        older.snapshots.retain(|snapshot| snapshot.txg <= txg);
+        older.by_guid.retain(|_, index| *index < older.snapshots.len());
+        older
     }
 
     /// Oldest first.

@@ -3,11 +3,14 @@
 
 use std::collections::HashSet;
 
-use crate::model::{Base, Bookmark, Bytes, Dataset, Guid, Inventory, Policy, ResumeState, SendMode};
+use crate::model::{
+    Base, Bookmark, Bytes, Dataset, Guid, Inventory, Policy, ResumeState, SendMode, Snapshot,
+};
 use crate::zfs::token::Token;
 
 use super::bookmarks::{self, Ours, Standing};
-use super::{Drop, Refusal};
+use super::refusal::Made;
+use super::{Drop, Refusal, rollback};
 
 /// Where a target stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +84,8 @@ pub fn ground(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<Gro
     };
     refuse_form(policy, source, target)?;
     let newest_name = target.name.snapshot(&newest.name).map_err(|e| Refusal::NameTooLong(e.to_string()))?;
-    let base = common(policy, source, newest.guid).ok_or_else(|| parted(source, target))?;
+    let base = candidates(policy, source, newest.guid).into_iter().next();
+    let base = base.ok_or_else(|| parted(policy, source, target))?;
     if target.written != Bytes(0) {
         return Err(Refusal::Modified { since: newest_name, written: target.written });
     }
@@ -91,20 +95,32 @@ pub fn ground(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<Gro
     })
 }
 
-/// The snapshot, or else the bookmark that is surely good for an increment: one of ours rather than somebody's, which
-/// may be a redaction bookmark or one without an IV set (facts: zfs.md 4.1).
-fn common(policy: &Policy, source: &Dataset, guid: Guid) -> Option<Base> {
+/// Whether it is somebody else's bookmark, which may be none to build on.
+pub fn is_doubtful(base: &Base) -> bool {
+    matches!(base, Base::Bookmark(bookmark) if Ours::read(bookmark).is_none())
+}
+
+/// What an increment could start from, best first: the snapshot, or else the bookmark that is surely good, one of ours.
+/// Of somebody else's all: one may be a redaction bookmark, or one without an IV set (facts: zfs.md 4.1).
+pub fn candidates(policy: &Policy, source: &Dataset, guid: Guid) -> Vec<Base> {
+    /// Behind all that are ours.
+    const SOMEBODYS: u8 = 3;
     if let Some(snapshot) = source.history.snapshot(guid) {
-        return Some(Base::Snapshot(snapshot.clone()));
+        return vec![Base::Snapshot(snapshot.clone())];
     }
-    let rank = |bookmark: &&Bookmark| match Ours::read(bookmark) {
+    let rank = |bookmark: &Bookmark| match Ours::read(bookmark) {
         Some(ours) if ours.drive == policy.drive && ours.standing == Standing::Verified => 0,
         Some(ours) if ours.drive == policy.drive => 1,
         Some(_) => 2,
-        None => 3,
+        None => SOMEBODYS,
     };
     let same = source.history.bookmarks().iter().filter(|bookmark| bookmark.guid == guid);
-    same.min_by_key(rank).cloned().map(Base::Bookmark)
+    let mut ranked: Vec<_> = same.map(|bookmark| (rank(bookmark), bookmark.clone())).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    if ranked.first().is_some_and(|(rank, _)| *rank < SOMEBODYS) {
+        ranked.truncate(1);
+    }
+    ranked.into_iter().map(|(_, bookmark)| Base::Bookmark(bookmark)).collect()
 }
 
 /// Whether the target is the kind of dataset that an increment of this source fits.
@@ -170,21 +186,34 @@ fn resume(policy: &Policy, source: &Dataset, target: &Dataset) -> (Option<(Token
     (None, Some(drop))
 }
 
-/// The target's newest snapshot is unknown to the source: where did they part?
-fn parted(source: &Dataset, target: &Dataset) -> Refusal {
-    let name =
-        |dataset: &Dataset, snapshot: &crate::model::Snapshot| dataset.name.snapshot(&snapshot.name).ok();
+/// The newest snapshot of the target that the source knows too, and those that are newer there.
+pub fn beyond<'a>(source: &Dataset, target: &'a Dataset) -> Option<(&'a Snapshot, &'a [Snapshot])> {
     let snapshots = target.history.snapshots();
-    let common = snapshots.iter().rposition(|snapshot| source.history.base(snapshot.guid).is_some());
-    let refusal = match common {
-        Some(common) => name(target, &snapshots[common]).map(|common_name| Refusal::Ahead {
-            common: common_name,
-            extra: snapshots[common + 1..].iter().filter_map(|s| name(target, s)).collect(),
+    let common = snapshots.iter().rposition(|snapshot| source.history.base(snapshot.guid).is_some())?;
+    Some((&snapshots[common], &snapshots[common + 1..]))
+}
+
+/// The target's newest snapshot is unknown to the source: where did they part?
+fn parted(policy: &Policy, source: &Dataset, target: &Dataset) -> Refusal {
+    let name = |dataset: &Dataset, snapshot: &Snapshot| dataset.name.snapshot(&snapshot.name).ok();
+    let refusal = match beyond(source, target) {
+        Some((common, extra)) => name(target, common).map(|common| Refusal::Ahead {
+            common,
+            extra: extra.iter().filter_map(|s| name(target, s)).collect(),
+            stuck: rollback::stuck(policy, target, extra).map(Box::new),
         }),
-        None => snapshots.last().and_then(|newest| name(target, newest)).map(|target| Refusal::NoCommon {
-            source: source.history.newest().and_then(|newest| name(source, newest)),
-            target,
-        }),
+        None => {
+            let made = |dataset: &Dataset, snapshot: &Snapshot| {
+                let made = dataset.detail(snapshot.guid).creation;
+                name(dataset, snapshot).map(|name| Box::new(Made { name, made }))
+            };
+            let there = target.history.newest().and_then(|newest| made(target, newest));
+            there.map(|target| Refusal::NoCommon {
+                source: source.history.newest().and_then(|newest| made(source, newest)),
+                target,
+                origin: source.origin.clone().map(Box::new),
+            })
+        }
     };
     refusal.unwrap_or(Refusal::Inconsistent)
 }

@@ -1,8 +1,8 @@
 //! What the drive has of which source, looked up instead of searched for: both sides may be large.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::model::{Dataset, DatasetName, Guid, Inventory};
+use crate::model::{Dataset, DatasetName, Guid, Inventory, Policy};
 
 use super::{DatasetPlan, Refusal, Verdict};
 
@@ -37,6 +37,31 @@ impl<'a> Copies<'a> {
             Some(&copy) if copy != target => Err(Refusal::Elsewhere { copy: copy.clone() }),
             _ => Ok(()),
         }
+    }
+}
+
+/// What the source of this copy is called now, by the guid that is recorded on it.
+pub fn renamed(inventory: &Inventory, target: &DatasetName) -> Option<DatasetName> {
+    let recorded = inventory.target.get(target)?.source?;
+    let mut sources = inventory.source.datasets.values();
+    sources.find(|source| source.guid == recorded).map(|source| source.name.clone())
+}
+
+/// Says of copies below a target that their source is gone: nobody would hear of it otherwise. They stay as they are.
+pub fn note_orphans(policies: &[Policy], inventory: &Inventory, datasets: &mut [DatasetPlan]) {
+    let sources: HashSet<Guid> = inventory.source.datasets.values().map(|source| source.guid).collect();
+    let planned: HashSet<DatasetName> = datasets.iter().map(|plan| plan.target.clone()).collect();
+    for policy in policies.iter().filter(|policy| inventory.source.get(&policy.source).is_some()) {
+        let Some(first) = datasets.iter_mut().find(|plan| plan.backup == policy.name) else { continue };
+        let copies = inventory.target.tree(&policy.target).filter(|there| !planned.contains(&there.name));
+        let gone = |there: &&Dataset| {
+            !there.retired && there.source.is_some_and(|recorded| !sources.contains(&recorded))
+        };
+        first.notes.extend(
+            copies
+                .filter(gone)
+                .map(|there| format!("The source of {} is gone. The copy is left as it is.", there.name)),
+        );
     }
 }
 

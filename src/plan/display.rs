@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::model::Base;
+use crate::model::{Base, Bytes};
 
 use super::prune::{HeldBack, PruneHold};
 use super::refusal::count;
 use super::swap::Repair;
-use super::{Drop, SendKind, SendStep, Step};
+use super::{Drop, Rollback, SendKind, SendStep, Step};
 
 impl fmt::Display for Drop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,12 +47,30 @@ impl fmt::Display for SendStep {
     }
 }
 
+impl fmt::Display for Rollback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.discards.iter().map(|o| format!("@{}", o.snapshot.snap)).collect();
+        let destroyed = match names.as_slice() {
+            [] => String::new(),
+            [one] => format!(", which destroys {one} there"),
+            all => format!(", which destroys {} there: {}", count(all.len(), "snapshot"), all.join(", ")),
+        };
+        let written = match self.written {
+            Bytes(0) => String::new(),
+            written if names.is_empty() => format!(", which discards {written} written since"),
+            written => format!("; and discards {written} written since"),
+        };
+        write!(f, "roll {} back to @{}{destroyed}{written}", self.to.dataset, self.to.snap)
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DropPartial(dataset, why) => {
                 write!(f, "drop the interrupted receive of {dataset}: {why}")
             }
+            Self::Rollback(rollback) => rollback.fmt(f),
             Self::CreatePlaceholder { dataset, .. } => {
                 write!(f, "create {dataset}, empty, for the datasets below it")
             }

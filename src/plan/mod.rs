@@ -16,6 +16,7 @@ mod parents;
 mod prune;
 mod questions;
 mod refusal;
+mod rollback;
 mod sends;
 mod step;
 mod swap;
@@ -30,12 +31,14 @@ pub use bookmarks::{Ours, Standing};
 pub use prune::{HeldBack, PruneHold};
 pub use questions::{Question, Questions, questions};
 pub use refusal::Refusal;
-pub use step::{Bookmarking, Delivery, Drop, Expected, Obsolete, Phase, SendKind, SendStep, Step};
-pub use swap::{Repair, beside, repairs, swap};
+pub use rollback::{Keeper, Stuck};
+pub use step::{Bookmarking, Delivery, Drop, Expected, Obsolete, Phase, Rollback, SendKind, SendStep, Step};
+pub use swap::{Repair, beside, foresee as foresee_repairs, repairs, swap};
 
 use jiff::Timestamp;
 
 use crate::model::{Bytes, DatasetName, Inventory, Policy};
+use rollback::Knowledge;
 
 /// What is true of a dataset now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +107,16 @@ impl DatasetPlan {
         self.steps.iter().filter_map(|step| if let Step::Send(send) = step { Some(send) } else { None })
     }
 
-    /// The snapshots that will be destroyed on the drive.
+    /// The number of snapshots that will be destroyed on the drive.
+    pub fn destroyed(&self) -> usize {
+        let rolled_back = |step: &Step| match step {
+            Step::Rollback(rollback) => rollback.discards.len(),
+            _ => 0,
+        };
+        self.prunes().count() + self.steps.iter().map(rolled_back).sum::<usize>()
+    }
+
+    /// The snapshots that are pruned.
     pub fn prunes(&self) -> impl Iterator<Item = &Obsolete> {
         self.steps
             .iter()
@@ -117,6 +129,8 @@ impl DatasetPlan {
 pub struct Plan {
     /// Parents before children.
     pub datasets: Vec<DatasetPlan>,
+    /// Worth a warning, and about no dataset of it.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
@@ -147,11 +161,15 @@ impl Plan {
 
 /// Plans a run of one drive. `now` only decides what is said to be old.
 pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan {
+    // What the user gave up on the drive is gone when everything else is done.
+    let (seen, rollbacks) = rollback::foresee(policies, inventory, Knowledge::Complete);
+    let inventory = &*seen;
     let copies = copies::Copies::new(inventory);
     let mut datasets = tree::pairs(policies, inventory)
         .into_iter()
         .map(|pair| tree::plan_pair(&pair, inventory, &copies))
         .collect::<Vec<_>>();
+    rollback::add_steps(&mut datasets, &rollbacks);
     copies::refuse_what_is_planned_twice(&mut datasets);
     if let Some(refusal) = base::unrecognised(policies, inventory) {
         datasets.iter_mut().for_each(|dataset| dataset.refuse(refusal.clone()));
@@ -160,5 +178,7 @@ pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan 
     sends::refuse_what_does_not_fit(inventory, &mut datasets);
     parents::add_parents(inventory, &mut datasets);
     age::warn_of_old_sources(policies, inventory, now, &mut datasets);
-    Plan { datasets }
+    copies::note_orphans(policies, inventory, &mut datasets);
+    let warnings = rollback::warn_of_nothing(policies, &datasets);
+    Plan { datasets, warnings }
 }

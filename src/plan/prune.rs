@@ -61,10 +61,10 @@ pub fn gone_from_source<'a>(
         .filter_map(|s| target.name.snapshot(&s.name).ok().map(|name| (s.guid, name)))
 }
 
-/// The name that a snapshot had on the source when it was received as `NAME_<guid8>` (name reuse in safety.md).
-fn original_name(snapshot: &Snapshot) -> SnapName {
-    let suffix = format!("_{}", snapshot.guid.short());
-    let original = snapshot.name.as_str().strip_suffix(&suffix).and_then(|name| name.parse().ok());
+/// The name that a snapshot had on the source when it was received as `NAME_<guid>` (name reuse in safety.md).
+pub(super) fn original_name(snapshot: &Snapshot) -> SnapName {
+    let stripped = |form: String| snapshot.name.as_str().strip_suffix(&form)?.strip_suffix('_')?.parse().ok();
+    let original = stripped(snapshot.guid.short()).or_else(|| stripped(snapshot.guid.long()));
     original.unwrap_or_else(|| snapshot.name.clone())
 }
 

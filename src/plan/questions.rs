@@ -3,7 +3,8 @@
 use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, Policy, PoolName};
 
 use super::base::{self, Ground};
-use super::{age, prune, sends, tree};
+use super::rollback::{self, Knowledge};
+use super::{Refusal, age, prune, sends, tree};
 
 /// A snapshot or bookmark whose details are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub struct Questions {
 /// What has to be asked before [`super::plan`] can decide.
 pub fn questions(policies: &[Policy], inventory: &Inventory) -> Questions {
     let mut questions = Questions::default();
+    questions.target.extend(about_what_goes(policies, inventory));
+    let (seen, _) = rollback::foresee(policies, inventory, Knowledge::Listing);
+    let inventory = &*seen;
     for pair in tree::pairs(policies, inventory) {
         let Some(source) = pair.source else { continue };
         if base::refuse_source(pair.policy, source, inventory).is_some() {
@@ -44,6 +48,19 @@ pub fn questions(policies: &[Policy], inventory: &Inventory) -> Questions {
     questions
 }
 
+/// Whether the snapshots that only the drive has could be destroyed: told in the refusal too.
+fn about_what_goes(policies: &[Policy], inventory: &Inventory) -> Vec<Question> {
+    let mut questions = Vec::new();
+    for pair in tree::pairs(policies, inventory) {
+        let existing = pair.place(inventory).and_then(|place| place.existing);
+        let Some((source, target)) = pair.source.zip(existing) else { continue };
+        let (_, extra) = base::beyond(source, target).unzip();
+        let extra = extra.unwrap_or_default().iter();
+        questions.extend(extra.map(|s| question(target, s.guid, &format!("@{}", s.name))));
+    }
+    questions
+}
+
 fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Option<&Dataset>) {
     let ground = target.map(|target| base::ground(policy, source, target));
     let (base, interrupted) = match ground {
@@ -51,6 +68,7 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
         Some(Ok(Ground::Base { base, .. })) => (Some(base), None),
         // It travels whether it is selected or not.
         Some(Ok(Ground::Partial { base, token, .. })) => (base, source.history.position(token.to)),
+        Some(Err(Refusal::NoCommon { .. })) => return ask_when_they_parted(questions, source, target),
         Some(Err(_)) => return,
     };
     let snapshots = source.history.snapshots();
@@ -63,7 +81,10 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
         let first = base.as_ref().map_or(first, after_base);
         let between = &snapshots[first.min(last)..=last];
         questions.source.extend(between.iter().map(|s| here(s.guid, format!("@{}", s.name))));
-        questions.source.extend(base.as_ref().map(|base| here(base.guid(), base.argument())));
+    }
+    if let Some(base) = base.as_ref().filter(|base| !travelling.is_empty() || base::is_doubtful(base)) {
+        let candidates = base::candidates(policy, source, base.guid());
+        questions.source.extend(candidates.iter().map(|base| here(base.guid(), base.argument())));
     }
     let Some((target, base)) = target.zip(base) else { return };
     let there = |guid, short: &str| question(target, guid, short);
@@ -78,6 +99,16 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
         questions.elsewhere.push(source.name.pool());
     }
     questions.target.extend(gone.into_iter().map(|(guid, name)| there(guid, &format!("@{}", name.snap))));
+}
+
+/// The newest of each side.
+fn ask_when_they_parted(questions: &mut Questions, source: &Dataset, target: Option<&Dataset>) {
+    let newest = |dataset: &Dataset| {
+        let newest = dataset.history.newest()?;
+        Some(question(dataset, newest.guid, &format!("@{}", newest.name)))
+    };
+    questions.source.extend(newest(source));
+    questions.target.extend(target.and_then(newest));
 }
 
 pub(super) fn question(dataset: &Dataset, guid: Guid, short: &str) -> Question {

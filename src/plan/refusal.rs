@@ -3,14 +3,21 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::model::{Bytes, DatasetName, Guid, SnapshotName};
 use crate::zfs::argv;
+
+use super::rollback::Stuck;
 
 /// Something that would make a receive fail, lose history, or put data where it must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The source of the backup does not exist.
-    SourceMissing,
+    SourceMissing {
+        /// What it is called now, by the guid that its copy has recorded.
+        now: Option<DatasetName>,
+    },
     /// It has no snapshot at all.
     NoSnapshot,
     /// It has snapshots, none of which is selected.
@@ -19,6 +26,8 @@ pub enum Refusal {
         existing: usize,
         /// Its newest one.
         newest: SnapshotName,
+        /// The part of the selection that leaves it out.
+        by: &'static str,
     },
     /// Not encrypted, and `send = "raw"` without `allow-plaintext`.
     Plaintext,
@@ -72,13 +81,17 @@ pub enum Refusal {
         common: SnapshotName,
         /// Newer ones, oldest first.
         extra: Vec<SnapshotName>,
+        /// One of them that cannot be destroyed.
+        stuck: Option<Box<Stuck>>,
     },
     /// Nothing in common.
     NoCommon {
         /// Newest on the source.
-        source: Option<SnapshotName>,
+        source: Option<Box<Made>>,
         /// Newest on the drive.
-        target: SnapshotName,
+        target: Box<Made>,
+        /// The source is a clone of this: its older snapshots may have gone there when that was promoted.
+        origin: Option<Box<SnapshotName>>,
     },
     /// A first receive that can be neither resumed nor dropped.
     Inconsistent,
@@ -110,6 +123,24 @@ pub enum Refusal {
     ParentRefused(DatasetName),
 }
 
+/// A snapshot and when it was made, where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The snapshot.
+    pub name: SnapshotName,
+    /// By the clock of the host that made it.
+    pub made: Option<Timestamp>,
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.made {
+            Some(made) => write!(f, "{}, made {}", self.name, made.strftime("%Y-%m-%d %H:%M UTC")),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
 /// What was found and what it means, about this source and target.
 pub struct Finding<'a> {
     pub(super) refusal: &'a Refusal,
@@ -121,13 +152,17 @@ impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (source, target) = (self.source, self.target);
         match self.refusal {
-            Refusal::SourceMissing => {
+            Refusal::SourceMissing { now: None } => {
                 write!(f, "{source} does not exist. Its copy on the drive is left as it is.")
             }
+            Refusal::SourceMissing { now: Some(now) } => {
+                write!(f, "{source} was renamed to {now}. Its copy on the drive is left as it is.")
+            }
             Refusal::NoSnapshot => write!(f, "{source} has no snapshot, so there is nothing to send."),
-            Refusal::NoneSelected { existing, newest } => write!(
+            Refusal::NoneSelected { existing, newest, by } => write!(
                 f,
-                "{source} has {existing} snapshots (newest {newest}), and `snapshots` in the configuration selects none of them."
+                "{source} has {}, and none of them is selected. The newest, {newest}, is left out by `{by}`.",
+                count(*existing, "snapshot")
             ),
             Refusal::Plaintext => write!(
                 f,
@@ -175,22 +210,31 @@ impl fmt::Display for Finding<'_> {
                 f,
                 "{target} was written to on the drive: {written} since {since}. Increments fit an unmodified copy only."
             ),
-            Refusal::Ahead { common, extra } => write!(
-                f,
-                "The drive has {} newer than the newest common one ({common}): {}.",
-                count(extra.len(), "snapshot"),
-                list(extra)
-            ),
-            Refusal::NoCommon { source: newest, target: there } => match newest {
-                Some(newest) => write!(
+            Refusal::Ahead { common, extra, stuck } => {
+                write!(
                     f,
-                    "{source} and {target} have no snapshot in common, nor a bookmark (newest here {newest}, newest there {there})."
-                ),
-                None => write!(
-                    f,
-                    "{source} has no snapshot, and no bookmark of any that is on the drive (newest there {there})."
-                ),
-            },
+                    "The drive has {} newer than the newest common one ({common}): {}. Increments build on the newest one there, even if it is empty.",
+                    count(extra.len(), "snapshot"),
+                    list(extra)
+                )?;
+                stuck.as_ref().map_or(Ok(()), |stuck| write!(f, " {stuck}"))
+            }
+            Refusal::NoCommon { source: newest, target: there, origin } => {
+                match newest {
+                    Some(newest) => write!(
+                        f,
+                        "{source} and {target} have no snapshot in common, nor a bookmark (newest here {newest}; newest there {there})."
+                    ),
+                    None => write!(
+                        f,
+                        "{source} has no snapshot, and no bookmark of any that is on the drive (newest there {there})."
+                    ),
+                }?;
+                origin.as_ref().map_or(Ok(()), |origin| {
+                    let clone = &origin.dataset;
+                    write!(f, " {source} is a clone of {origin}: if {clone} was promoted, they went there.")
+                })
+            }
             Refusal::Inconsistent => {
                 write!(f, "{target} is the rest of a receive that never finished and cannot be resumed.")
             }
@@ -220,8 +264,9 @@ impl Refusal {
         Finding { refusal: self, source, target }
     }
 
-    /// What the user can do: each a sentence, or a command to type.
-    pub fn remedies(&self, source: &DatasetName, target: &DatasetName) -> Vec<String> {
+    /// What the user can do: each a sentence, or a command to type. `retry` is the command that the user typed, for
+    /// consents to be put behind.
+    pub fn remedies(&self, source: &DatasetName, target: &DatasetName, retry: &str) -> Vec<String> {
         let pool = target.pool();
         // The run exports the pool when it is over, so that each command has to bring it back and let it go again.
         let on_drive =
@@ -233,11 +278,18 @@ impl Refusal {
         let snapshot = format!("zfs snapshot {}", quote(&format!("{source}@first")));
         let plaintext = "set allow-plaintext = true for this backup, if that is what you want".to_owned();
         match self {
-            Self::SourceMissing => {
-                vec!["correct `source` in the configuration, or rename the dataset back".to_owned()]
-            }
+            Self::SourceMissing { now: None } => vec!["correct `source` in the configuration".to_owned()],
+            Self::SourceMissing { now: Some(now) } => vec![
+                format!("zfs rename {} {}   (as it was)", quote(now.as_str()), quote(source.as_str())),
+                format!("or set source = \"{now}\" in the configuration"),
+            ],
             Self::NoSnapshot => vec![snapshot],
-            Self::NoneSelected { .. } => vec!["widen `snapshots` in the configuration".to_owned()],
+            Self::NoneSelected { .. } => {
+                vec![
+                    "select more in `snapshots` (for `replicate`: --include-snapshots, --exclude-snapshots)"
+                        .to_owned(),
+                ]
+            }
             Self::Plaintext | Self::PlainSend => vec![plaintext],
             Self::KeyNotLoaded { root } => vec![format!("zfs load-key {}", quote(root.as_str()))],
             Self::NameTooLong(_) => vec!["choose a shorter `target`".to_owned()],
@@ -252,28 +304,30 @@ impl Refusal {
                 ),
                 format!("{}   (keeps it)", aside()),
             ],
-            Self::OtherKind
-            | Self::OtherMode
-            | Self::OtherKey
-            | Self::EncryptionRoot { .. }
-            | Self::OtherIvset { .. } => {
+            Self::OtherMode => vec![
+                "set `send` back to what it was (for `replicate`: --send)".to_owned(),
+                format!("{}   (keeps the old copy; the next run starts afresh)", aside()),
+            ],
+            Self::OtherKind | Self::OtherKey | Self::EncryptionRoot { .. } | Self::OtherIvset { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
             }
-            Self::Modified { since, .. } => vec![
-                format!(
-                    "{}   (discards the changes)",
-                    on_drive(format!("zfs rollback {}", quote(&since.to_string())))
-                ),
-                format!("{}   (keeps them; the next run starts afresh)", aside()),
+            Self::Modified { .. } | Self::Ahead { .. } => vec![
+                format!("{}   (keeps what is there; the next run starts afresh)", aside()),
+                match self {
+                    Self::Ahead { stuck: Some(stuck), .. } => stuck.remedy(&on_drive),
+                    _ => format!(
+                        "{retry} --rollback-target={}   (destroys it, and it may be the only copy)",
+                        quote(target.as_str())
+                    ),
+                },
             ],
-            Self::Ahead { common, .. } => vec![
-                format!("{}   (keeps them; the next run starts afresh)", aside()),
-                format!(
-                    "destroy them one by one, newest first, down to {common}, if nothing in them is needed"
-                ),
-            ],
-            Self::NoCommon { .. } => {
-                vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
+            Self::NoCommon { origin, .. } => {
+                let promote = |origin: &SnapshotName| {
+                    let source = quote(source.as_str());
+                    format!("zfs promote {source}   (takes back what went to {})", origin.dataset)
+                };
+                let afresh = format!("{}   (keeps the old copy; the next run starts afresh)", aside());
+                origin.iter().map(|origin| promote(origin)).chain([afresh]).collect()
             }
             Self::Inconsistent => vec![on_drive(format!("zfs destroy {}", quote(target.as_str())))],
             Self::Elsewhere { copy } => {
@@ -313,6 +367,6 @@ fn list(names: &[SnapshotName]) -> String {
 }
 
 /// For a shell: only names with spaces need it.
-fn quote(name: &str) -> String {
+pub(super) fn quote(name: &str) -> String {
     if name.contains(' ') { format!("'{name}'") } else { name.to_owned() }
 }

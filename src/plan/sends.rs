@@ -147,7 +147,7 @@ fn step(
     estimate: Bytes,
 ) -> Result<SendStep, NameError> {
     let rename_to = match delivered {
-        [one] if taken.contains(&one.name) => Some(format!("{}_{}", one.name, one.guid.short()).parse()?),
+        [one] if taken.contains(&one.name) => Some(aside(route, taken, one)?),
         _ => None,
     };
     for snapshot in delivered {
@@ -164,6 +164,20 @@ fn step(
         mode: route.policy.send,
         estimate,
     })
+}
+
+/// The name that a snapshot gets on the drive when its own is taken there: with its guid behind, in as long a form as
+/// it takes to be free now and to stay free of what is still to come.
+fn aside(route: &Route<'_>, taken: &HashSet<&SnapName>, snapshot: &Snapshot) -> Result<SnapName, NameError> {
+    let guid = snapshot.guid;
+    let more = (2..).map(|number| format!("{}_{number}", guid.long()));
+    for form in [guid.short(), guid.long()].into_iter().chain(more) {
+        let name: SnapName = format!("{}_{form}", snapshot.name).parse()?;
+        if !taken.contains(&name) && route.source.history.named(&name).is_none() {
+            return Ok(name);
+        }
+    }
+    Ok(snapshot.name.clone()) // never reached: the numbers do not end
 }
 
 /// From the space accounting of the source's snapshots: what each wrote since the one before it. As near as

@@ -8,7 +8,7 @@ use crate::zfs::argv::Creation;
 /// When a step's turn comes. All steps of a phase are done, over all datasets, before the next phase begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// Partial state that leads nowhere is dropped.
+    /// Partial state that leads nowhere is dropped; what the user gave up on the drive goes.
     Prepare,
     /// What the streams will deliver is bookmarked on the source (S10).
     Protect,
@@ -140,11 +140,26 @@ pub struct Obsolete {
     pub guid: Guid,
 }
 
+/// Back to the base, with the user's consent: what only the drive has is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// The newest snapshot that both sides have, by its name on the drive.
+    pub to: SnapshotName,
+    /// What it is.
+    pub guid: Guid,
+    /// All that are newer there, newest first: destroyed in this order.
+    pub discards: Vec<Obsolete>,
+    /// Changed since the newest snapshot there, and in none.
+    pub written: Bytes,
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// `zfs receive -A`.
     DropPartial(DatasetName, Drop),
+    /// `--rollback-target`.
+    Rollback(Rollback),
     /// An empty dataset for children to stand under.
     CreatePlaceholder {
         /// Its name.
@@ -199,7 +214,7 @@ impl Step {
     /// When its turn comes.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::DropPartial(..) => Phase::Prepare,
+            Self::DropPartial(..) | Self::Rollback(_) => Phase::Prepare,
             Self::Protect(_) => Phase::Protect,
             Self::Hold(_) => Phase::Hold,
             // Among the streams, since what it stands below may be arriving by one of them.

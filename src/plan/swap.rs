@@ -2,6 +2,8 @@
 //! it is received beside it, the children are renamed over, the empty placeholder goes, and what was received takes
 //! its name. Each of these leaves a state from which [`repairs`] goes on, before anything else is planned.
 
+use std::collections::HashMap;
+
 use crate::model::{Dataset, DatasetKind, DatasetName, NameError, ResumeState, Side};
 
 /// Marks the dataset beside a placeholder.
@@ -95,4 +97,43 @@ pub fn repairs(drive: &Side) -> Vec<Repair> {
     };
     let outermost = unfinished.iter().filter(|(received, _)| outermost(received));
     outermost.flat_map(|(received, place)| swap(drive, place, received)).collect()
+}
+
+/// Makes of a listing what the drive will be after these repairs: what `plan` goes by, which changes nothing. Returns
+/// what the datasets that move are called until then, by their new names.
+pub fn foresee(drive: &mut Side, repairs: &[Repair]) -> HashMap<DatasetName, DatasetName> {
+    let mut moved = HashMap::new();
+    for repair in repairs {
+        match repair {
+            Repair::DestroyPlaceholder(placeholder) => {
+                drive.datasets.remove(placeholder);
+            }
+            Repair::MoveChild { from, to, .. } | Repair::TakeName { from, to, .. } => {
+                rename(drive, from, to, &mut moved);
+            }
+        }
+    }
+    moved
+}
+
+fn rename(
+    drive: &mut Side,
+    from: &DatasetName,
+    to: &DatasetName,
+    moved: &mut HashMap<DatasetName, DatasetName>,
+) {
+    let new_name = |old: &DatasetName| to.join(old.below(from)?).ok();
+    let names: Vec<DatasetName> = drive.tree(from).map(|dataset| dataset.name.clone()).collect();
+    for old in names {
+        let Some((new, mut dataset)) = new_name(&old).zip(drive.datasets.remove(&old)) else { continue };
+        if let Some(encryption) = &mut dataset.encryption
+            && let Some(root) = new_name(&encryption.root)
+        {
+            encryption.root = root;
+        }
+        dataset.name = new.clone();
+        let now = moved.remove(&old).unwrap_or(old);
+        moved.insert(new.clone(), now);
+        drive.datasets.insert(new, dataset);
+    }
 }

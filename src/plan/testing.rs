@@ -5,6 +5,7 @@
 //! not from the planner.
 
 pub mod kernel;
+pub mod losses;
 pub mod tokens;
 
 use std::collections::{BTreeMap, HashMap};
@@ -94,7 +95,15 @@ pub fn history(text: &str, first_txg: u64) -> History {
 /// As every snapshot is unless said otherwise: 10 bytes since the one before, IV set by guid.
 pub fn detail(guid: Guid) -> SnapshotDetail {
     let ivset = Some(IvsetGuid(guid.0 + (1 << 32)));
-    SnapshotDetail { ivset, holds: 0, clones: 0, written: Bytes(10), referenced: Bytes(100), creation: None }
+    SnapshotDetail {
+        ivset,
+        holds: 0,
+        clones: 0,
+        written: Bytes(10),
+        referenced: Bytes(100),
+        creation: None,
+        redaction: false,
+    }
 }
 
 /// An encrypted filesystem.
@@ -279,7 +288,7 @@ fn answer(seen: &mut Side, truth: &Side, asked: &[Question]) {
         assert!(found, "asked about {}, which is not there", question.name);
         let detail = dataset.details.get(&question.guid).cloned();
         if let (Some(dataset), Some(detail)) = (seen.datasets.get_mut(&question.dataset), detail) {
-            dataset.details.insert(question.guid, detail);
+            dataset.learn(question.guid, short, detail);
         }
     }
 }

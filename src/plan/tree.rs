@@ -7,7 +7,7 @@ use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Polic
 use crate::zfs::argv::Creation;
 
 use super::base::{self, Ground};
-use super::copies::Copies;
+use super::copies::{self, Copies};
 use super::sends::{self, Route};
 use super::{DatasetPlan, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap};
 
@@ -83,7 +83,9 @@ pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory, copies: &Copies<'_>) ->
     let (Some(source), Some(place)) = (pair.source, pair.place(inventory)) else {
         return refused(match &pair.target {
             Err(error) => Refusal::NameTooLong(error.to_string()),
-            Ok(_) if pair.source.is_none() => Refusal::SourceMissing,
+            Ok(target) if pair.source.is_none() => {
+                Refusal::SourceMissing { now: copies::renamed(inventory, target) }
+            }
             Ok(target) => Refusal::NameTooLong(format!("there is no room for a longer name beside {target}")),
         });
     };
@@ -119,12 +121,13 @@ fn only_a_parent(pair: &Pair<'_>, source: &Dataset, target: &DatasetName) -> Opt
 }
 
 fn nothing_selected(pair: &Pair<'_>, source: &Dataset) -> Option<Refusal> {
-    let newest = match source.history.newest() {
-        None => return Some(Refusal::NoSnapshot),
-        Some(newest) => source.name.snapshot(&newest.name).ok()?,
-    };
-    let existing = source.history.snapshots().len();
-    sends::wanted(pair.policy, source, None).is_empty().then_some(Refusal::NoneSelected { existing, newest })
+    let Some(newest) = source.history.newest() else { return Some(Refusal::NoSnapshot) };
+    if !sends::wanted(pair.policy, source, None).is_empty() {
+        return None;
+    }
+    let by = pair.policy.snapshots.left_out_by(&newest.name)?;
+    let newest = source.name.snapshot(&newest.name).ok()?;
+    Some(Refusal::NoneSelected { existing: source.history.snapshots().len(), newest, by })
 }
 
 /// What is decided about a dataset that can be sent.

@@ -11,8 +11,9 @@ pub fn text(drive: &str, retry: &str, plan: &Plan) -> String {
     for dataset in &plan.datasets {
         dataset_lines(dataset, retry, &mut lines);
     }
+    lines.extend(plan.warnings.iter().cloned());
     let streams: usize = plan.datasets.iter().map(|dataset| dataset.sends().count()).sum();
-    let pruned: usize = plan.datasets.iter().map(|dataset| dataset.prunes().count()).sum();
+    let pruned: usize = plan.datasets.iter().map(DatasetPlan::destroyed).sum();
     let refused = plan.refused().count();
     lines.push(String::new());
     lines.push(format!(
@@ -34,7 +35,9 @@ fn dataset_lines(dataset: &DatasetPlan, retry: &str, lines: &mut Vec<String>) {
         Verdict::Behind => {}
         Verdict::Refused(refusal) => {
             lines.push(format!("  refused: {}", refusal.finding(source, target)));
-            lines.extend(refusal.remedies(source, target).iter().map(|remedy| format!("    try: {remedy}")));
+            lines.extend(
+                refusal.remedies(source, target, retry).iter().map(|remedy| format!("    try: {remedy}")),
+            );
         }
     }
     for step in dataset.steps.iter().filter(|step| is_told(step)) {
@@ -59,8 +62,8 @@ fn is_told(step: &Step) -> bool {
 }
 
 /// For machines.
-pub fn json(drive: &str, plan: &Plan) -> Value {
-    let datasets: Vec<Value> = plan.datasets.iter().map(dataset_json).collect();
+pub fn json(drive: &str, retry: &str, plan: &Plan) -> Value {
+    let datasets: Vec<Value> = plan.datasets.iter().map(|dataset| dataset_json(dataset, retry)).collect();
     json!({
         "v": 1,
         "event": "plan",
@@ -68,10 +71,11 @@ pub fn json(drive: &str, plan: &Plan) -> Value {
         "snapshots": plan.snapshots(),
         "estimate": plan.estimate(),
         "datasets": datasets,
+        "warnings": plan.warnings,
     })
 }
 
-fn dataset_json(dataset: &DatasetPlan) -> Value {
+fn dataset_json(dataset: &DatasetPlan, retry: &str) -> Value {
     let (source, target) = (&dataset.source, &dataset.target);
     let (verdict, refusal) = match &dataset.verdict {
         Verdict::UpToDate => ("up-to-date", Value::Null),
@@ -81,7 +85,7 @@ fn dataset_json(dataset: &DatasetPlan) -> Value {
             "refused",
             json!({
                 "finding": refusal.finding(source, target).to_string(),
-                "remedies": refusal.remedies(source, target),
+                "remedies": refusal.remedies(source, target, retry),
             }),
         ),
     };

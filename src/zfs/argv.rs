@@ -56,8 +56,8 @@ pub const PROPERTY_RETIRED: &str = "org.zferry:retired";
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 
 /// What [`list_details`] asks about each snapshot.
-pub const DETAIL_PROPERTIES: [&str; 6] =
-    ["ivsetguid", "userrefs", "numclones", "written", "referenced", "creation"];
+pub const DETAIL_PROPERTIES: [&str; 7] =
+    ["ivsetguid", "userrefs", "numclones", "written", "referenced", "creation", "redact_snaps"];
 
 fn zfs<I: Into<String>>(args: impl IntoIterator<Item = I>, deadline: Duration) -> Invocation {
     Invocation::new(Tool::Zfs, args, deadline)
@@ -280,6 +280,12 @@ impl Creation {
 /// Drops what an interrupted receive left. Head and snapshots are not affected (facts: zfs.md 3.1).
 pub fn drop_partial(dataset: &DatasetName) -> Invocation {
     with(zfs(["receive", "-A"], SHORT), [dataset])
+}
+
+/// Discards what a head has that its newest snapshot has not, under `--rollback-target`: the other exception of S2.
+/// Without `-r`, ZFS refuses when that is not its newest one.
+pub fn rollback(to: &SnapshotName) -> Invocation {
+    with(zfs(["rollback"], LONG), [to])
 }
 
 /// An empty dataset for children to stand under.

@@ -191,6 +191,7 @@ pub fn details(output: &[u8]) -> Result<HashMap<String, SnapshotDetail>, Unreada
             "numclones" => detail.clones = row.number(2)?,
             "written" => detail.written = Bytes(row.number(2)?),
             "creation" => detail.creation = row.time(2)?,
+            "redact_snaps" => detail.redaction = !matches!(row.columns[2], "-" | ""),
             "referenced" => detail.referenced = Bytes(row.number(2)?),
             _ => return Err(row.bad(1, "a property that was asked for")),
         }

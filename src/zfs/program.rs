@@ -26,6 +26,37 @@ end
 return results
 "#;
 
+/// Destroys all of these snapshots in this order, or none of them: when one has another guid or is held or cloned, the
+/// others are "kept".
+pub const DESTROY_ALL: &str = r#"
+args = ...
+local results, names, sound = {}, {}, true
+for _, argument in ipairs(args["argv"]) do
+  local name, guid = string.match(argument, "^(.*)=(.*)$")
+  if not zfs.exists(name) then
+    results[name] = "missing"
+  elseif string.format("%d", zfs.get_prop(name, "guid")) ~= guid then
+    results[name] = "guid"
+    sound = false
+  else
+    results[name] = string.format("%d", zfs.check.destroy(name))
+    if results[name] == "0" then
+      names[#names + 1] = name
+    else
+      sound = false
+    end
+  end
+end
+for _, name in ipairs(names) do
+  if sound then
+    results[name] = string.format("%d", zfs.sync.destroy(name))
+  else
+    results[name] = "kept"
+  end
+end
+return results
+"#;
+
 /// Makes a bookmark of each snapshot whose guid is still the one that was planned. Arguments are
 /// `DATASET@SNAP=GUID=BOOKMARK`.
 pub const BOOKMARK: &str = r##"
@@ -59,6 +90,8 @@ pub enum Fate {
     Missing,
     /// Another one has its name now.
     OtherGuid,
+    /// It could have been done, and another one could not.
+    Kept,
     /// The kernel refused, with this error number.
     Errno(i64),
 }
@@ -68,7 +101,7 @@ pub const EEXIST: i64 = 17;
 /// `EBUSY`: held, or in use.
 pub const EBUSY: i64 = 16;
 
-/// An argument of [`DESTROY`].
+/// An argument of [`DESTROY`] and [`DESTROY_ALL`].
 pub fn destroy_argument(snapshot: &crate::model::SnapshotName, guid: Guid) -> String {
     format!("{snapshot}={}", guid.as_lua())
 }
@@ -94,6 +127,7 @@ pub fn fates(output: &[u8]) -> Result<BTreeMap<String, Fate>, Unreadable> {
         "0" => Some(Fate::Done),
         "missing" => Some(Fate::Missing),
         "guid" => Some(Fate::OtherGuid),
+        "kept" => Some(Fate::Kept),
         number => number.parse().ok().map(Fate::Errno),
     };
     let results = printed.results.into_iter();
@@ -112,11 +146,13 @@ mod tests {
 
     #[test]
     fn results_are_read_and_anything_else_is_an_error() {
-        let read =
-            fates(br#"{"return": {"a@b": "0", "a@c": "missing", "a@d": "guid", "a@e": "16"}}"#).unwrap();
+        let read = fates(
+            br#"{"return": {"a@b": "0", "a@c": "missing", "a@d": "guid", "a@e": "16", "a@f": "kept"}}"#,
+        )
+        .unwrap();
         assert_eq!(
             read.into_values().collect::<Vec<_>>(),
-            [Fate::Done, Fate::Missing, Fate::OtherGuid, Fate::Errno(EBUSY)]
+            [Fate::Done, Fate::Missing, Fate::OtherGuid, Fate::Errno(EBUSY), Fate::Kept]
         );
         assert!(fates(b"").is_err());
         assert!(fates(br#"{"return": {"a": "what"}}"#).is_err());

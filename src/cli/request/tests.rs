@@ -79,13 +79,18 @@ fn what_is_not_configured_and_consents_for_something_else_are_usage_errors() {
         ("zferry run --backup male", "carries no backup male"),
         ("zferry run --accept-source-loss backup/eds", "is a consent for one drive"),
         ("zferry run a --accept-source-loss backup/edsx", "does not write to that dataset"),
+        ("zferry run --rollback-target backup/eds", "--rollback-target is a consent for one drive"),
+        ("zferry run a --rollback-target backup/edsx", "--rollback-target=backup/edsx: this run does not"),
         ("zferry run --last-used-by desktop", "is a consent for one drive"),
     ] {
         let failure = run_of(line).unwrap_err();
         assert!(failure.code() == 2 && failure.text().contains(part), "{line}: {}", failure.text());
     }
+    let docs = ["backup/eds/docs".parse().unwrap()];
     let request = run_of("zferry run a --accept-source-loss backup/eds/docs").unwrap();
-    assert_eq!(request.consents.source_loss, ["backup/eds/docs".parse().unwrap()]);
+    assert_eq!((request.consents.source_loss.as_slice(), request.consents.rollback.len()), (&docs[..], 0));
+    let request = run_of("zferry run a --rollback-target backup/eds/docs").unwrap();
+    assert_eq!((request.consents.rollback.as_slice(), request.consents.source_loss.len()), (&docs[..], 0));
 }
 
 #[test]
@@ -97,6 +102,7 @@ fn replicate_prunes_nothing_unless_told_and_stays_out_of_its_own_pool() {
         ("zferry replicate rpool/home backup", "is a pool"),
         ("zferry replicate rpool/home rpool/copy", "both in the pool rpool"),
         ("zferry replicate rpool/home backup/eds --accept-source-loss rpool/home", "does not write to"),
+        ("zferry replicate rpool/home backup/eds --rollback-target backup", "does not write to"),
     ] {
         let failure = replicate_of(line).unwrap_err();
         assert!(failure.code() == 2 && failure.text().contains(part), "{line}: {}", failure.text());
@@ -119,4 +125,11 @@ fn everything_that_replicate_is_told_reaches_the_policy() {
     assert_eq!(policy.prune, crate::model::Prune::Mirror);
     assert_eq!(policy.send, crate::model::SendMode::Plain);
     assert_eq!((request.guid, request.power_off), (Some(crate::model::Guid(7)), PowerOff::Yes));
+    let again = replicate_of(&request.retry.replace('\'', "")).unwrap();
+    assert_eq!((again.retry.as_str(), again.guid), (request.retry.as_str(), request.guid));
+    assert_eq!(
+        format!("{:?}", again.backup),
+        format!("{:?}", request.backup),
+        "what is offered is what was typed"
+    );
 }

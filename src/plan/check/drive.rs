@@ -82,8 +82,10 @@ impl Review<'_> {
         if detail.is_none_or(|detail| detail.holds > 0 || detail.clones > 0) {
             return Some(("S3", format!("{name} is held or cloned, or was not asked about")));
         }
-        let suffix = format!("_{:08x}", obsolete.guid.0 & 0xffff_ffff);
-        let original = name.snap.as_str().strip_suffix(&suffix).unwrap_or(name.snap.as_str());
+        let guid = obsolete.guid.0;
+        let forms = [format!("_{:08x}", guid & 0xffff_ffff), format!("_{guid:016x}")];
+        let original = forms.iter().find_map(|form| name.snap.as_str().strip_suffix(form.as_str()));
+        let original = original.unwrap_or(name.snap.as_str());
         if [name.snap.as_str(), original].iter().any(|name| self.policy.protect.is_match(name)) {
             return Some(("S3", format!("{name} is protected")));
         }

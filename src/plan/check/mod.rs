@@ -3,6 +3,7 @@
 
 mod bookmarks;
 mod drive;
+mod rollback;
 mod streams;
 
 use std::fmt;
@@ -30,8 +31,9 @@ impl fmt::Display for Violation {
 
 /// Everything that is wrong with a plan. Empty: it may be executed.
 pub fn check(policies: &[Policy], inventory: &Inventory, plan: &Plan) -> Vec<Violation> {
-    let mut violations = Vec::new();
     let recognised = bookmarks::recognised(policies, inventory);
+    let (mut violations, after) = rollback::review(policies, inventory, plan);
+    let inventory = &*after;
     for dataset in &plan.datasets {
         let Some(policy) = policies.iter().find(|policy| policy.name == dataset.backup) else {
             violations.push(violation("S19", dataset, "it belongs to no backup".into()));

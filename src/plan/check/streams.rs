@@ -1,8 +1,8 @@
 //! Streams: what they carry and whether they fit. S2, S5, S9, S11, S12, S15.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::model::{Bytes, DatasetName, Guid, ResumeState, SendMode};
+use crate::model::{Bytes, DatasetName, Guid, ResumeState, SendMode, SnapName};
 use crate::plan::{SendKind, SendStep, Step};
 use crate::zfs::argv;
 use crate::zfs::token::Token;
@@ -14,6 +14,7 @@ impl Review<'_> {
         let mut found = self.arguments();
         found.extend(self.plaintext());
         found.extend(self.continuity());
+        found.extend(self.names());
         found.extend(self.verified());
         found.extend(self.dropped());
         found
@@ -147,6 +148,20 @@ impl Review<'_> {
         } else {
             Some(format!("{send} would carry other snapshots than planned"))
         }
+    }
+
+    /// S12: a name that another snapshot has there, or gets in this run, would end a receive after its data.
+    fn names(&self) -> Found {
+        let mut found = Vec::new();
+        let there = self.copy.map(|copy| copy.history.snapshots()).unwrap_or_default();
+        let mut taken: HashSet<&SnapName> = there.iter().map(|snapshot| &snapshot.name).collect();
+        for send in self.plan.sends() {
+            let own = send.delivers.iter().map(|delivery| &delivery.name);
+            let names: Vec<_> = send.rename_to.as_ref().map_or_else(|| own.collect(), |name| vec![name]);
+            let double = names.into_iter().filter(|name| !taken.insert(name));
+            found.extend(double.map(|name| ("S12", format!("{send}: @{name} is there already"))));
+        }
+        found
     }
 
     /// S15: what is sent last is what is looked for.

@@ -7,8 +7,9 @@ use crate::model::{
     Base, Bookmark, Bytes, Dataset, DatasetName, Guid, History, ResumeState, SendMode, Side, SnapName,
     Snapshot, SnapshotName, Txg,
 };
-use crate::plan::{Bookmarking, Expected, Obsolete, Phase, Plan, Repair, SendKind, SendStep, Step, swap};
+use crate::plan::{Bookmarking, Expected, Phase, Plan, Repair, SendKind, SendStep, Step, swap};
 
+use super::losses::{prune, roll_back};
 use super::{World, dataset, encryption, tokens};
 
 /// Why ZFS would refuse.
@@ -64,6 +65,7 @@ pub fn carry_out_part(world: &mut World, plan: &Plan, steps: usize, delivered: u
 pub fn take(world: &mut World, step: &Step) -> Result<(), Refused> {
     match step {
         Step::DropPartial(there, _) => drop_partial(&mut world.target, there),
+        Step::Rollback(rollback) => roll_back(&mut world.target, rollback),
         Step::CreatePlaceholder { dataset, parent_encrypted } => {
             create_placeholder(&mut world.target, dataset, *parent_encrypted)
         }
@@ -105,15 +107,15 @@ pub fn take(world: &mut World, step: &Step) -> Result<(), Refused> {
     }
 }
 
-fn ensure(holds: bool, otherwise: &str) -> Result<(), Refused> {
+pub fn ensure(holds: bool, otherwise: &str) -> Result<(), Refused> {
     if holds { Ok(()) } else { Err(otherwise.to_owned()) }
 }
 
-fn get<'a>(side: &'a mut Side, called: &DatasetName) -> Result<&'a mut Dataset, Refused> {
+pub fn get<'a>(side: &'a mut Side, called: &DatasetName) -> Result<&'a mut Dataset, Refused> {
     side.datasets.get_mut(called).ok_or_else(|| format!("{called} does not exist"))
 }
 
-fn find(side: &Side, called: &SnapshotName) -> Result<Guid, Refused> {
+pub fn find(side: &Side, called: &SnapshotName) -> Result<Guid, Refused> {
     let there = side.get(&called.dataset).and_then(|dataset| dataset.history.named(&called.snap));
     there.map(|snapshot| snapshot.guid).ok_or_else(|| format!("{called} does not exist"))
 }
@@ -173,17 +175,6 @@ fn verify(world: &World, expected: &Expected) -> Result<(), Refused> {
     let ivset = here.detail(expected.guid).ivset;
     ensure(!expected.compare_ivset || there.detail(expected.guid).ivset == ivset, "another IV set")?;
     ensure(expected.ivset == ivset, "the planner expected another IV set")
-}
-
-fn prune(drive: &mut Side, obsolete: &Obsolete) -> Result<(), Refused> {
-    let guid = obsolete.guid;
-    ensure(find(drive, &obsolete.snapshot)? == guid, "it is another snapshot")?;
-    let there = get(drive, &obsolete.snapshot.dataset)?;
-    ensure(there.history.newest().is_none_or(|newest| newest.guid != guid), "it is the newest")?;
-    ensure(there.detail(guid).holds == 0, "it is held")?;
-    ensure(there.detail(guid).clones == 0, "it has clones")?;
-    change(there, |snapshots, _| snapshots.retain(|s| s.guid != guid));
-    Ok(())
 }
 
 /// Where a stream ends early.

@@ -55,6 +55,7 @@ fn spoiled_streams_are_found() {
         ("S15", |plan, _, _| drop(stream(plan).delivers.remove(0))),
         ("S15", |plan, _, _| stream(plan).delivers[0].guid = Guid(77)),
         ("S15", |plan, _, _| stream(plan).delivers[0].name = name("wrong")),
+        ("S12", |plan, _, _| stream(plan).rename_to = Some(name("a"))),
         ("S15", |plan, _, _| without(plan, |step| matches!(step, Step::Verify(_)))),
         ("S11", |plan, _, _| stream(plan).kind = SendKind::Resume(token(Some(Guid(2)), Guid(3), true))),
         ("S11", |plan, _, _| add(plan, Step::DropPartial(name("backup/eds"), Drop::OtherBase))),

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use crate::model::{
-    Bookmark, Consents, Dataset, DatasetName, Guid, History, HistoryMode, Policy, Prune, Snapshot, Txg,
-    glob_set,
+    Bookmark, Bytes, Dataset, DatasetName, Guid, History, HistoryMode, Policy, Prune, Snapshot, Txg, glob_set,
 };
 use crate::plan::testing::{DRIVE, OTHER_DRIVE, World, guid_of, name, policy, without};
 
@@ -32,6 +31,8 @@ pub struct Past {
     anchored: bool,
     encrypted: bool,
     container: bool,
+    /// The head of the copy was written to.
+    written: bool,
     /// 0: the copy says nothing of itself, 1: where it comes from, else: also that it was mirrored.
     recorded: u8,
 }
@@ -48,6 +49,7 @@ pub struct Story {
     skip_parent: bool,
     limit: u8,
     consent: bool,
+    rollback: bool,
 }
 
 const TREE: [&str; 4] = ["", "/a", "/a/x", "/b"];
@@ -79,14 +81,16 @@ pub fn past(length: usize) -> impl Strategy<Value = Past> {
         prop::bool::weighted(0.85),
         prop::bool::weighted(0.8),
         any::<bool>(),
+        prop::bool::weighted(0.1),
         0..5_u8,
     )
-        .prop_map(|(snapshots, reached, anchored, encrypted, container, recorded)| Past {
+        .prop_map(|(snapshots, reached, anchored, encrypted, container, written, recorded)| Past {
             snapshots,
             reached,
             anchored,
             encrypted,
             container,
+            written,
             recorded,
         })
 }
@@ -100,10 +104,11 @@ pub fn story(length: usize) -> impl Strategy<Value = Story> {
         prop::bool::weighted(0.7),
         prop::bool::weighted(0.15),
         prop_oneof![Just(60_u8), Just(10)],
-        prop::bool::weighted(0.1),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.3)),
     )
         .prop_map(
-            |((top, a, x, b), (skip, newest, protect), never, plaintext, skip_parent, limit, consent)| {
+            |((top, a, x, b), (skip, newest, protect), never, plaintext, skip_parent, limit, consents)| {
+                let (consent, rollback) = consents;
                 let x = x.filter(|_| a.is_some());
                 Story {
                     tree: [Some(top), a, x, b],
@@ -115,6 +120,7 @@ pub fn story(length: usize) -> impl Strategy<Value = Story> {
                     skip_parent,
                     limit,
                     consent,
+                    rollback,
                 }
             },
         )
@@ -141,7 +147,10 @@ impl Story {
             policy.protect = glob_set(&["keep_*".to_owned()]).unwrap();
         }
         if self.consent {
-            policy.consents = Consents { source_loss: vec![name("backup/eds"), name("backup/eds/a")] };
+            policy.consents.source_loss = vec![name("backup/eds"), name("backup/eds/a")];
+        }
+        if self.rollback {
+            policy.consents.rollback = vec![name("backup/eds"), name("backup/eds/a")];
         }
         policy.allow_plaintext = self.plaintext;
         policy.skip_parent = self.skip_parent;
@@ -226,6 +235,7 @@ impl Past {
         let copy = Dataset {
             source: recorded.filter(|_| self.recorded > 0),
             mirror: recorded.filter(|_| self.recorded > 1),
+            written: Bytes(if self.written { 9 } else { 0 }),
             ..copy
         };
         world.target.datasets.insert(name(&target), copy);

@@ -7,6 +7,7 @@ mod pruning;
 mod recognising;
 mod refusing;
 mod resuming;
+mod rolling_back;
 mod sending;
 mod size;
 mod trees;

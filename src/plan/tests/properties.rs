@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::model::{Bookmark, Dataset, DatasetName, Guid, HistoryMode, Policy, Snapshot};
+use crate::model::{Bookmark, Bytes, Dataset, DatasetName, Guid, HistoryMode, Policy, Snapshot};
 use crate::plan::testing::{DRIVE, World, kernel, name, show};
 use crate::plan::{DatasetPlan, Ours, Phase, Plan, Refusal, Step, Verdict, repairs};
 
@@ -18,6 +18,28 @@ fn guids(dataset: Option<&Dataset>) -> BTreeSet<Guid> {
 fn copy<'a>(world: &'a World, target: &DatasetName) -> Option<&'a Dataset> {
     let there = world.target.get(target).filter(|there| !there.placeholder);
     there.or_else(|| world.target.get(&name(&format!("{target}.zferry-swap"))))
+}
+
+/// The drive without what the user gave up: what a run with `--rollback-target` goes on from.
+fn without_what_was_given_up(world: &World, policy: &Policy) -> World {
+    let mut world = world.clone();
+    for target in &policy.consents.rollback {
+        let source = target.as_str().replacen("backup/eds", "tank/data", 1);
+        let source = world.source.get(&name(&source)).cloned();
+        let Some((source, there)) = source.zip(world.target.datasets.get_mut(target)) else { continue };
+        let known = |snapshot: &Snapshot| source.history.base(snapshot.guid).is_some();
+        let stays = |s: &Snapshot| {
+            let protected = ["keep_a", "keep_b"].iter().any(|kept| s.name.as_str().starts_with(kept));
+            there.detail(s.guid).holds > 0 || protected && policy.protect.is_match("keep_a")
+        };
+        let Some(base) = there.history.snapshots().iter().rfind(|s| known(s)).cloned() else { continue };
+        let newer = |snapshot: &&Snapshot| snapshot.txg > base.txg;
+        if !there.history.snapshots().iter().filter(newer).any(stays) {
+            kernel::change(there, |snapshots, _| snapshots.retain(|s| s.txg <= base.txg));
+            there.written = Bytes(0);
+        }
+    }
+    world
 }
 
 fn selected<'a>(policy: &Policy, source: &'a Dataset) -> Vec<&'a Snapshot> {
@@ -57,6 +79,7 @@ fn expected_verdict(world: &World, policy: &Policy, plan: &DatasetPlan) -> &'sta
     match there.last() {
         Some(&newest) if !known(newest) && there.iter().any(|&guid| known(guid)) => "ahead",
         Some(&newest) if !known(newest) => "no common",
+        Some(_) if copy(world, &plan.target).unwrap().written != Bytes(0) => "modified",
         _ if wanted(policy, source, copy(world, &plan.target)).is_empty() => "up to date",
         _ => "behind",
     }
@@ -72,6 +95,7 @@ fn verdict(plan: &DatasetPlan) -> &'static str {
             Refusal::NoSnapshot => "no snapshot",
             Refusal::NoneSelected { .. } => "none selected",
             Refusal::Ahead { .. } => "ahead",
+            Refusal::Modified { .. } => "modified",
             Refusal::NoCommon { .. } => "no common",
             _ => "something else",
         },
@@ -172,8 +196,9 @@ fn state(world: &World) -> World {
 }
 
 fn a_run_is_complete(story: &Story) {
-    let (before, policies) = (story.world(), story.policies());
-    let mut world = before.clone();
+    let policies = story.policies();
+    let mut world = story.world();
+    let before = without_what_was_given_up(&world, &policies[0]);
     let first = world.run(&policies);
     for dataset in &first.datasets {
         assert_eq!(verdict(dataset), expected_verdict(&before, &policies[0], dataset), "{}", show(&first));
@@ -263,6 +288,8 @@ fn a_base_survives_the_source(story: &Story, cuts: &[Cut]) {
             });
         }
         policies = story.selecting(cut.skip, cut.newest).policies();
+        // From now on nothing may have to be given up.
+        policies.iter_mut().for_each(|policy| policy.consents.rollback.clear());
     }
     let last = settle(&mut world, &policies);
     for (dataset, left_alone) in last.datasets.iter().zip(left_alone) {

@@ -153,6 +153,7 @@ fn what_stands_beside_is_given_its_name_back_only_when_it_is_free() {
         ("@a,1 @b,2 @a2,3", "@a,1 @a_00000002,2 @z_00000003,3", ""),
         ("@a,2 @z,3", "@a_00000002,2 @z_00000003,3", "a z"),
         ("@a,2 @z,3", "@a,1 @a_00000002,2 @z,3", "a"),
+        ("@a,2 @z,3", "@a_0000000000000002,2 @z,3", "a"),
         ("@other,2 @z,3", "@a_00000002,2 @z,3", ""),
     ];
     for (source, target, expected) in table {

@@ -1,6 +1,11 @@
 //! Every refusal with its evidence, and what the user is told.
 
-use crate::model::{Bytes, Dataset, DatasetKind, Guid, IvsetGuid, KeyStatus, Policy, SendMode};
+use jiff::Timestamp;
+
+use crate::model::{
+    Bytes, Dataset, DatasetFilter, DatasetKind, Guid, IvsetGuid, KeyStatus, Policy, SendMode,
+};
+use crate::plan::refusal::Made;
 use crate::plan::testing::{World, encryption, guid_of, name, policy, refusal, streams, without};
 use crate::plan::{Refusal, Verdict};
 
@@ -11,7 +16,11 @@ fn refused(world: &World, policy: &Policy) -> Option<Refusal> {
         let sentence = finding.ends_with('.') || matches!(refusal, Refusal::NameTooLong(_));
         assert!(sentence && !finding.contains("  "), "{finding}");
         let quiet = matches!(refusal, Refusal::Redacted(_));
-        assert_eq!(refusal.remedies(&plan.source, &plan.target).is_empty(), quiet, "{finding}");
+        assert_eq!(
+            refusal.remedies(&plan.source, &plan.target, "zferry run t7").is_empty(),
+            quiet,
+            "{finding}"
+        );
         assert!(plan.steps.is_empty() && plan.held_back.is_none());
     }
     refusal(&plan).cloned()
@@ -23,11 +32,17 @@ fn both(source: &str, target: &str) -> World {
 
 #[test]
 fn a_source_that_is_missing_empty_or_deselected_is_refused() {
-    assert_eq!(refused(&World::new(), &policy()), Some(Refusal::SourceMissing));
+    assert_eq!(refused(&World::new(), &policy()), Some(Refusal::SourceMissing { now: None }));
+    let renamed = World::new()
+        .source("tank/new", "@a,1")
+        .target("backup/eds", "@a,1")
+        .edit_target("backup/eds", |there| there.source = Some(guid_of("tank/new")));
+    let now = Some(name("tank/new"));
+    assert_eq!(refused(&renamed, &policy()), Some(Refusal::SourceMissing { now }));
     let world = World::new().source("tank/data", "#x,1");
     assert_eq!(refused(&world, &policy()), Some(Refusal::NoSnapshot));
     let narrow = Policy { snapshots: without(&["*"]), ..policy() };
-    let expected = Refusal::NoneSelected { existing: 2, newest: name("tank/data@b") };
+    let expected = Refusal::NoneSelected { existing: 2, newest: name("tank/data@b"), by: "exclude" };
     assert_eq!(refused(&World::new().source("tank/data", "@a,1 @b,2"), &narrow), Some(expected));
 }
 
@@ -81,6 +96,23 @@ fn a_bookmark_without_iv_set_is_no_base() {
 }
 
 #[test]
+fn a_redaction_bookmark_is_no_base() {
+    let redacted = |world: World| {
+        world.edit_source("tank/data", |d| d.details.get_mut(&Guid(1)).unwrap().redaction = true)
+    };
+    for source in ["#redacted,1 @b,2", "#redacted,1 #another,1 @b,2"] {
+        let world = redacted(both(source, "@a,1"));
+        assert!(matches!(refused(&world, &policy()), Some(Refusal::NoCommon { .. })), "{source}");
+    }
+    let ours = redacted(both("#redacted,1 @b,2", "@a,1")).edit_source("tank/data", |d| {
+        let good = crate::model::Bookmark { name: name("zferry_7_1"), ..d.history.bookmarks()[0].clone() };
+        crate::plan::testing::kernel::change(d, |_, bookmarks| bookmarks.push(good));
+        d.details.get_mut(&Guid(1)).unwrap().redaction = false;
+    });
+    assert_eq!(streams(&ours.only(&policy())), "#1-i-2", "ours is asked about, and the other one not");
+}
+
+#[test]
 fn an_encrypted_copy_is_not_continued_plain() {
     let policy = Policy { send: SendMode::Plain, allow_plaintext: true, ..policy() };
     let world = both("@a,1 @b,2", "@a,1").edit_source("tank/data", |d| {
@@ -94,12 +126,55 @@ fn where_both_sides_parted_is_told() {
     let ahead = |common: &str, extra: &[&str]| Refusal::Ahead {
         common: name(common),
         extra: extra.iter().map(|snapshot| name(snapshot)).collect(),
+        stuck: None,
     };
     let world = both("@a,1 @b,2", "@a,1 @mine,8 @mine2,9");
     let expected = ahead("backup/eds@a", &["backup/eds@mine", "backup/eds@mine2"]);
     assert_eq!(refused(&world, &policy()), Some(expected));
-    let none = Refusal::NoCommon { source: Some(name("tank/data@b")), target: name("backup/eds@a") };
-    assert_eq!(refused(&both("@a,1 @b,2", "@a,9"), &policy()), Some(none), "names prove nothing");
+    let made = |snapshot: &str, made| Box::new(Made { name: name(snapshot), made });
+    let none = |source, target| Refusal::NoCommon {
+        source: Some(made("tank/data@b", source)),
+        target: made("backup/eds@a", target),
+        origin: None,
+    };
+    let world = both("@a,1 @b,2", "@a,9");
+    assert_eq!(refused(&world, &policy()), Some(none(None, None)), "names prove nothing");
+    let day = Timestamp::from_second(20_000 * 86_400).ok();
+    let dated = world
+        .edit_source("tank/data", |d| d.details.get_mut(&Guid(2)).unwrap().creation = day)
+        .edit_target("backup/eds", |d| d.details.get_mut(&Guid(9)).unwrap().creation = day);
+    assert_eq!(refused(&dated, &policy()), Some(none(day, day)));
+    let told = none(day, None).finding(&name("tank/data"), &name("backup/eds")).to_string();
+    let dates = "(newest here tank/data@b, made 2024-10-04 00:00 UTC; newest there backup/eds@a).";
+    assert!(told.ends_with(dates), "{told}");
+}
+
+#[test]
+fn snapshots_that_went_to_a_promoted_clone_can_be_taken_back() {
+    let world =
+        both("@b,2", "@a,1").edit_source("tank/data", |source| source.origin = Some(name("tank/clone@a")));
+    let plan = world.only(&policy());
+    let refusal = refusal(&plan).unwrap();
+    let told = refusal.finding(&plan.source, &plan.target).to_string();
+    assert!(
+        told.ends_with("tank/data is a clone of tank/clone@a: if tank/clone was promoted, they went there.")
+    );
+    let remedies = refusal.remedies(&plan.source, &plan.target, "zferry run t7");
+    assert_eq!(remedies[0], "zfs promote tank/data   (takes back what went to tank/clone)");
+    assert!(remedies[1].contains("zfs rename backup/eds backup/eds_old"));
+}
+
+#[test]
+fn a_copy_whose_source_is_gone_is_told_of_and_left_alone() {
+    let world = || both("@a,1", "@a,1").target("backup/eds/x", "@x,11");
+    let plan = world().plan(&[policy()]);
+    assert_eq!(plan.datasets[0].notes, ["The source of backup/eds/x is gone. The copy is left as it is."]);
+    let notes = |world: World| world.plan(&[policy()]).datasets[0].notes.len();
+    assert_eq!(notes(world().edit_target("backup/eds/x", |there| there.retired = true)), 0);
+    assert_eq!(notes(world().edit_target("backup/eds/x", |there| there.source = None)), 0);
+    let excluded = DatasetFilter::new(&["x".to_owned()]).unwrap();
+    let plan = world().source("tank/data/x", "@x,11").plan(&[Policy { datasets: excluded, ..policy() }]);
+    assert_eq!(plan.datasets[0].notes.len(), 0, "it is excluded, not gone");
 }
 
 #[test]

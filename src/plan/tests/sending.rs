@@ -1,6 +1,6 @@
 //! What travels, and in which streams.
 
-use crate::model::{Base, Guid, HistoryMode, SnapName};
+use crate::model::{Base, Guid, HistoryMode, Policy, SnapName};
 use crate::plan::testing::{World, dataset, name, policy, prunes, show_dataset, streams, without};
 use crate::plan::{Step, Verdict};
 
@@ -147,6 +147,22 @@ fn estimates_are_what_the_source_says_was_written() {
     policy.snapshots = without(&["skip"]);
     let estimates: Vec<_> = world.only(&policy).sends().map(|send| send.estimate.0).collect();
     assert_eq!(estimates, [100, 20, 10], "full: what it refers to; then what each of the others wrote");
+}
+
+#[test]
+fn a_name_beside_another_is_as_long_as_it_takes_to_be_free() {
+    for (source, target, expected) in [
+        ("@a,1 @b,2", "@b,8 @b_00000002,9 @a,1", "1-i-2 as b_0000000000000002"),
+        ("@a,1 @b,2 @b_00000002,3", "@b,8 @a,1", "1-i-2 as b_0000000000000002; 2-i-3"),
+        ("@a,1 @b,2", "@b,8 @b_00000002,9 @b_0000000000000002,10 @a,1", "1-i-2 as b_0000000000000002_2"),
+    ] {
+        let mut world = World::new().source("tank/data", source).target("backup/eds", target);
+        assert_eq!(streams(&world.run(&[never()]).datasets[0]), expected, "{target}");
+    }
+}
+
+fn never() -> Policy {
+    Policy { prune: crate::model::Prune::Never, ..policy() }
 }
 
 #[test]

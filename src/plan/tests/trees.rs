@@ -2,7 +2,7 @@
 
 use crate::model::{DatasetFilter, DatasetKind, Policy};
 use crate::plan::testing::{World, kernel, name, policy, refusal, show, streams};
-use crate::plan::{Plan, Refusal, Repair, Step, Verdict, repairs, swap};
+use crate::plan::{Plan, Refusal, Repair, Step, Verdict, foresee_repairs, repairs, swap};
 
 fn placeholders(plan: &Plan) -> Vec<(String, bool)> {
     let step = |step: &Step| match step {
@@ -163,9 +163,15 @@ fn a_swap_is_finished_from_wherever_it_stopped() {
     for stop in 0..=all.len() {
         let mut world = world.clone();
         all.iter().take(stop).for_each(|repair| kernel::mend(&mut world.target, repair).unwrap());
-        for repair in repairs(&world.target) {
-            kernel::mend(&mut world.target, &repair).unwrap_or_else(|why| panic!("{stop}: {repair}: {why}"));
+        let (mut foreseen, left) = (world.clone(), repairs(&world.target));
+        let moved = foresee_repairs(&mut foreseen.target, &left);
+        for repair in &left {
+            kernel::mend(&mut world.target, repair).unwrap_or_else(|why| panic!("{stop}: {repair}: {why}"));
         }
+        assert_eq!(foreseen, world, "what `plan` shows is what a run makes");
+        let now = moved.get(&name("backup/eds/x")).map(ToString::to_string);
+        let begun = (1..=3).contains(&stop);
+        assert_eq!(now, begun.then(|| "backup/eds.zferry-swap/x".to_owned()), "stopped after {stop}");
         assert_eq!(repairs(&world.target), []);
         world.run(&[policy()]);
         assert_eq!(world.on_drive("backup/eds/x"), "@a,11 @b,12", "stopped after {stop}");

@@ -7,7 +7,8 @@ use crate::model::{
     Base, Bookmark, DatasetKind, DatasetName, Guid, IvsetGuid, SendMode, Snapshot, SnapshotName, Txg,
 };
 use crate::plan::{
-    Bookmarking, Delivery, Drop, Expected, HeldBack, Obsolete, PruneHold, Refusal, SendKind, SendStep,
+    Bookmarking, Delivery, Drop, Expected, HeldBack, Obsolete, PruneHold, Refusal, Rollback, SendKind,
+    SendStep,
 };
 use crate::zfs::argv::Creation;
 
@@ -73,6 +74,12 @@ fn steps() -> Vec<Step> {
         Step::DropPartial(name("backup/eds"), Drop::Unreadable("it is torn".to_owned())),
         Step::DropPartial(name("backup/eds"), Drop::OtherBase),
         Step::DropPartial(name("backup/eds"), Drop::OtherMode),
+        Step::Rollback(Rollback {
+            to: name("backup/eds@a"),
+            guid: Guid(1),
+            discards: vec![obsolete("backup/eds@their", 12), obsolete("backup/eds@mine", 11)],
+            written: Bytes(14 << 10),
+        }),
         Step::Protect(bookmark(base("@c", 3), "rpool/home#zferry-pending_7_3")),
         Step::Hold(name("rpool/home@c")),
         Step::CreatePlaceholder { dataset: name("backup/eds"), parent_encrypted: false },
@@ -111,7 +118,7 @@ fn everything() -> Plan {
     first.warnings.push("home: the newest snapshot is older than max-age.".to_owned());
     first.notes.push("A note.".to_owned());
     let common: SnapshotName = name("backup/eds/mail@a");
-    let ahead = Refusal::Ahead { common, extra: vec![name("backup/eds/mail@b")] };
+    let ahead = Refusal::Ahead { common, extra: vec![name("backup/eds/mail@b")], stuck: None };
     let refused = Verdict::Refused(Box::new(ahead));
     let other: DatasetName = name("backup/eds/docs");
     Plan {
@@ -121,6 +128,7 @@ fn everything() -> Plan {
             plan_of("rpool/home/docs", other.as_str(), Verdict::UpToDate, Vec::new()),
             plan_of("rpool/home/all", "backup/eds/all", Verdict::Parent, Vec::new()),
         ],
+        warnings: vec!["--rollback-target: there is nothing to roll back in backup/eds/docs.".to_owned()],
     }
 }
 
@@ -131,7 +139,7 @@ fn a_plan_is_told_step_by_step_without_its_bookkeeping() {
 
 #[test]
 fn machines_get_every_step() {
-    let value = json("t7", &everything());
+    let value = json("t7", "zferry run t7", &everything());
     insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
 }
 

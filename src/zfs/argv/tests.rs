@@ -81,6 +81,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("clear", clear(&pool)),
         ("send_resume", send_resume("1-a-b-c")),
         ("drop_partial", drop_partial(&dataset)),
+        ("rollback", rollback(&a)),
         ("destroy_empty", destroy_empty(&dataset)),
         ("rename_snapshot", rename_snapshot(&a, &"c".parse().unwrap())),
         ("copy_bookmark", copy_bookmark("rpool/home#x", &bookmark)),
@@ -127,7 +128,7 @@ const FORBIDDEN: [(&str, &str, &[&str]); 9] = [
     ("zfs", "send", &["-R", "--replicate"]),
     ("zfs", "destroy", &["-r", "-R", "-f", "-d"]),
     ("zfs", "rename", &["-f", "-r", "-p"]),
-    ("zfs", "rollback", &[""]),
+    ("zfs", "rollback", &["-r", "-R", "-f"]),
     ("zpool", "import", &["-f", "-F", "-X", "-T", "-D", "-m", "-a", "--rewind-to-checkpoint"]),
     ("zpool", "export", &["-f", "-F", "-a"]),
     ("zpool", "upgrade", &[""]),
@@ -174,8 +175,8 @@ fn every_function_of_this_file_is_looked_through() {
 
 #[test]
 fn channel_programs_destroy_and_bookmark_and_nothing_else() {
-    use super::super::program::{BOOKMARK, DESTROY};
-    for (script, verb) in [(DESTROY, "destroy"), (BOOKMARK, "bookmark")] {
+    use super::super::program::{BOOKMARK, DESTROY, DESTROY_ALL};
+    for (script, verb) in [(DESTROY, "destroy"), (DESTROY_ALL, "destroy"), (BOOKMARK, "bookmark")] {
         let changes: Vec<_> = script.split("zfs.sync.").skip(1).map(|rest| rest.split('(').next()).collect();
         assert_eq!(changes, [Some(verb)]);
         let check = script.find("\"guid\")").unwrap();

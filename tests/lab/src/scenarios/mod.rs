@@ -2,6 +2,7 @@
 
 mod backup;
 mod drives;
+mod estranged;
 mod increments;
 mod interrupted;
 mod laboratory;
@@ -9,6 +10,7 @@ mod meanwhile;
 mod peers;
 mod reading;
 mod refusals;
+mod remedies;
 mod session;
 mod structure;
 mod unplugged;
@@ -53,6 +55,8 @@ pub fn all() -> Vec<Scenario> {
         laboratory::scenarios(),
         backup::scenarios(),
         refusals::scenarios(),
+        remedies::scenarios(),
+        estranged::scenarios(),
         session::scenarios(),
         interrupted::scenarios(),
         unplugged::scenarios(),

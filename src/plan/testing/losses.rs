@@ -1,0 +1,40 @@
+//! What ZFS does when something on the drive is destroyed or rolled back, and when it refuses.
+
+use crate::model::{Bytes, Side};
+use crate::plan::{Obsolete, Rollback};
+
+use super::kernel::{Refused, change, ensure, find, get};
+
+/// Without `-r` ZFS goes back to the newest snapshot only.
+pub fn roll_back(drive: &mut Side, rollback: &Rollback) -> Result<(), Refused> {
+    for discarded in &rollback.discards {
+        destroy(drive, discarded)?;
+    }
+    let there = get(drive, &rollback.to.dataset)?;
+    let newest = there.history.newest().ok_or("it has no snapshot")?;
+    ensure(newest.name == rollback.to.snap, "more recent snapshots exist")?;
+    ensure(newest.guid == rollback.guid, "it is another snapshot")?;
+    there.written = Bytes(0);
+    Ok(())
+}
+
+/// As the planner asks for it: never the newest (S3).
+pub fn prune(drive: &mut Side, obsolete: &Obsolete) -> Result<(), Refused> {
+    let there = get(drive, &obsolete.snapshot.dataset)?;
+    let newest = there.history.newest().map(|newest| newest.guid);
+    ensure(newest != Some(obsolete.guid), "it is the newest")?;
+    destroy(drive, obsolete)
+}
+
+fn destroy(drive: &mut Side, obsolete: &Obsolete) -> Result<(), Refused> {
+    let guid = obsolete.guid;
+    ensure(find(drive, &obsolete.snapshot)? == guid, "it is another snapshot")?;
+    let there = get(drive, &obsolete.snapshot.dataset)?;
+    if there.history.newest().is_some_and(|newest| newest.guid == guid) {
+        there.written += Bytes(1); // the head differs from what is newest now (facts: zfs.md decision 6)
+    }
+    ensure(there.detail(guid).holds == 0, "it is held")?;
+    ensure(there.detail(guid).clones == 0, "it has clones")?;
+    change(there, |snapshots, _| snapshots.retain(|s| s.guid != guid));
+    Ok(())
+}
