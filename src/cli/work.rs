@@ -226,6 +226,10 @@ fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
                 Usable::Yes => Failure::Failed { cause: error.into(), hints },
             }
         }
+        JobError::Session(SessionError::UnsafeZfs(refusal)) => {
+            let hint = refusal.remedy.clone();
+            Failure::ZfsUnsafe { cause: error.into(), hint }
+        }
         JobError::Session(SessionError::Gone { .. }) => Failure::ZfsBroken(error.into()),
         JobError::Checker { .. } => Failure::Internal(error.into()),
         _ => Failure::Failed { cause: error.into(), hints },

@@ -64,6 +64,7 @@ impl DriveRun<'_> {
         let _lock = take_lock(env, self.guid)?;
         let host = env.host();
         let mut session = Session::open(&host, &self.wanted())?;
+        env.advise(&session.versions, &self.policies);
         let examined = session.examine(&host, Access::ReadWrite);
         let watcher = Watcher::new(env.root.clone(), session.disks(), session.pool.clone());
         let lost = || watcher.lost();

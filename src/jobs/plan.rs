@@ -83,6 +83,7 @@ impl PlanOfDrive<'_> {
             last_used_by: None,
         };
         let mut session = Session::open(&host, &wanted)?;
+        env.advise(&session.versions, &self.policies);
         let examined = session.examine(&host, Access::ReadOnly);
         let planned = examined
             .map_err(JobError::from)

@@ -10,6 +10,7 @@ use crate::model::{Bytes, Consents, PoolName};
 use crate::report::status::{Capacity, Connected, DriveStatus, LastRun, LastSuccess};
 use crate::zfs::Client;
 use crate::zfs::parse::Imported;
+use crate::zfs::version::Versions;
 
 use super::{Environment, JobError, standing};
 
@@ -19,6 +20,10 @@ use super::{Environment, JobError, standing};
 /// When ZFS cannot be asked.
 pub fn status(request: &StatusRequest, env: &Environment<'_>) -> Result<Vec<DriveStatus>, JobError> {
     let imported = env.client().pools().map_err(SessionError::Tools)?;
+    let versions = Versions { module: env.root.zfs_module(), tools: None };
+    let policies: Vec<_> =
+        request.drives.iter().flat_map(|drive| drive.policies(&Consents::default())).collect();
+    env.advise(&versions, &policies);
     let members = list_members().unwrap_or_else(|error| {
         let text = format!("Which drives are connected is not known: udev does not answer ({error}).");
         env.sink.event(Event::Warning { text });

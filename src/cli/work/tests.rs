@@ -188,6 +188,23 @@ fn a_drive_that_is_not_connected_is_not_now() {
     assert_eq!(host.calls(), [&asked, &asked, LIST_POOLS, LIST_POOLS].concat());
 }
 
+#[test]
+fn a_zfs_that_ruins_backups_is_refused_before_the_drive_is_looked_for_and_ejects_all_the_same() {
+    let host = Host::answering(
+        "case \"$*\" in version) printf 'zfs-2.2.1-1\\nzfs-kmod-2.2.1-1\\n' ;; *) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;; esac",
+    );
+    for line in ["zferry run t7", "zferry plan t7"] {
+        let failure = failure(&host, line);
+        let text = failure.text();
+        assert_eq!(failure.code(), 69, "{line}");
+        assert!(
+            text.contains("with ZFS 2.2.1 files") && text.contains("try: upgrade ZFS to 2.2.2"),
+            "{text}"
+        );
+    }
+    assert_eq!(failure(&host, "zferry eject t7").code(), 75, "an export harms nothing");
+}
+
 /// A host with `rpool/home`, whose histories are these lines of name, guid and txg.
 fn with_source(lines: &str) -> Host {
     let dataset = "rpool/home\\tfilesystem\\t5\\trpool/home\\t9\\tavailable\\t0\\t1\\t1\\t0\\t-\\t0\\tyes\\ton\\tlz4\\t131072\\tlegacy\\t-\\t-\\t-\\t-\\t-\\n";

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::drive::{Disk, FindError, Label, Member, PowerOffError, Root};
 use crate::event::{ImportHow, Sink};
 use crate::model::{Guid, PoolFacts, PoolName};
+use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
 
 pub use close::{After, Exported};
@@ -45,6 +46,8 @@ pub struct Session {
     pub members: Vec<Member>,
     /// Error counters when the session began.
     pub errors: u64,
+    /// Of ZFS on this host; nothing in a session that is only closed.
+    pub versions: Versions,
     /// What the labels said before, for a read-only session.
     labels: Vec<Label>,
     /// Found without being imported. Then another pool may have the name, and must not be exported by it (S7).
@@ -148,6 +151,9 @@ pub enum SessionError {
     /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.
     #[error("its tools do not work")]
     Tools(#[source] ZfsError),
+    /// This version of ZFS would ruin backups. Known before the drive is touched.
+    #[error("{}", .0.finding)]
+    UnsafeZfs(version::Refusal),
     /// A request on ZFS did not work out.
     #[error("{what}")]
     Zfs {
