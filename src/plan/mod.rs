@@ -12,6 +12,7 @@ mod bookmarks;
 pub mod check;
 mod copies;
 mod display;
+mod keys;
 mod parents;
 mod prune;
 mod questions;
@@ -27,6 +28,7 @@ mod tree;
 
 pub use base::unrecognised;
 pub use bookmarks::{Ours, Standing};
+pub use keys::some_of;
 pub use prune::{HeldBack, PruneHold};
 pub use questions::{Question, Questions, questions};
 pub use refusal::Refusal;
@@ -160,5 +162,6 @@ pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan 
     sends::refuse_what_does_not_fit(inventory, &mut datasets);
     parents::add_parents(inventory, &mut datasets);
     age::warn_of_old_sources(policies, inventory, now, &mut datasets);
+    keys::warn_of_keys(policies, inventory, &mut datasets);
     Plan { datasets }
 }

@@ -49,6 +49,11 @@ pub enum Refusal {
     OtherMode,
     /// Another master key than the source's.
     OtherKey,
+    /// Encrypted with a key of the drive's: it was received decrypted.
+    DriveKey {
+        /// Where that key is from.
+        root: DatasetName,
+    },
     /// Its encryption root was changed by hand (facts: zfs.md decision 10).
     EncryptionRoot {
         /// What it is now.
@@ -163,6 +168,10 @@ impl fmt::Display for Finding<'_> {
                 f,
                 "{target} is encrypted with another master key than {source}: it is the copy of another dataset, or the source was created anew."
             ),
+            Refusal::DriveKey { root } => write!(
+                f,
+                "{target} is encrypted with the drive's own key, that of {root}: it was received decrypted once. zferry loads no key on the drive, so nothing can be added to it."
+            ),
             Refusal::EncryptionRoot { root } => write!(
                 f,
                 "{target} takes its key from {root}: `zfs change-key` was used on the drive. A raw increment would make it impossible to unlock (OpenZFS issue 12614)."
@@ -255,6 +264,7 @@ impl Refusal {
             Self::OtherKind
             | Self::OtherMode
             | Self::OtherKey
+            | Self::DriveKey { .. }
             | Self::EncryptionRoot { .. }
             | Self::OtherIvset { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     BookmarkName, Bytes, Dataset, DatasetKind, DatasetName, Encryption, Guid, History, IvsetGuid, KeyStatus,
-    Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg,
+    Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg, WantedKey,
 };
 
 use super::argv::DATASET_COLUMNS;
@@ -130,7 +130,11 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
     };
     let encryption = row
         .read_optional(3)?
-        .map(|root| Ok::<_, Unreadable>(Encryption { root, keyguid: row.read_optional(4)?, key }))
+        .map(|root| {
+            let salt = Some(row.number(20)?).filter(|&salt| salt != 0);
+            let wanted = WantedKey::read(row.columns[18], row.columns[19]);
+            Ok::<_, Unreadable>(Encryption { root, keyguid: row.read_optional(4)?, key, wanted, salt })
+        })
         .transpose()?;
     let resume = match (row.columns[17], row.number(9)?) {
         ("-" | "", 0) => ResumeState::Clean,
@@ -152,10 +156,10 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
         container: row.columns[13] == "off",
         needs: needs(row.columns[14], row.number(15)?, row.columns[16]),
         // User properties of the drive are anybody's: what is not a guid is as good as absent.
-        source: row.read_optional(18).unwrap_or_default(),
-        mirror: row.read_optional(19).unwrap_or_default(),
-        placeholder: row.columns[20] == "on",
-        retired: row.columns[21] == "on",
+        source: row.read_optional(21).unwrap_or_default(),
+        mirror: row.read_optional(22).unwrap_or_default(),
+        placeholder: row.columns[23] == "on",
+        retired: row.columns[24] == "on",
         history: History::default(),
         details: HashMap::new(),
     })

@@ -337,6 +337,10 @@ impl Arriving<'_> {
         let there = get(&mut world.target, &self.send.into)?;
         ensure(there.history.named(called).is_none(), "a snapshot of this name exists")?;
         there.resume = ResumeState::Clean;
+        // The wrapped key travels with every raw stream.
+        if let (true, Some(here), Some(there)) = (self.raw, &self.source.encryption, &mut there.encryption) {
+            there.salt = here.salt;
+        }
         if let Some(detail) = self.from.and_then(|from| there.details.get_mut(&from)) {
             detail.clones -= 1;
         }

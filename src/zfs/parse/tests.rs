@@ -42,10 +42,11 @@ fn a_listing_is_read_whole_or_not_at_all() {
 #[test]
 fn datasets_are_read_with_keys_and_partial_state() {
     // The columns of DATASET_COLUMNS on ZFS 2.4.4, Debian 13.
-    let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\t12\tno guid\t-\t-\n";
+    let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\tprompt\tpassphrase\t17429911\t12\tno guid\t-\t-\n";
     let read = &datasets(line).unwrap()[0];
     let encryption = read.encryption.as_ref().unwrap();
     assert_eq!((encryption.keyguid, encryption.key), (Some(Guid(99)), KeyStatus::Unavailable));
+    assert_eq!((&encryption.wanted, encryption.salt), (&WantedKey::Passphrase, Some(17_429_911)));
     assert_eq!(read.resume, ResumeState::Token("1-ab-c8-78".into()));
     assert_eq!(read.needs, ["zstd_compress", "large_blocks", "large_dnode"]);
     assert_eq!((read.source, read.mirror, read.placeholder), (Some(Guid(12)), None, false));
