@@ -122,7 +122,8 @@ impl<'a> Client<'a> {
         &self,
         pools: impl IntoIterator<Item = &'n PoolName>,
     ) -> Result<Vec<Dataset>, ZfsError> {
-        self.ask(&argv::list_datasets(pools), parse::datasets)
+        let pools: Vec<&PoolName> = pools.into_iter().collect();
+        self.ask(&argv::list_datasets(pools.iter().copied()), |output| parse::datasets(output, &pools))
     }
 
     /// Snapshots (and bookmarks, by `types`) of these datasets.

@@ -1,7 +1,7 @@
 //! What `zfs` and `zpool` print, read into types. Pure. A line that does not parse is an error, never skipped:
 //! what is not understood must not become "there is nothing" (S16, S21).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -111,10 +111,34 @@ pub fn snapshots(output: &[u8]) -> Result<Vec<Listed>, Unreadable> {
 
 /// Output of [`super::argv::list_datasets`]. Histories are empty.
 ///
+/// The user properties among the columns are anybody's, and printed as they are: they need not be text, and what has
+/// tabs or line breaks looks like more columns, or like other datasets. So none may occur that was not asked for, and
+/// none twice.
+///
 /// # Errors
-/// When a line is not such a line.
-pub fn datasets(output: &[u8]) -> Result<Vec<Dataset>, Unreadable> {
-    rows::<{ DATASET_COLUMNS.len() }>(output)?.map(|row| dataset(&row?)).collect()
+/// When a line is not such a line, or not of one of these pools.
+pub fn datasets(output: &[u8], pools: &[&PoolName]) -> Result<Vec<Dataset>, Unreadable> {
+    let text = String::from_utf8_lossy(output);
+    let explained = |error: Unreadable| Unreadable {
+        what: format!(
+            "{} (a tab or a line break in one of the pool's user properties looks like this)",
+            error.what
+        ),
+        ..error
+    };
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for row in rows::<{ DATASET_COLUMNS.len() }>(text.as_bytes())? {
+        let row = row.map_err(explained)?;
+        let dataset = dataset(&row).map_err(explained)?;
+        let asked_for = pools.contains(&&dataset.name.pool());
+        if !asked_for || !seen.insert(dataset.name.clone()) {
+            let why = if asked_for { "occurs twice" } else { "was not asked for" };
+            return Err(explained(unreadable(row.line, format!("{} {why}", dataset.name))));
+        }
+        all.push(dataset);
+    }
+    Ok(all)
 }
 
 fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadable> {

@@ -210,6 +210,21 @@ fn a_zfs_that_ruins_backups_is_refused_before_the_drive_is_looked_for_and_ejects
     assert_eq!(failure(&host(), "zferry eject t7").code(), 75, "an export harms nothing");
 }
 
+#[test]
+fn no_command_to_type_is_made_of_what_a_drive_says() {
+    for (host, typed) in [
+        ("desk.example (hostid 5a66)", true),
+        ("$(reboot) (hostid 5a66)", false),
+        ("a;reboot", false),
+        ("\u{fffd}[2J", false),
+    ] {
+        let error = SessionError::ForeignHost { drive: "t7".to_owned(), host: host.to_owned() };
+        let hints = hints(&JobError::Session(error)).join(" ");
+        assert_eq!(hints.contains("--last-used-by="), typed, "{hints}");
+        assert!(typed || !hints.contains("reboot"), "{hints}");
+    }
+}
+
 /// A host with `rpool/home`, whose histories are these lines of name, guid and txg.
 fn with_source(lines: &str) -> Host {
     let dataset = "rpool/home\\tfilesystem\\t5\\trpool/home\\t9\\tavailable\\t0\\t1\\t1\\t0\\t-\\t0\\tyes\\ton\\tlz4\\t131072\\tlegacy\\t-\\tprompt\\tpassphrase\\t17\\t-\\t-\\t-\\t-\\n";
