@@ -2,7 +2,9 @@
 
 mod backup;
 mod drives;
+mod hostile;
 mod increments;
+mod keys;
 mod laboratory;
 mod peers;
 mod reading;
@@ -64,6 +66,8 @@ pub fn all() -> Vec<Scenario> {
         increments::scenarios(),
         peers::scenarios(),
         drives::scenarios(),
+        keys::scenarios(),
+        hostile::scenarios(),
     ]
     .concat()
 }
