@@ -51,7 +51,7 @@ fn one(
     }
     let remembered = remembered.state;
     let now = (env.clock)();
-    let age = |at: jiff::Timestamp| std::time::Duration::try_from(now.duration_since(at)).unwrap_or_default();
+    let age = |at: jiff::Timestamp| std::time::Duration::try_from(now.duration_since(at)).ok();
     let policies = drive.policies(&Consents::default());
     let pools: Vec<PoolName> = imported.iter().map(|pool| pool.name.clone()).collect();
     let sources = crate::observe::observe_sources(&client, &policies, &pools)
@@ -62,12 +62,12 @@ fn one(
     Ok(DriveStatus {
         name: drive.name.to_string(),
         connected,
-        last_success: remembered.last_success.map(|at| LastSuccess { at, age: age(at) }),
-        last_run: remembered.last_run.as_ref().map(|run| LastRun {
-            at: run.ended,
-            age: age(run.ended),
-            outcome: run.outcome,
-        }),
+        // What is still to come was not remembered by this clock, and says nothing.
+        last_success: remembered.last_success.and_then(|at| Some(LastSuccess { at, age: age(at)? })),
+        last_run: remembered
+            .last_run
+            .as_ref()
+            .and_then(|run| Some(LastRun { at: run.ended, age: age(run.ended)?, outcome: run.outcome })),
         waiting: seen.then(|| standing::waiting(&policies, &sources, drive.guid, copies)),
         base: standing::base(&policies, &sources, drive.guid, copies),
         capacity: here.and_then(|pool| capacity(&client, &pool.name)),

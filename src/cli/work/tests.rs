@@ -261,6 +261,19 @@ fn status_of_a_drive_that_is_away_comes_from_the_source_and_only_asks() {
 }
 
 #[test]
+fn status_believes_no_success_that_is_still_to_come() {
+    let status_at = |second: i64| {
+        let host = with_source("");
+        let mut state = crate::state::DriveState::empty("t7", crate::model::Guid(7));
+        state.last_success = Timestamp::from_second(second).ok();
+        host.store.save(&state).unwrap();
+        status_of(&host).last_success
+    };
+    assert!(status_at(-60).is_some_and(|last| last.age.as_secs() == 60));
+    assert!(status_at(60).is_none() && status_at(250_000_000_000).is_none());
+}
+
+#[test]
 fn status_believes_no_listing_that_is_cut_or_garbled() {
     for (lines, words) in [
         ("rpool/home@a\\t11\\t1", "it ends in the middle of a line"),
