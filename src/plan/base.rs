@@ -149,6 +149,7 @@ pub fn refuse_ivset(policy: &Policy, source: &Dataset, target: &Dataset, base: &
     }
     let name = target.history.snapshot(base.guid()).map(|snapshot| target.name.snapshot(&snapshot.name));
     match name {
+        Some(Ok(base)) if here.is_none() => Err(Refusal::NoIvset { base }),
         Some(Ok(base)) => Err(Refusal::OtherIvset { base }),
         _ => Err(Refusal::Inconsistent),
     }

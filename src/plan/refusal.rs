@@ -64,6 +64,11 @@ pub enum Refusal {
         /// The base.
         base: SnapshotName,
     },
+    /// What the source has of the base carries no IV set.
+    NoIvset {
+        /// The base, on the drive.
+        base: SnapshotName,
+    },
     /// The head has changes that are in no snapshot.
     Modified {
         /// Since this snapshot.
@@ -180,6 +185,10 @@ impl fmt::Display for Finding<'_> {
                 f,
                 "{base} was received decrypted once (its IV set differs from the source's), so no raw increment can build on it."
             ),
+            Refusal::NoIvset { base } => write!(
+                f,
+                "What {source} has of {base} carries no IV set: it is from before its pool had the feature bookmark_v2. No raw increment can build on it (OpenZFS errata 4)."
+            ),
             Refusal::Modified { since, written } => write!(
                 f,
                 "{target} was written to on the drive: {written} since {since}. Increments fit an unmodified copy only."
@@ -266,7 +275,8 @@ impl Refusal {
             | Self::OtherKey
             | Self::DriveKey { .. }
             | Self::EncryptionRoot { .. }
-            | Self::OtherIvset { .. } => {
+            | Self::OtherIvset { .. }
+            | Self::NoIvset { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
             }
             Self::Modified { since, .. } => vec![

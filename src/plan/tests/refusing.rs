@@ -81,7 +81,7 @@ fn a_copy_that_a_stream_would_not_fit_is_refused_before_a_byte_is_sent() {
 fn a_bookmark_without_iv_set_is_no_base() {
     let world = both("#V,1 @b,2", "@a,1")
         .edit_source("tank/data", |d| d.details.get_mut(&Guid(1)).unwrap().ivset = None);
-    assert_eq!(refused(&world, &policy()), Some(Refusal::OtherIvset { base: name("backup/eds@a") }));
+    assert_eq!(refused(&world, &policy()), Some(Refusal::NoIvset { base: name("backup/eds@a") }));
 }
 
 #[test]
