@@ -58,8 +58,8 @@ pub struct Encryption {
     pub key: KeyStatus,
     /// What opens it.
     pub wanted: WantedKey,
-    /// The hidden `pbkdf2salt`, another one after every change of a passphrase. A dataset that inherits its key has its
-    /// root's. None: not opened by a passphrase.
+    /// The hidden `pbkdf2salt`, another one after every change of a passphrase. The encryption root's counts. None: not
+    /// opened by a passphrase.
     pub salt: Option<u64>,
 }
 

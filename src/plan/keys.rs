@@ -77,17 +77,16 @@ fn keys_that_would_be_lost(inventory: &Inventory, copies: &[Copy<'_>]) -> Option
     })
 }
 
-/// A new passphrase travels with the next stream. Where nothing travels, the copy keeps the old one.
+/// A new passphrase travels with the next stream. Where nothing travels, the copy keeps the old one. A stream carries what
+/// the encryption root says of its key, which need not be what a dataset below says.
 fn older_keys(inventory: &Inventory, copies: &[Copy<'_>]) -> Option<String> {
     let is_older = |copy: &&Copy<'_>| {
         let there = inventory.target.get(&copy.plan.target).and_then(|there| there.encryption.as_ref());
         let travels = copy.plan.sends().next().is_some();
-        match (&copy.source.encryption, there) {
-            (Some(here), Some(there)) => {
-                copy.raw && !travels && here.keyguid == there.keyguid && here.salt != there.salt
-            }
-            _ => false,
-        }
+        let (Some(here), Some(there)) = (&copy.source.encryption, there) else { return false };
+        let root = inventory.source.get(&here.root).and_then(|root| root.encryption.as_ref());
+        let salt = root.unwrap_or(here).salt;
+        copy.raw && !travels && here.keyguid == there.keyguid && salt != there.salt
     };
     let older: Vec<_> = copies.iter().filter(is_older).collect();
     let names = |name: fn(&DatasetPlan) -> &DatasetName| -> Vec<&str> {
@@ -220,6 +219,26 @@ mod tests {
         let salt = |called: &str| one.target.get(&name(called)).unwrap().encryption.as_ref().unwrap().salt;
         assert_eq!((salt("backup/eds"), salt("backup/eds/x")), (Some(2), Some(1)));
         assert!(warnings(&one, &policy())[0].starts_with("On the drive backup/eds/x does not"));
+    }
+
+    #[test]
+    fn what_a_dataset_below_says_of_its_roots_key_is_not_asked() {
+        let inherits = encryption("tank/data");
+        let world = World::new()
+            .source("tank/data", "@a,1 #V,1")
+            .source("tank/data/x", "@a,11 #V,11")
+            .target("backup/eds", "@a,1")
+            .target("backup/eds/x", "@a,11")
+            .edit_source("tank/data/x", |there| there.encryption = Some(inherits));
+        assert_eq!(
+            warnings(&changed(world.clone(), "tank/data/x", Some(9)), &policy()),
+            Vec::<String>::new()
+        );
+        let told = warnings(&changed(world, "tank/data", Some(2)), &policy());
+        assert!(
+            told.len() == 1 && told[0].contains("On the drive backup/eds, backup/eds/x does not"),
+            "{told:?}"
+        );
     }
 
     #[test]
