@@ -220,7 +220,10 @@ impl Store {
             Err(source) => Err(StateWarning::Unreadable { path, source }),
         };
         match found {
-            Ok((state, warning)) => Loaded { state, warning },
+            // Whatever the file calls it: the name decides where it will be written.
+            Ok((state, warning)) => {
+                Loaded { state: DriveState { drive: drive.to_owned(), ..state }, warning }
+            }
             Err(warning) => Loaded { state: DriveState::empty(drive, pool_guid), warning: Some(warning) },
         }
     }

@@ -48,6 +48,13 @@ pub enum Failure {
     ZfsMissing(anyhow::Error),
     /// `zfs` or `zpool` answers with something that cannot be read.
     ZfsBroken(anyhow::Error),
+    /// This version of `zfs` is known to ruin backups.
+    ZfsUnsafe {
+        /// In what way.
+        cause: anyhow::Error,
+        /// The version to go to.
+        hint: String,
+    },
     /// Nothing is wrong, but it cannot be done at this time.
     NotNow {
         /// Why.
@@ -89,7 +96,7 @@ impl Failure {
             Self::Usage { .. } => USAGE,
             Self::Config(_) => CONFIGURATION,
             Self::NotRoot { .. } | Self::NotPermitted(_) => NOT_ROOT,
-            Self::ZfsMissing(_) | Self::ZfsBroken(_) => ZFS_MISSING,
+            Self::ZfsMissing(_) | Self::ZfsBroken(_) | Self::ZfsUnsafe { .. } => ZFS_MISSING,
             Self::NotNow { .. } => NOT_NOW,
             Self::Failed { .. } => INCOMPLETE,
             Self::Interrupted { signal } => signalled(*signal),
@@ -123,9 +130,10 @@ impl Failure {
             Self::Config(error) => error.to_string(),
             Self::NotRoot { .. } => "only root may import pools and send and receive snapshots".to_owned(),
             Self::ZfsMissing(cause) | Self::ZfsBroken(cause) => format!("ZFS is not available: {cause}"),
-            Self::NotPermitted(cause) | Self::NotNow { cause, .. } | Self::Failed { cause, .. } => {
-                cause.to_string()
-            }
+            Self::NotPermitted(cause)
+            | Self::NotNow { cause, .. }
+            | Self::ZfsUnsafe { cause, .. }
+            | Self::Failed { cause, .. } => cause.to_string(),
             Self::Interrupted { signal } => format!("interrupted by signal {signal}"),
             Self::Internal(cause) => format!("a mistake in zferry itself: {cause}"),
         }
@@ -138,6 +146,7 @@ impl Failure {
             Self::NotPermitted(cause)
             | Self::ZfsMissing(cause)
             | Self::ZfsBroken(cause)
+            | Self::ZfsUnsafe { cause, .. }
             | Self::NotNow { cause, .. }
             | Self::Failed { cause, .. }
             | Self::Internal(cause) => chain(cause),
@@ -149,7 +158,9 @@ impl Failure {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Usage { hint, .. } | Self::NotNow { hint, .. } => vec![hint.clone()],
+            Self::Usage { hint, .. } | Self::NotNow { hint, .. } | Self::ZfsUnsafe { hint, .. } => {
+                vec![hint.clone()]
+            }
             Self::Config(ConfigError::Read(error)) => config_hints(error),
             Self::Config(ConfigError::Invalid { .. }) | Self::Interrupted { .. } => Vec::new(),
             Self::NotRoot { command } => vec![command.clone()],
@@ -203,6 +214,7 @@ mod tests {
             (Failure::NotRoot { command: String::new() }, 77),
             (Failure::NotPermitted(cause()), 77),
             (Failure::ZfsMissing(cause()), 69),
+            (Failure::ZfsUnsafe { cause: cause(), hint: String::new() }, 69),
             (Failure::NotNow { cause: cause(), hint: String::new() }, 75),
             (Failure::Failed { cause: cause(), hints: Vec::new() }, 1),
             (Failure::Interrupted { signal: 2 }, 130),

@@ -226,6 +226,10 @@ fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
                 Usable::Yes => Failure::Failed { cause: error.into(), hints },
             }
         }
+        JobError::Session(SessionError::UnsafeZfs(refusal)) => {
+            let hint = refusal.remedy.clone();
+            Failure::ZfsUnsafe { cause: error.into(), hint }
+        }
         JobError::Session(SessionError::Gone { .. }) => Failure::ZfsBroken(error.into()),
         JobError::Checker { .. } => Failure::Internal(error.into()),
         _ => Failure::Failed { cause: error.into(), hints },
@@ -259,10 +263,16 @@ fn hints(error: &JobError) -> Vec<String> {
         }
         JobError::Session(SessionError::ForeignHost { host, .. }) => {
             let name = host.split(' ').next().unwrap_or_default();
-            vec![
-                format!("export it there: `zpool export` on {name}"),
-                format!("if {name} will not use it any more, the same command with --last-used-by={name}"),
-            ]
+            let there = format!("export it there: `zpool export` on {name}");
+            // It comes from the drive, and is about to be typed.
+            if name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+                let here = format!(
+                    "if {name} will not use it any more, the same command with --last-used-by={name}"
+                );
+                vec![there, here]
+            } else {
+                vec!["that is no host's name: find out where the drive was before you use it".to_owned()]
+            }
         }
         JobError::Session(SessionError::NameTaken { name, .. }) => {
             vec![format!("zpool export {name}, and run again")]

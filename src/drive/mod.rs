@@ -41,6 +41,11 @@ impl Root {
         Self(directory)
     }
 
+    /// The version of ZFS in the kernel, as it says itself; nothing where it is not loaded.
+    pub fn zfs_module(&self) -> Option<String> {
+        self.text("/sys/module/zfs/version")
+    }
+
     /// Where an absolute path of the host is found.
     fn at(&self, absolute: impl AsRef<Path>) -> PathBuf {
         let path = absolute.as_ref();

@@ -21,10 +21,11 @@ use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::LockError;
 use crate::execute::session::{Host, SessionError};
-use crate::model::Bytes;
+use crate::model::{Bytes, Policy, SendMode};
 use crate::plan::check::Violation;
 use crate::process::{Cancel, Runner};
 use crate::state::Store;
+use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
 
 /// What a job works with. Everything that tests replace comes in here.
@@ -67,6 +68,14 @@ impl<'a> Environment<'a> {
             interrupted: self.cancel.is_requested(),
             unplug,
             fault: Fault::None,
+        }
+    }
+
+    /// Tells what is known of this version of ZFS.
+    fn advise(&self, versions: &Versions, policies: &[Policy]) {
+        let plain = policies.iter().any(|policy| policy.send == SendMode::Plain);
+        for text in version::advice(versions, plain) {
+            self.sink.event(Event::Warning { text });
         }
     }
 

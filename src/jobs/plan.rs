@@ -84,6 +84,7 @@ impl PlanOfDrive<'_> {
             after_loss: false,
         };
         let mut session = Session::open(&host, &wanted)?;
+        env.advise(&session.versions, &self.policies);
         let guarded = session.guard(&host);
         let env = &Environment { cancel: &guarded, ..*env };
         let host = env.host();

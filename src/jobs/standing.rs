@@ -3,12 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Dataset, Guid, HistoryMode, Policy, Side, Txg};
-use crate::plan::{Ours, Standing};
+use crate::plan::{Ours, Standing, some_of};
 use crate::report::status::{BaseState, Waiting};
 use crate::state::KnownCopy;
-
-/// Datasets that are named; of the others the number is enough.
-const NAMED: usize = 3;
 
 /// What the drive was last seen to have of a dataset.
 enum Copy {
@@ -72,27 +69,19 @@ pub fn base(policies: &[Policy], sources: &Side, drive: Guid, known: &[KnownCopy
     if !lost.is_empty() {
         why.push(format!(
             "what the drive has newest of {} is gone from the source, and so is its bookmark. The next run leaves it alone and says how to start afresh beside the old copy.",
-            list(&lost)
+            some_of(&lost)
         ));
     }
     if !unprotected.is_empty() {
         why.push(format!(
             "the bookmark of {} for this drive is gone. Run before the source prunes the snapshot that both have.",
-            list(&unprotected)
+            some_of(&unprotected)
         ));
     }
     match (why.is_empty(), safe) {
         (false, _) => BaseState::Danger { why: why.join(" ") },
         (true, true) => BaseState::Safe,
         (true, false) => BaseState::Unknown,
-    }
-}
-
-fn list(names: &[&str]) -> String {
-    let shown = names[..names.len().min(NAMED)].join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
 

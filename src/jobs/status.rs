@@ -10,6 +10,7 @@ use crate::model::{Bytes, Consents, PoolName};
 use crate::report::status::{Capacity, Connected, DriveStatus, LastRun, LastSuccess};
 use crate::zfs::Client;
 use crate::zfs::parse::Imported;
+use crate::zfs::version::Versions;
 
 use super::{Environment, JobError, standing};
 
@@ -19,6 +20,10 @@ use super::{Environment, JobError, standing};
 /// When ZFS cannot be asked.
 pub fn status(request: &StatusRequest, env: &Environment<'_>) -> Result<Vec<DriveStatus>, JobError> {
     let imported = env.client().pools().map_err(SessionError::Tools)?;
+    let versions = Versions { module: env.root.zfs_module(), tools: None };
+    let policies: Vec<_> =
+        request.drives.iter().flat_map(|drive| drive.policies(&Consents::default())).collect();
+    env.advise(&versions, &policies);
     let members = list_members().unwrap_or_else(|error| {
         let text = format!("Which drives are connected is not known: udev does not answer ({error}).");
         env.sink.event(Event::Warning { text });
@@ -46,7 +51,7 @@ fn one(
     }
     let remembered = remembered.state;
     let now = (env.clock)();
-    let age = |at: jiff::Timestamp| std::time::Duration::try_from(now.duration_since(at)).unwrap_or_default();
+    let age = |at: jiff::Timestamp| std::time::Duration::try_from(now.duration_since(at)).ok();
     let policies = drive.policies(&Consents::default());
     let pools: Vec<PoolName> = imported.iter().map(|pool| pool.name.clone()).collect();
     let sources =
@@ -57,12 +62,12 @@ fn one(
     Ok(DriveStatus {
         name: drive.name.to_string(),
         connected,
-        last_success: remembered.last_success.map(|at| LastSuccess { at, age: age(at) }),
-        last_run: remembered.last_run.as_ref().map(|run| LastRun {
-            at: run.ended,
-            age: age(run.ended),
-            outcome: run.outcome,
-        }),
+        // What is still to come was not remembered by this clock, and says nothing.
+        last_success: remembered.last_success.and_then(|at| Some(LastSuccess { at, age: age(at)? })),
+        last_run: remembered
+            .last_run
+            .as_ref()
+            .and_then(|run| Some(LastRun { at: run.ended, age: age(run.ended)?, outcome: run.outcome })),
         waiting: seen.then(|| standing::waiting(&policies, &sources, drive.guid, copies)),
         base: standing::base(&policies, &sources, drive.guid, copies),
         capacity: here.and_then(|pool| capacity(&client, &pool.name)),

@@ -112,6 +112,9 @@ impl DriveRun<'_> {
             Err(SessionError::Lost { why, .. }) => return Ok(Trip::Lost { why, ours: true }),
             Err(error) => return Err(error.into()),
         };
+        if !wanted.after_loss {
+            env.advise(&session.versions, &self.policies);
+        }
         let guarded = session.guard(&env.host());
         let env = &Environment { cancel: &guarded, ..*env };
         let examined = session.examine(&env.host(), Access::ReadWrite);

@@ -59,7 +59,7 @@ impl FromStr for Guid {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
             Ok(number) if digits => Ok(Self(number)),
-            _ => Err(GuidError(text.chars().take(40).collect())),
+            _ => Err(GuidError(text.chars().take(40).flat_map(char::escape_debug).collect())),
         }
     }
 }

@@ -25,6 +25,28 @@ pub enum KeyStatus {
     Unavailable,
 }
 
+/// What has to be given to an encryption root to open it. Of a dataset that inherits its key this says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WantedKey {
+    /// A passphrase, typed by a person (or fetched from a server).
+    Passphrase,
+    /// What is in a file of this machine, by its URI. Untrusted on a drive.
+    File(String),
+    /// Bytes that nobody remembers, `raw` or `hex`.
+    Bytes,
+}
+
+impl WantedKey {
+    /// From `keylocation` and `keyformat`.
+    pub fn read(location: &str, format: &str) -> Self {
+        match (location, format) {
+            (file, _) if file.starts_with("file:") => Self::File(file.to_owned()),
+            (_, "raw" | "hex") => Self::Bytes,
+            _ => Self::Passphrase,
+        }
+    }
+}
+
 /// What raw sends need to know about an encrypted dataset (facts: zfs.md 2.2, 2.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encryption {
@@ -34,6 +56,11 @@ pub struct Encryption {
     pub keyguid: Option<Guid>,
     /// Whether the key is loaded.
     pub key: KeyStatus,
+    /// What opens it.
+    pub wanted: WantedKey,
+    /// The hidden `pbkdf2salt`, another one after every change of a passphrase. The encryption root's counts. None: not
+    /// opened by a passphrase.
+    pub salt: Option<u64>,
 }
 
 /// Whether the dataset is mounted now.

@@ -15,7 +15,7 @@ pub use bytes::{Bytes, BytesError};
 pub use ident::{Guid, GuidError, IvsetGuid, Txg};
 pub use inventory::{
     Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Mount, PoolFacts, ResumeState, Side,
-    SnapshotDetail,
+    SnapshotDetail, WantedKey,
 };
 pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, SnapshotName};
 #[cfg(test)]

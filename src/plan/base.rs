@@ -128,6 +128,15 @@ fn refuse_form(policy: &Policy, source: &Dataset, target: &Dataset) -> Result<()
     if source.kind != target.kind {
         return Err(Refusal::OtherKind);
     }
+    // One that is of no key of the source's, and takes it from above: from the drive's own encryption.
+    let keyguid = |dataset: &Dataset| dataset.encryption.as_ref().and_then(|encryption| encryption.keyguid);
+    let borrowed = target.encryption.as_ref().filter(|there| there.root != target.name);
+    match borrowed {
+        Some(there) if keyguid(source) != keyguid(target) => {
+            return Err(Refusal::DriveKey { root: there.root.clone() });
+        }
+        _ => {}
+    }
     match (&source.encryption, &target.encryption, policy.send) {
         (Some(here), Some(there), SendMode::Raw) => {
             if here.keyguid.is_none() || here.keyguid != there.keyguid {
@@ -156,6 +165,7 @@ pub fn refuse_ivset(policy: &Policy, source: &Dataset, target: &Dataset, base: &
     }
     let name = target.history.snapshot(base.guid()).map(|snapshot| target.name.snapshot(&snapshot.name));
     match name {
+        Some(Ok(base)) if here.is_none() => Err(Refusal::NoIvset { base }),
         Some(Ok(base)) => Err(Refusal::OtherIvset { base }),
         _ => Err(Refusal::Inconsistent),
     }

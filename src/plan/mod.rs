@@ -12,6 +12,7 @@ mod bookmarks;
 pub mod check;
 mod copies;
 mod display;
+mod keys;
 mod parents;
 mod prune;
 mod questions;
@@ -28,6 +29,7 @@ mod tree;
 
 pub use base::unrecognised;
 pub use bookmarks::{Ours, Standing};
+pub use keys::some_of;
 pub use prune::{HeldBack, PruneHold};
 pub use questions::{Question, Questions, questions};
 pub use refusal::Refusal;
@@ -179,6 +181,7 @@ pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan 
     parents::add_parents(inventory, &mut datasets);
     age::warn_of_old_sources(policies, inventory, now, &mut datasets);
     copies::note_orphans(policies, inventory, &mut datasets);
+    keys::warn_of_keys(policies, inventory, &mut datasets);
     let warnings = rollback::warn_of_nothing(policies, &datasets);
     Plan { datasets, warnings }
 }

@@ -58,6 +58,11 @@ pub enum Refusal {
     OtherMode,
     /// Another master key than the source's.
     OtherKey,
+    /// Encrypted with a key of the drive's: it was received decrypted.
+    DriveKey {
+        /// Where that key is from.
+        root: DatasetName,
+    },
     /// Its encryption root was changed by hand (facts: zfs.md decision 10).
     EncryptionRoot {
         /// What it is now.
@@ -66,6 +71,11 @@ pub enum Refusal {
     /// Same snapshot, other IV set: it was received plain in between.
     OtherIvset {
         /// The base.
+        base: SnapshotName,
+    },
+    /// What the source has of the base carries no IV set.
+    NoIvset {
+        /// The base, on the drive.
         base: SnapshotName,
     },
     /// The head has changes that are in no snapshot.
@@ -198,6 +208,10 @@ impl fmt::Display for Finding<'_> {
                 f,
                 "{target} is encrypted with another master key than {source}: it is the copy of another dataset, or the source was created anew."
             ),
+            Refusal::DriveKey { root } => write!(
+                f,
+                "{target} is encrypted with the drive's own key, that of {root}: it was received decrypted once. zferry loads no key on the drive, so nothing can be added to it."
+            ),
             Refusal::EncryptionRoot { root } => write!(
                 f,
                 "{target} takes its key from {root}: `zfs change-key` was used on the drive. A raw increment would make it impossible to unlock (OpenZFS issue 12614)."
@@ -205,6 +219,10 @@ impl fmt::Display for Finding<'_> {
             Refusal::OtherIvset { base } => write!(
                 f,
                 "{base} was received decrypted once (its IV set differs from the source's), so no raw increment can build on it."
+            ),
+            Refusal::NoIvset { base } => write!(
+                f,
+                "What {source} has of {base} carries no IV set: it is from before its pool had the feature bookmark_v2. No raw increment can build on it (OpenZFS errata 4)."
             ),
             Refusal::Modified { since, written } => write!(
                 f,
@@ -308,7 +326,12 @@ impl Refusal {
                 "set `send` back to what it was (for `replicate`: --send)".to_owned(),
                 format!("{}   (keeps the old copy; the next run starts afresh)", aside()),
             ],
-            Self::OtherKind | Self::OtherKey | Self::EncryptionRoot { .. } | Self::OtherIvset { .. } => {
+            Self::OtherKind
+            | Self::OtherKey
+            | Self::DriveKey { .. }
+            | Self::EncryptionRoot { .. }
+            | Self::OtherIvset { .. }
+            | Self::NoIvset { .. } => {
                 vec![format!("{}   (keeps the old copy; the next run starts afresh)", aside())]
             }
             Self::Modified { .. } | Self::Ahead { .. } => vec![

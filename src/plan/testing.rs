@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::model::{
     Bookmark, Bytes, Consents, Dataset, DatasetFilter, DatasetKind, DatasetName, Encryption, Guid, History,
     HistoryMode, Inventory, IvsetGuid, KeyStatus, Mount, Policy, PoolFacts, Prune, ResumeState, SendMode,
-    Side, SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, glob_set,
+    Side, SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, WantedKey, glob_set,
 };
 
 use super::{DatasetPlan, Plan, Question, Refusal, Verdict, check, plan, questions};
@@ -134,7 +134,14 @@ pub fn dataset(called: &str, history: History) -> Dataset {
 
 /// All datasets have one master key here; each is its own root, as raw receives make it.
 pub fn encryption(root: &str) -> Encryption {
-    Encryption { root: name(root), keyguid: Some(Guid(99)), key: KeyStatus::Unavailable }
+    let wanted = WantedKey::Passphrase;
+    Encryption {
+        root: name(root),
+        keyguid: Some(Guid(99)),
+        key: KeyStatus::Unavailable,
+        wanted,
+        salt: Some(1),
+    }
 }
 
 /// Both pools as they are.

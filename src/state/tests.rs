@@ -158,6 +158,19 @@ fn what_is_remembered_of_another_pool_is_not_believed() {
 }
 
 #[test]
+fn a_file_that_says_another_drives_name_is_not_written_to_that_drives_file() {
+    for name in ["other", "../../etc/passwd", "\u{1b}[2J"] {
+        let mut state = serde_json::to_value(remembered(2)).unwrap();
+        state["drive"] = name.into();
+        let (_directory, store) = with_file(state.to_string().as_bytes());
+        let loaded = store.load("t7", GUID);
+        assert_eq!((loaded.state.drive.as_str(), loaded.state.runs.len()), ("t7", 2));
+        store.save(&loaded.state).unwrap();
+        assert_eq!(fs::read_dir(&store.directory).unwrap().count(), 1, "{name}");
+    }
+}
+
+#[test]
 fn a_newer_file_is_read_as_far_as_understood_and_never_written() {
     let state = remembered(2);
     let mut newer = serde_json::to_value(&state).unwrap();

@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_secs(120);
 const LONG: Duration = Duration::from_secs(30 * 60);
 
 /// Columns of [`list_datasets`], in order. User properties come last: the drive's are not ours to trust.
-pub const DATASET_COLUMNS: [&str; 22] = [
+pub const DATASET_COLUMNS: [&str; 25] = [
     "name",
     "type",
     "guid",
@@ -37,6 +37,9 @@ pub const DATASET_COLUMNS: [&str; 22] = [
     "recordsize",
     "dnodesize",
     "receive_resume_token",
+    "keylocation",
+    "keyformat",
+    "pbkdf2salt",
     PROPERTY_SOURCE,
     PROPERTY_MIRROR,
     PROPERTY_PLACEHOLDER,
@@ -121,9 +124,9 @@ pub fn list_guids<'a>(pools: impl IntoIterator<Item = &'a PoolName>) -> Invocati
     with(zfs(["list", "-Hp", "-r", "-t", "snapshot", "-o", "name,guid,createtxg"], LONG), pools)
 }
 
-/// Holds on snapshots that are named.
+/// Holds on snapshots that are named. Without `-p`, which ZFS 2.1 does not know here: nobody asks when they were made.
 pub fn list_holds(names: &[String]) -> Invocation {
-    with(zfs(["holds", "-Hp"], SHORT), names)
+    with(zfs(["holds", "-H"], SHORT), names)
 }
 
 /// Everything about pools, features included.

@@ -8,6 +8,7 @@ use crate::process::{Cancel, Invocation, Output, Runner, Tool};
 
 use super::parse::{self, Unreadable};
 use super::program::{self, Fate};
+use super::version::Versions;
 use super::{ZfsError, argv};
 
 /// Names on one command line: far below what the kernel takes in all (facts: zfs.md decision 14 bounds one argument,
@@ -77,11 +78,12 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Whether `zfs` or `zpool` is there and answers as it should: to be known before a drive is touched.
+    /// Whether `zfs` or `zpool` is there and answers as it should, and which version it is: to be known before a drive
+    /// is touched.
     ///
     /// # Errors
     /// As for every request.
-    pub fn check_tool(&self, tool: Tool) -> Result<(), ZfsError> {
+    pub fn check_tool(&self, tool: Tool) -> Result<Versions, ZfsError> {
         self.ask(&argv::version(tool), parse::version)
     }
 
@@ -128,7 +130,8 @@ impl<'a> Client<'a> {
         &self,
         pools: impl IntoIterator<Item = &'n PoolName>,
     ) -> Result<Vec<Dataset>, ZfsError> {
-        self.ask(&argv::list_datasets(pools), parse::datasets)
+        let pools: Vec<&PoolName> = pools.into_iter().collect();
+        self.ask(&argv::list_datasets(pools.iter().copied()), |output| parse::datasets(output, &pools))
     }
 
     /// Snapshots (and bookmarks, by `types`) of these datasets.

@@ -9,6 +9,7 @@ pub mod error;
 pub mod parse;
 pub mod program;
 pub mod token;
+pub mod version;
 
 pub use client::Client;
 pub use error::{Kind, ZfsError};

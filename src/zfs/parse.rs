@@ -1,17 +1,18 @@
 //! What `zfs` and `zpool` print, read into types. Pure. A line that does not parse is an error, never skipped:
 //! what is not understood must not become "there is nothing" (S16, S21).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
 
 use jiff::Timestamp;
 
 use crate::model::{
     BookmarkName, Bytes, Dataset, DatasetKind, DatasetName, Encryption, Guid, History, IvsetGuid, KeyStatus,
-    Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg,
+    Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg, WantedKey,
 };
 
 use super::argv::DATASET_COLUMNS;
+use super::version::Versions;
 
 /// Where and why an output is not what such a command prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,10 +111,34 @@ pub fn snapshots(output: &[u8]) -> Result<Vec<Listed>, Unreadable> {
 
 /// Output of [`super::argv::list_datasets`]. Histories are empty.
 ///
+/// The user properties among the columns are anybody's, and printed as they are: they need not be text, and what has
+/// tabs or line breaks looks like more columns, or like other datasets. So none may occur that was not asked for, and
+/// none twice.
+///
 /// # Errors
-/// When a line is not such a line.
-pub fn datasets(output: &[u8]) -> Result<Vec<Dataset>, Unreadable> {
-    rows::<{ DATASET_COLUMNS.len() }>(output)?.map(|row| dataset(&row?)).collect()
+/// When a line is not such a line, or not of one of these pools.
+pub fn datasets(output: &[u8], pools: &[&PoolName]) -> Result<Vec<Dataset>, Unreadable> {
+    let text = String::from_utf8_lossy(output);
+    let explained = |error: Unreadable| Unreadable {
+        what: format!(
+            "{} (a tab or a line break in one of the pool's user properties looks like this)",
+            error.what
+        ),
+        ..error
+    };
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for row in rows::<{ DATASET_COLUMNS.len() }>(text.as_bytes())? {
+        let row = row.map_err(explained)?;
+        let dataset = dataset(&row).map_err(explained)?;
+        let asked_for = pools.contains(&&dataset.name.pool());
+        if !asked_for || !seen.insert(dataset.name.clone()) {
+            let why = if asked_for { "occurs twice" } else { "was not asked for" };
+            return Err(explained(unreadable(row.line, format!("{} {why}", dataset.name))));
+        }
+        all.push(dataset);
+    }
+    Ok(all)
 }
 
 fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadable> {
@@ -129,7 +154,11 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
     };
     let encryption = row
         .read_optional(3)?
-        .map(|root| Ok::<_, Unreadable>(Encryption { root, keyguid: row.read_optional(4)?, key }))
+        .map(|root| {
+            let salt = Some(row.number(20)?).filter(|&salt| salt != 0);
+            let wanted = WantedKey::read(row.columns[18], row.columns[19]);
+            Ok::<_, Unreadable>(Encryption { root, keyguid: row.read_optional(4)?, key, wanted, salt })
+        })
         .transpose()?;
     let resume = match (row.columns[17], row.number(9)?) {
         ("-" | "", 0) => ResumeState::Clean,
@@ -151,10 +180,10 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
         container: row.columns[13] == "off",
         needs: needs(row.columns[14], row.number(15)?, row.columns[16]),
         // User properties of the drive are anybody's: what is not a guid is as good as absent.
-        source: row.read_optional(18).unwrap_or_default(),
-        mirror: row.read_optional(19).unwrap_or_default(),
-        placeholder: row.columns[20] == "on",
-        retired: row.columns[21] == "on",
+        source: row.read_optional(21).unwrap_or_default(),
+        mirror: row.read_optional(22).unwrap_or_default(),
+        placeholder: row.columns[23] == "on",
+        retired: row.columns[24] == "on",
         history: History::default(),
         details: HashMap::new(),
     })
@@ -300,14 +329,17 @@ pub fn pools(output: &[u8]) -> Result<Vec<Imported>, Unreadable> {
 ///
 /// # Errors
 /// When it lacks one of the two, or breaks off.
-pub fn version(output: &[u8]) -> Result<(), Unreadable> {
+pub fn version(output: &[u8]) -> Result<Versions, Unreadable> {
     let text = String::from_utf8_lossy(output);
-    let is_version = |(line, prefix): (&str, &str)| {
-        line.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    let told = |line: &str, prefix: &str| {
+        let version = line.strip_prefix(prefix)?;
+        version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
     };
-    let complete = text.ends_with('\n') && text.lines().count() == 2;
-    if complete && text.lines().zip(["zfs-", "zfs-kmod-"]).all(is_version) {
-        Ok(())
+    let mut lines = text.lines();
+    let tools = lines.next().and_then(|line| told(line, "zfs-"));
+    let module = lines.next().and_then(|line| told(line, "zfs-kmod-"));
+    if tools.is_some() && module.is_some() && lines.next().is_none() && text.ends_with('\n') {
+        Ok(Versions { tools, module })
     } else {
         let what = "the versions of the tools and of the kernel module were expected".to_owned();
         Err(Unreadable { line: 0, what })
@@ -368,75 +400,4 @@ pub fn status(output: &[u8]) -> Result<Status, Unreadable> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tools_that_do_not_tell_their_version_are_not_used() {
-        for good in ["zfs-2.3.2-2\nzfs-kmod-2.3.2-2\n", "zfs-2.4.1-1~bpo13+1\nzfs-kmod-2.4.0-1\n"] {
-            assert_eq!(version(good.as_bytes()), Ok(()), "{good}");
-        }
-        for bad in ["", "zfs-2.3.2\n", "zfs-2.3.2\nzfs-kmod-2.3.2", "zfs-2.3.2\nzfs-kmod\n", "lp0 on fire\n"]
-        {
-            assert!(version(bad.as_bytes()).is_err(), "{bad}");
-        }
-        assert!(version(b"\xff\xfe\n\n").is_err());
-    }
-
-    #[test]
-    fn a_listing_is_read_whole_or_not_at_all() {
-        let good = b"rpool/my home@a\t7\t10\nrpool/my home#b\t8\t11\n";
-        assert_eq!(
-            snapshots(good).unwrap(),
-            [
-                Listed::Snapshot("rpool/my home@a".parse().unwrap(), Guid(7), Txg(10)),
-                Listed::Bookmark("rpool/my home#b".parse().unwrap(), Guid(8), Txg(11)),
-            ]
-        );
-        assert_eq!(snapshots(b"").unwrap(), []);
-        let table: [(&[u8], usize, &str); 7] = [
-            (b"rpool@a\t7\t10", 0, "it ends in the middle of a line"),
-            (b"rpool@a\t7\n", 1, "2 columns instead of 3"),
-            (b"rpool@a\t7\t10\t\n", 1, "4 columns instead of 3"),
-            (b"rpool@a\tx\t10\n", 1, "“x” is not a guid"),
-            (b"rpool@a\t7\t10\nrpool@b\t8\t1x\n", 2, "“1x” is not a number"),
-            (b"rpool\t7\t10\n", 1, "there is no “#” in it"),
-            (b"\xff\xfe", 0, "it is not UTF-8"),
-        ];
-        for (bad, line, what) in table {
-            let error = snapshots(bad).unwrap_err();
-            assert!(error.line == line && error.what.contains(what), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn datasets_are_read_with_keys_and_partial_state() {
-        // The columns of DATASET_COLUMNS on ZFS 2.4.4, Debian 13.
-        let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\t12\tno guid\t-\t-\n";
-        let read = &datasets(line).unwrap()[0];
-        let encryption = read.encryption.as_ref().unwrap();
-        assert_eq!((encryption.keyguid, encryption.key), (Some(Guid(99)), KeyStatus::Unavailable));
-        assert_eq!(read.resume, ResumeState::Token("1-ab-c8-78".into()));
-        assert_eq!(read.needs, ["zstd_compress", "large_blocks", "large_dnode"]);
-        assert_eq!((read.source, read.mirror, read.placeholder), (Some(Guid(12)), None, false));
-    }
-
-    #[test]
-    fn error_counters_are_summed_over_the_pool_and_its_devices() {
-        // zpool status -p, ZFS 2.4.4, Debian 13.
-        let text = b"  pool: backup\n state: ONLINE\n  scan: none requested\nconfig:\n\n\tNAME        STATE     READ WRITE CKSUM\n\tbackup      ONLINE       0     0     2\n\t  sda1      ONLINE       1     0     2\n\nerrors: No known data errors\n";
-        assert_eq!(status(text).unwrap(), Status { state: "ONLINE".into(), errors: 5 });
-        assert!(status(b"garbage").is_err());
-    }
-
-    #[test]
-    fn no_bytes_make_a_parser_panic() {
-        use proptest::prelude::*;
-        proptest!(|(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[\\ta-z0-9@#/\\n-]{0,200}")| {
-            for input in [bytes.as_slice(), text.as_bytes()] {
-                let _ = (snapshots(input), datasets(input), details(input), heads(input), holds(input));
-                let _ = (named_snapshots(input), pools(input), pool_properties(input), devices(input), status(input));
-            }
-        });
-    }
-}
+mod tests;

@@ -165,4 +165,12 @@ mod tests {
         assert_eq!(destroy_argument(&snapshot, Guid(u64::MAX)), "t/my home@a=-1");
         assert_eq!(bookmark_argument("t/my home@a", Guid(5), "zferry_1_5"), "t/my home@a=5=zferry_1_5");
     }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        use proptest::prelude::*;
+        proptest!(|(bytes in proptest::collection::vec(any::<u8>(), 0..100), text in "\\{\"return\":\\{\".{0,20}\":.{0,20}")| {
+            let _ = (fates(&bytes), fates(text.as_bytes()));
+        });
+    }
 }

@@ -74,4 +74,53 @@ mod tests {
             assert!(bad.parse::<Token>().is_err(), "{bad:?}");
         }
     }
+
+    /// A token with this content, as a drive may have it.
+    fn token(packed: &[u8], length: usize) -> String {
+        let compressed = miniz_oxide::deflate::compress_to_vec_zlib(packed, 6);
+        let hex: String = compressed.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("1-c0ffee-{length:x}-{hex}")
+    }
+
+    #[test]
+    fn a_token_that_would_fill_the_memory_is_refused() {
+        let huge = vec![0; 64 << 20];
+        for length in [huge.len(), usize::MAX, 0] {
+            assert!(token(&huge, length).parse::<Token>().is_err(), "{length}");
+        }
+        let long = "a".repeat(4 * MAX_PACKED);
+        assert!(format!("1-a-ffff-{long}").parse::<Token>().is_err());
+    }
+
+    #[test]
+    fn what_a_token_says_of_names_and_offsets_is_not_asked() {
+        // A list in the machine's own encoding, as the kernel writes it, would do as well: see the model.
+        let mut pairs = vec![("toguid", 8, 7_u64.to_be_bytes().to_vec())];
+        let list = crate::model::packing::pack(&pairs);
+        assert_eq!(
+            token(&list, list.len()).parse(),
+            Ok(Token { to: Guid(7), from: None, raw: false, bytes: 0 })
+        );
+        pairs.push(("toname", 9, crate::model::packing::text("\u{1b}[2J-rf / $(reboot)")));
+        pairs.push(("bytes", 8, u64::MAX.to_be_bytes().to_vec()));
+        pairs.push(("fromguid", 8, 0_u64.to_be_bytes().to_vec()));
+        let list = crate::model::packing::pack(&pairs);
+        let read: Token = token(&list, list.len()).parse().unwrap();
+        assert_eq!((read.to, read.from, read.bytes), (Guid(7), None, u64::MAX));
+        // A guid of another type is none.
+        let text = crate::model::packing::pack(&[("toguid", 9, crate::model::packing::text("7"))]);
+        assert!(token(&text, text.len()).parse::<Token>().is_err());
+    }
+
+    #[test]
+    fn no_token_makes_the_reader_panic() {
+        use proptest::prelude::*;
+        proptest!(|(text in ".{0,100}", hex in "1-[0-9a-f]{0,8}-[0-9a-f]{0,4}-[0-9a-f]{0,200}", mut packed in proptest::collection::vec(any::<u8>(), 4..200), kind in 0..2_u8)| {
+            packed[0] = kind;
+            packed[1] = 1;
+            for token in [text, hex, token(&packed, packed.len())] {
+                let _ = token.parse::<Token>();
+            }
+        });
+    }
 }

@@ -176,21 +176,58 @@ fn a_host_without_zfs_is_told_so_with_the_places_and_the_remedy() {
 
 #[test]
 fn a_drive_that_is_not_connected_is_not_now() {
-    let host = Host::answering(
-        "case \"$*\" in version) printf 'zfs-2.4.4\\nzfs-kmod-2.4.4\\n' ;; *) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;; esac",
-    );
-    for line in
-        ["zferry run t7", "zferry plan t7", "zferry replicate rpool/home backup/eds", "zferry eject t7"]
-    {
-        assert_eq!(failure(&host, line).code(), 75, "{line}");
-    }
     let asked = format!("{LIST_POOLS}zfs version\n");
-    assert_eq!(host.calls(), [&asked, &asked, LIST_POOLS, LIST_POOLS].concat());
+    for (line, calls) in [
+        ("zferry run t7", asked.as_str()),
+        ("zferry plan t7", &asked),
+        ("zferry replicate rpool/home backup/eds", LIST_POOLS),
+        ("zferry eject t7", LIST_POOLS),
+    ] {
+        // A host each: a lock stays taken for as long as some child of another test is between fork and exec.
+        let host = Host::answering(
+            "case \"$*\" in version) printf 'zfs-2.4.4\\nzfs-kmod-2.4.4\\n' ;; *) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;; esac",
+        );
+        assert_eq!((failure(&host, line).code(), host.calls().as_str()), (75, calls), "{line}");
+    }
+}
+
+#[test]
+fn a_zfs_that_ruins_backups_is_refused_before_the_drive_is_looked_for_and_ejects_all_the_same() {
+    let host = || {
+        Host::answering(
+            "case \"$*\" in version) printf 'zfs-2.2.1-1\\nzfs-kmod-2.2.1-1\\n' ;; *) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;; esac",
+        )
+    };
+    for line in ["zferry run t7", "zferry plan t7"] {
+        let failure = failure(&host(), line);
+        let text = failure.text();
+        assert_eq!(failure.code(), 69, "{line}");
+        assert!(
+            text.contains("with ZFS 2.2.1 files") && text.contains("try: upgrade ZFS to 2.2.2"),
+            "{text}"
+        );
+    }
+    assert_eq!(failure(&host(), "zferry eject t7").code(), 75, "an export harms nothing");
+}
+
+#[test]
+fn no_command_to_type_is_made_of_what_a_drive_says() {
+    for (host, typed) in [
+        ("desk.example (hostid 5a66)", true),
+        ("$(reboot) (hostid 5a66)", false),
+        ("a;reboot", false),
+        ("\u{fffd}[2J", false),
+    ] {
+        let error = SessionError::ForeignHost { drive: "t7".to_owned(), host: host.to_owned() };
+        let hints = hints(&JobError::Session(error)).join(" ");
+        assert_eq!(hints.contains("--last-used-by="), typed, "{hints}");
+        assert!(typed || !hints.contains("reboot"), "{hints}");
+    }
 }
 
 /// A host with `rpool/home`, whose histories are these lines of name, guid and txg.
 fn with_source(lines: &str) -> Host {
-    let dataset = "rpool/home\\tfilesystem\\t5\\trpool/home\\t9\\tavailable\\t0\\t1\\t1\\t0\\t-\\t0\\tyes\\ton\\tlz4\\t131072\\tlegacy\\t-\\t-\\t-\\t-\\t-\\n";
+    let dataset = "rpool/home\\tfilesystem\\t5\\trpool/home\\t9\\tavailable\\t0\\t1\\t1\\t0\\t-\\t0\\tyes\\ton\\tlz4\\t131072\\tlegacy\\t-\\tprompt\\tpassphrase\\t17\\t-\\t-\\t-\\t-\\n";
     Host::answering(&format!(
         "case \"$tool $*\" in\n\
          zpool*) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;;\n\
@@ -221,6 +258,19 @@ fn status_of_a_drive_that_is_away_comes_from_the_source_and_only_asks() {
     assert_eq!(host.calls().lines().count(), 3);
     assert!(!host.directory.path().join("state").exists(), "nothing is remembered by looking");
     assert!(!host.directory.path().join("locks").exists(), "nobody is kept out by looking");
+}
+
+#[test]
+fn status_believes_no_success_that_is_still_to_come() {
+    let status_at = |second: i64| {
+        let host = with_source("");
+        let mut state = crate::state::DriveState::empty("t7", crate::model::Guid(7));
+        state.last_success = Timestamp::from_second(second).ok();
+        host.store.save(&state).unwrap();
+        status_of(&host).last_success
+    };
+    assert!(status_at(-60).is_some_and(|last| last.age.as_secs() == 60));
+    assert!(status_at(60).is_none() && status_at(250_000_000_000).is_none());
 }
 
 #[test]

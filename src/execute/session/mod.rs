@@ -12,6 +12,7 @@ use crate::drive::{Disk, FindError, Label, Member, PowerOffError, Root, Watcher}
 use crate::event::{ImportHow, Sink};
 use crate::model::{Guid, PoolFacts, PoolName};
 use crate::process::Cancel;
+use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
 
 pub use close::{After, Exported};
@@ -47,6 +48,8 @@ pub struct Session {
     pub members: Vec<Member>,
     /// Error counters when the session began.
     pub errors: u64,
+    /// Of ZFS on this host; nothing in a session that is only closed.
+    pub versions: Versions,
     /// What the labels said before, for a read-only session.
     labels: Vec<Label>,
     /// Found without being imported. Then another pool may have the name, and must not be exported by it (S7).
@@ -193,6 +196,9 @@ pub enum SessionError {
     /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.
     #[error("its tools do not work")]
     Tools(#[source] ZfsError),
+    /// This version of ZFS would ruin backups. Known before the drive is touched.
+    #[error("{}", .0.finding)]
+    UnsafeZfs(version::Refusal),
     /// A request on ZFS did not work out.
     #[error("{what}")]
     Zfs {

@@ -9,6 +9,7 @@ use crate::model::{Guid, PoolFacts, PoolName};
 use crate::process::Tool;
 use crate::zfs::argv::{self, Access, ForeignHost};
 use crate::zfs::parse::Imported;
+use crate::zfs::version::{self, Versions};
 use crate::zfs::{Kind, ZfsError};
 
 use super::recover::{self, Found};
@@ -43,7 +44,10 @@ impl Session {
     /// When the drive is not there, or must not be used. Nothing is left imported that was not before.
     pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
         let imported = host.client.pools().map_err(SessionError::Tools)?;
-        host.client.check_tool(Tool::Zfs).map_err(SessionError::Tools)?;
+        let versions = host.client.check_tool(Tool::Zfs).map_err(SessionError::Tools)?;
+        if let Some(refusal) = version::refusal(&versions) {
+            return Err(SessionError::UnsafeZfs(refusal));
+        }
         if imported.is_empty() {
             // Not even the source's pool: a tool that says nothing at all would look like this.
             host.client.check_tool(Tool::Zpool).map_err(SessionError::Tools)?;
@@ -52,6 +56,7 @@ impl Session {
             Some(pool) => Self::take_over(host, wanted, pool)?.beside(&imported),
             None => Self::import(host, wanted, &imported)?,
         };
+        let session = Self { versions, ..session };
         host.sink.event(Event::Imported { pool: session.pool.clone(), how: session.how });
         Ok(session)
     }
@@ -154,6 +159,7 @@ impl Session {
             errors: 0,
             labels,
             found_only: false,
+            versions: Versions::default(),
         }
     }
 

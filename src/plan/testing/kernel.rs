@@ -325,9 +325,15 @@ impl Arriving<'_> {
 
     /// The data is complete.
     fn end(&self, world: &mut World, called: &SnapName, guid: Guid) -> Result<(), Refused> {
+        let root = self.source.encryption.as_ref().and_then(|here| world.source.get(&here.root));
+        let root = root.and_then(|root| root.encryption.clone());
         let there = get(&mut world.target, &self.send.into)?;
         ensure(there.history.named(called).is_none(), "a snapshot of this name exists")?;
         there.resume = ResumeState::Clean;
+        // The wrapped key travels with every raw stream, and what the encryption root says of it.
+        if let (true, Some(root), Some(there)) = (self.raw, root, &mut there.encryption) {
+            there.salt = root.salt;
+        }
         if let Some(detail) = self.from.and_then(|from| there.details.get_mut(&from)) {
             detail.clones -= 1;
         }

@@ -69,12 +69,16 @@ type Change = fn(&mut Dataset);
 fn a_copy_that_a_stream_would_not_fit_is_refused_before_a_byte_is_sent() {
     let ivset: Change = |t| t.details.get_mut(&Guid(1)).unwrap().ivset = Some(IvsetGuid(5));
     let no_ivset: Change = |t| t.details.get_mut(&Guid(1)).unwrap().ivset = None;
-    let table: [(Change, Refusal); 9] = [
+    let drives_own: Change = |t| {
+        t.encryption = Some(crate::model::Encryption { keyguid: Some(Guid(5)), ..encryption("backup") });
+    };
+    let table: [(Change, Refusal); 10] = [
         (|t| t.kind = DatasetKind::Volume, Refusal::OtherKind),
         (|t| t.encryption = None, Refusal::OtherMode),
         (|t| t.encryption.as_mut().unwrap().keyguid = Some(Guid(5)), Refusal::OtherKey),
         (|t| t.encryption.as_mut().unwrap().keyguid = None, Refusal::OtherKey),
         (|t| t.encryption = Some(encryption("backup")), Refusal::EncryptionRoot { root: name("backup") }),
+        (drives_own, Refusal::DriveKey { root: name("backup") }),
         (ivset, Refusal::OtherIvset { base: name("backup/eds@a") }),
         (no_ivset, Refusal::OtherIvset { base: name("backup/eds@a") }),
         (|t| t.written = Bytes(9), Refusal::Modified { since: name("backup/eds@a"), written: Bytes(9) }),
@@ -92,7 +96,7 @@ fn a_copy_that_a_stream_would_not_fit_is_refused_before_a_byte_is_sent() {
 fn a_bookmark_without_iv_set_is_no_base() {
     let world = both("#V,1 @b,2", "@a,1")
         .edit_source("tank/data", |d| d.details.get_mut(&Guid(1)).unwrap().ivset = None);
-    assert_eq!(refused(&world, &policy()), Some(Refusal::OtherIvset { base: name("backup/eds@a") }));
+    assert_eq!(refused(&world, &policy()), Some(Refusal::NoIvset { base: name("backup/eds@a") }));
 }
 
 #[test]
@@ -119,6 +123,26 @@ fn an_encrypted_copy_is_not_continued_plain() {
         d.encryption.as_mut().unwrap().key = KeyStatus::Available;
     });
     assert_eq!(refused(&world, &policy), Some(Refusal::OtherMode));
+}
+
+/// What syncoid makes without raw sends on a drive whose pool is encrypted.
+#[test]
+fn a_copy_under_the_drives_own_key_is_not_continued_and_said_to_be_that() {
+    let drives_own = Some(crate::model::Encryption { keyguid: Some(Guid(5)), ..encryption("backup") });
+    let world = both("@a,1 @b,2", "@a,1").edit_target("backup/eds", |d| d.encryption = drives_own);
+    let plain = Policy { send: SendMode::Plain, allow_plaintext: true, ..policy() };
+    let unlocked = world.clone().edit_source("tank/data", |d| {
+        d.encryption.as_mut().unwrap().key = KeyStatus::Available;
+    });
+    let unencrypted = world.edit_source("tank/data", |d| d.encryption = None);
+    for (world, policy) in [
+        (&unlocked, &policy()),
+        (&unlocked, &plain),
+        (&unencrypted, &plain),
+        (&unencrypted, &Policy { allow_plaintext: true, ..policy() }),
+    ] {
+        assert_eq!(refused(world, policy), Some(Refusal::DriveKey { root: name("backup") }));
+    }
 }
 
 #[test]

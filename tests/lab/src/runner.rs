@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::host::cargo::{Share, Tally};
+use crate::image::recipe::{self, Recipe, TRIXIE};
 use crate::image::saved::Saved;
 use crate::lab::Lab;
 use crate::machine::Console;
@@ -19,27 +20,69 @@ use crate::scenarios::{Scenario, Tier};
 /// No scenario may take longer; its guest is ended then, which fails it.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
+/// A scenario on one system.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial {
+    /// What is tried.
+    pub scenario: Scenario,
+    /// On what.
+    pub system: &'static Recipe,
+}
+
+impl Trial {
+    /// The scenario's sentence, and the system where that is not the usual one.
+    pub fn title(&self) -> String {
+        let name = self.scenario.name;
+        if self.system.name == TRIXIE.name {
+            name.to_owned()
+        } else {
+            format!("{name} ({})", self.system.name)
+        }
+    }
+}
+
+/// The system of a scenario that failed, by the name of what it left.
+pub fn system_of(slug: &str) -> &'static Recipe {
+    let other = recipe::ALL.iter().copied().find(|system| slug.ends_with(&format!("-{}", system.name)));
+    other.unwrap_or(&TRIXIE)
+}
+
 /// Which scenarios are run, and which are left out.
 #[derive(Debug)]
 pub struct Selection {
     /// These are run.
-    pub chosen: Vec<Scenario>,
+    pub chosen: Vec<Trial>,
     /// How many are not.
     pub left_out: usize,
 }
 
 impl Selection {
-    /// With a filter every scenario whose name contains it; else the core, or all.
-    pub fn of(all: Vec<Scenario>, filter: Option<&str>, full: bool) -> Self {
-        let total = all.len();
-        let chosen: Vec<Scenario> = all
+    /// With a filter every scenario whose name contains it; else the core, or all. On their own systems, or all of them
+    /// on one.
+    pub fn of(all: Vec<Scenario>, filter: Option<&str>, full: bool, system: Option<&'static Recipe>) -> Self {
+        let trials: Vec<Trial> = all
             .into_iter()
-            .filter(|scenario| match filter {
-                Some(filter) => matches(scenario.name, filter),
-                None => full || scenario.tier == Tier::Core,
+            .flat_map(|scenario| {
+                let systems = system.map_or(scenario.systems.to_vec(), |system| vec![system]);
+                systems.into_iter().map(move |system| Trial { scenario, system })
+            })
+            .collect();
+        let total = trials.len();
+        let chosen: Vec<Trial> = trials
+            .into_iter()
+            .filter(|trial| match filter {
+                Some(filter) => matches(&trial.title(), filter),
+                None => full || trial.scenario.tier == Tier::Core,
             })
             .collect();
         Self { left_out: total - chosen.len(), chosen }
+    }
+
+    /// The systems that are needed for it.
+    pub fn systems(&self) -> Vec<&'static Recipe> {
+        let needed =
+            |system: &&'static Recipe| self.chosen.iter().any(|trial| trial.system.name == system.name);
+        recipe::ALL.iter().copied().filter(needed).collect()
     }
 }
 
@@ -49,30 +92,34 @@ fn matches(name: &str, filter: &str) -> bool {
 }
 
 /// Runs the scenarios and returns how many passed and failed.
-pub fn run(scenarios: &[Scenario], saved: &Saved, share: &Share) -> Result<Tally> {
+pub fn run(trials: &[Trial], saved: &[Saved], share: &Share) -> Result<Tally> {
     let runs = paths::cache()?.join("runs");
     remove_abandoned(&runs)?;
-    println!("\nrunning {} scenarios in guests, {GUESTS} at a time", scenarios.len());
-    let waiting = Mutex::new(scenarios.iter());
+    println!("\nrunning {} scenarios in guests, {GUESTS} at a time", trials.len());
+    let waiting = Mutex::new(trials.iter());
     let tally = Mutex::new(Tally::default());
     thread::scope(|scope| {
         for _ in 0..GUESTS {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some(scenario) = next else { break };
+                    let Some(trial) = next else { break };
                     let started = Instant::now();
-                    let result = one(scenario, saved, share, &runs);
+                    let result = saved
+                        .iter()
+                        .find(|saved| saved.system.name == trial.system.name)
+                        .context("its system was not prepared")
+                        .and_then(|saved| one(trial, saved, share, &runs));
                     let seconds = started.elapsed().as_secs();
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     match result {
                         Ok(()) => {
                             tally.passed += 1;
-                            println!("test {} ... ok ({seconds} s)", scenario.name);
+                            println!("test {} ... ok ({seconds} s)", trial.title());
                         }
                         Err(error) => {
                             tally.failed += 1;
-                            println!("test {} ... FAILED ({seconds} s)", scenario.name);
+                            println!("test {} ... FAILED ({seconds} s)", trial.title());
                             println!("{}\n", explained(&error));
                         }
                     }
@@ -84,8 +131,8 @@ pub fn run(scenarios: &[Scenario], saved: &Saved, share: &Share) -> Result<Tally
 }
 
 /// Runs one scenario in a guest of its own.
-fn one(scenario: &Scenario, saved: &Saved, share: &Share, runs: &Path) -> Result<()> {
-    let slug = paths::slug(scenario.name);
+fn one(trial: &Trial, saved: &Saved, share: &Share, runs: &Path) -> Result<()> {
+    let slug = paths::slug(&trial.title());
     let directory = runs.join(format!("{}-{slug}", std::process::id()));
     let console = Console::File(directory.join("console"));
     let mut lab = match Lab::start(saved, share.path(), &directory, console) {
@@ -97,7 +144,7 @@ fn one(scenario: &Scenario, saved: &Saved, share: &Share, runs: &Path) -> Result
     };
     lab.end_after(DEADLINE);
     // A scenario that panics fails like any other, with its guest ended.
-    let body = std::panic::AssertUnwindSafe(|| (scenario.body)(&mut lab));
+    let body = std::panic::AssertUnwindSafe(|| (trial.scenario.body)(&mut lab));
     let result = std::panic::catch_unwind(body)
         .unwrap_or_else(|_| Err(anyhow::anyhow!("the scenario panicked; its message is above")));
     match result {
@@ -146,7 +193,8 @@ fn remove_abandoned(runs: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Selection, matches};
+    use super::{Selection, matches, system_of};
+    use crate::image::recipe;
     use crate::scenarios;
 
     #[test]
@@ -159,8 +207,22 @@ mod tests {
     #[test]
     fn what_is_not_run_is_counted() {
         let total = scenarios::all().len();
-        let selection = Selection::of(scenarios::all(), Some("no scenario is called so"), false);
-        assert_eq!((selection.chosen.len(), selection.left_out), (0, total));
+        let selection = Selection::of(scenarios::all(), Some("no scenario is called so"), false, None);
+        let more: usize = scenarios::all().iter().map(|scenario| scenario.systems.len() - 1).sum();
+        assert_eq!((selection.chosen.len(), selection.left_out), (0, total + more));
+    }
+
+    #[test]
+    fn a_few_scenarios_are_run_on_the_oldest_system_and_all_can_be() {
+        let core = Selection::of(scenarios::all(), None, false, None);
+        let oldest: Vec<_> = core.chosen.iter().filter(|trial| trial.system.name == "debian12").collect();
+        assert!(oldest.len() >= 3 && core.systems().len() == 2, "{}", oldest.len());
+        assert!(oldest.iter().all(|trial| trial.title().ends_with(" (debian12)")));
+        let slug = crate::paths::slug(&oldest[0].title());
+        assert_eq!((system_of(&slug).name, system_of("a-first-backup").name), ("debian12", "debian13"));
+        let all = Selection::of(scenarios::all(), None, true, Some(&recipe::BOOKWORM));
+        assert_eq!((all.chosen.len(), all.left_out), (scenarios::all().len(), 0));
+        assert_eq!(all.systems().len(), 1);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use zferry_lab::host::cargo::{self, Profile, Share, Tally};
 use zferry_lab::host::packages;
-use zferry_lab::image::{build, recipe, saved};
+use zferry_lab::image::recipe::{self, Recipe, TRIXIE};
+use zferry_lab::image::{build, saved};
 use zferry_lab::runner::{self, Selection};
 use zferry_lab::scenarios::{self, Tier};
 use zferry_lab::{bench, demo, shell};
@@ -25,7 +26,7 @@ struct Arguments {
 enum Task {
     /// Install what is missing on this machine (with sudo unless you are root)
     Setup,
-    /// Build the guests' system, about ten minutes, once
+    /// Build the guests' systems, about ten minutes each, once
     Image,
     /// Watch a first and a second backup to a USB drive
     Demo,
@@ -33,6 +34,9 @@ enum Task {
     Test {
         /// Only scenarios whose name contains this, and no other checks
         filter: Option<String>,
+        /// On this system only, whatever the scenarios say
+        #[arg(long, value_name = "SYSTEM")]
+        on: Option<String>,
         /// All scenarios
         #[arg(long)]
         full: bool,
@@ -48,6 +52,9 @@ enum Task {
         /// Without zferry
         #[arg(long)]
         bare: bool,
+        /// On this system
+        #[arg(long, value_name = "SYSTEM")]
+        on: Option<String>,
     },
     /// Plug a USB drive into the guest of the open shell
     Plug {
@@ -85,25 +92,35 @@ fn perform(task: Task) -> Result<()> {
         Task::Setup => packages::ensure(),
         Task::Image => {
             packages::ensure()?;
-            println!("{}", build::ensure(&recipe::TRIXIE)?.display());
+            for system in recipe::ALL {
+                println!("{}", build::ensure(system)?.display());
+            }
             Ok(())
         }
         Task::Demo => {
-            let (saved, share) = prepare(Programs::Zferry)?;
+            let (saved, share) = prepare_one(Programs::Zferry, &TRIXIE)?;
             demo::show(&saved, &share)
         }
         Task::Bench { rounds } => {
-            let (saved, share) = prepare(Programs::Shipped)?;
+            let (saved, share) = prepare_one(Programs::Shipped, &TRIXIE)?;
             bench::measure(&saved, &share, rounds)
         }
         Task::Test { list: true, .. } => {
             list();
             Ok(())
         }
-        Task::Test { filter, full, .. } => test(filter.as_deref(), full),
-        Task::Shell { failed, bare } => {
+        Task::Test { filter, full, on, .. } => {
+            let system = on.as_deref().map(recipe::named).transpose()?;
+            test(filter.as_deref(), full, system)
+        }
+        Task::Shell { failed, bare, on } => {
             let programs = if bare { Programs::None } else { Programs::Zferry };
-            let (saved, share) = prepare(programs)?;
+            let system = match (&on, &failed) {
+                (Some(name), _) => recipe::named(name)?,
+                (None, Some(slug)) => runner::system_of(slug),
+                (None, None) => &TRIXIE,
+            };
+            let (saved, share) = prepare_one(programs, system)?;
             shell::open(&saved, &share, failed.as_deref())
         }
         Task::Plug { name, size } => shell::plug(&name, &size),
@@ -119,12 +136,16 @@ enum Programs {
     Shipped,
 }
 
-/// Does everything that has to be there before a guest can start.
-fn prepare(programs: Programs) -> Result<(saved::Saved, Share)> {
+/// Does everything that has to be there before a guest of these systems can start.
+fn prepare(programs: Programs, systems: &[&'static Recipe]) -> Result<(Vec<saved::Saved>, Share)> {
     packages::ensure()?;
-    let image = build::ensure(&recipe::TRIXIE)?;
+    let images = systems.iter().map(|system| build::ensure(system)).collect::<Result<Vec<_>>>()?;
     let share = Share::with_agent()?;
-    let saved = saved::ensure(&recipe::TRIXIE, &image, share.path())?;
+    let saved = systems
+        .iter()
+        .zip(&images)
+        .map(|(system, image)| saved::ensure(system, image, share.path()))
+        .collect::<Result<Vec<_>>>()?;
     match programs {
         Programs::None => {}
         Programs::Zferry => share.add_zferry(Profile::Tested)?,
@@ -133,31 +154,39 @@ fn prepare(programs: Programs) -> Result<(saved::Saved, Share)> {
     Ok((saved, share))
 }
 
+/// The same for one system.
+fn prepare_one(programs: Programs, system: &'static Recipe) -> Result<(saved::Saved, Share)> {
+    let (mut saved, share) = prepare(programs, &[system])?;
+    Ok((saved.pop().context("no system was prepared")?, share))
+}
+
 fn list() {
     for scenario in scenarios::all() {
         let tier = match scenario.tier {
             Tier::Core => "core",
             Tier::Full => "full",
         };
-        println!("{tier}  {}", scenario.name);
+        let more: String =
+            scenario.systems.iter().skip(1).map(|system| format!(" (and on {})", system.name)).collect();
+        println!("{tier}  {}{more}", scenario.name);
     }
 }
 
 /// All checks, then the scenarios. Whatever keeps the scenarios from being run is
 /// a failure: a lab that was skipped must never look like one that passed.
-fn test(filter: Option<&str>, full: bool) -> Result<()> {
+fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>) -> Result<()> {
     let started = Instant::now();
-    let selection = Selection::of(scenarios::all(), filter, full);
+    let selection = Selection::of(scenarios::all(), filter, full, system);
     if selection.chosen.is_empty() {
         bail!("no scenario is called so; `cargo lab test --list` lists them");
     }
     packages::ensure()?;
-    let mut tally = match filter {
-        None => cargo::checks()?,
-        Some(_) => Tally::default(),
+    let mut tally = match (filter, system) {
+        (None, None) => cargo::checks()?,
+        _ => Tally::default(),
     };
-    let lab =
-        prepare(Programs::Zferry).and_then(|(saved, share)| runner::run(&selection.chosen, &saved, &share));
+    let lab = prepare(Programs::Zferry, &selection.systems())
+        .and_then(|(saved, share)| runner::run(&selection.chosen, &saved, &share));
     match lab {
         Ok(scenarios) => tally += scenarios,
         Err(error) => {

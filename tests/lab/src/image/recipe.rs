@@ -121,6 +121,20 @@ pub const TRIXIE: Recipe = Recipe {
     size: "3G",
 };
 
+/// Debian 12 with its own ZFS 2.1: the oldest that is supported.
+pub const BOOKWORM: Recipe =
+    Recipe { name: "debian12", codename: "bookworm", zfs_from: "bookworm", ..TRIXIE };
+
+/// All systems; the first is the one that everything is tried on.
+pub const ALL: &[&Recipe] = &[&TRIXIE, &BOOKWORM];
+
+/// The system of this name.
+pub fn named(name: &str) -> Result<&'static Recipe> {
+    let known = || ALL.iter().map(|recipe| recipe.name).collect::<Vec<_>>().join(", ");
+    let found = ALL.iter().copied().find(|recipe| recipe.name == name);
+    found.with_context(|| format!("there is no system {name}; there are: {}", known()))
+}
+
 impl Recipe {
     /// Changes whenever the image has to be built again.
     pub fn fingerprint(&self) -> String {
@@ -195,7 +209,7 @@ impl Mirrors {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mirrors, TRIXIE};
+    use super::{BOOKWORM, Mirrors, TRIXIE};
 
     #[test]
     fn the_hosts_own_mirror_is_used_in_both_formats() {
@@ -220,5 +234,8 @@ mod tests {
         let sources = TRIXIE.sources(&Mirrors::found_in("URIs: http://m.example/debian").unwrap());
         assert_eq!(sources.len(), 4);
         assert!(sources[3].contains(" trixie-backports main contrib"));
+        let sources = BOOKWORM.sources(&Mirrors::found_in("URIs: http://m.example/debian").unwrap());
+        assert!(sources.iter().all(|line| line.contains(" bookworm")), "{sources:?}");
+        assert_eq!(sources.len(), 3);
     }
 }

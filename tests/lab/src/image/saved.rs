@@ -28,6 +28,8 @@ const SETTLE: &str = "systemctl is-system-running --wait; \
 /// A guest that can be started any number of times.
 #[derive(Debug, Clone)]
 pub struct Saved {
+    /// What is in it.
+    pub system: &'static Recipe,
     /// Kernel and initramfs.
     pub image: PathBuf,
     /// The booted system's disk; overlays go on top of it.
@@ -41,10 +43,11 @@ pub struct Saved {
 }
 
 /// The saved guest for this image, agent and QEMU; made now if it has to be.
-pub fn ensure(recipe: &Recipe, image: &Path, share: &Path) -> Result<Saved> {
+pub fn ensure(recipe: &'static Recipe, image: &Path, share: &Path) -> Result<Saved> {
     let accelerator = Accelerator::find(image)?;
     let directory = directory(recipe, image, accelerator)?;
     let saved = Saved {
+        system: recipe,
         image: image.to_owned(),
         root: directory.join("root.qcow2"),
         source: directory.join("source.qcow2"),

@@ -9,6 +9,9 @@ use super::{Identity, Lab};
 use crate::command::Output;
 use crate::drive::Drive;
 
+/// How zferry tells what is known of a version of ZFS.
+const KNOWN_FAULTS: &str = "has known faults";
+
 /// What one run told: events for machines, sentences for people.
 #[derive(Debug, Clone)]
 pub struct Told {
@@ -28,11 +31,14 @@ impl Told {
         self.events.iter().filter(move |event| event["event"] == kind)
     }
 
-    /// A number of the last event.
+    /// A number of the last event. What is known of the guest's ZFS says nothing about the run, and is no warning here.
     pub fn count(&self, field: &str) -> Result<u64> {
         let last = self.events.last().filter(|event| event["event"] == "drive-finished");
         let number = last.and_then(|event| event[field].as_u64());
-        number.with_context(|| format!("the last event has no {field}: {last:?}"))
+        let number = number.with_context(|| format!("the last event has no {field}: {last:?}"))?;
+        let of_zfs = |event: &&Value| event["text"].as_str().is_some_and(|text| text.contains(KNOWN_FAULTS));
+        let advice = self.events("warning").filter(of_zfs).count() as u64;
+        Ok(if field == "warnings" { number.saturating_sub(advice) } else { number })
     }
 
     /// So much was counted.

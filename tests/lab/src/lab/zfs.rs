@@ -21,7 +21,7 @@ pub struct Identity {
 
 impl Lab {
     /// An encrypted pool on the guest's second disk, with `nixos/home` on it (mounted
-    /// at `/home`), a few files and two snapshots. Its passphrase comes from a file.
+    /// at `/home`), a few files and two snapshots. Its passphrase is asked for, and lies in [`KEY`] for the lab.
     pub fn encrypted_source(&mut self, pool: &str) -> Result<()> {
         self.write(KEY, "correct horse battery staple")?;
         // On a partition of its own making: the one that `zpool create` makes on a whole disk has half a minute to
@@ -35,6 +35,7 @@ impl Lab {
              -O compression=zstd -O encryption=aes-256-gcm -O keyformat=passphrase \
              -O keylocation=file://{KEY} -O pbkdf2iters=100000 \
              {pool} /dev/disk/by-id/virtio-source-part1; \
+             zfs set keylocation=prompt {pool}; \
              zfs create {pool}/nixos; \
              zfs create -o mountpoint=/home {pool}/nixos/home; \
              zfs create {pool}/nixos/home/anna; \
@@ -51,7 +52,7 @@ impl Lab {
     pub fn unlock_source(&mut self, pool: &str) -> Result<()> {
         self.run(&format!(
             "zpool list -H {pool} 2>/dev/null || zpool import -f -N {pool}; \
-             zfs load-key -a; zfs mount -a; zfs get -H -o value keystatus {pool}"
+             zfs load-key -L file://{KEY} {pool}; zfs mount -a; zfs get -H -o value keystatus {pool}"
         ))?
         .exits(0)?
         .last_line("available")?;

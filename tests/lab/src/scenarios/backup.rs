@@ -7,10 +7,13 @@ use crate::drive::Drive;
 use crate::lab::Lab;
 
 pub fn scenarios() -> Vec<Scenario> {
-    vec![Scenario::core(
-        "a first backup of a tree arrives whole, may be unplugged, and can be read again",
-        first_backup,
-    )]
+    vec![
+        Scenario::core(
+            "a first backup of a tree arrives whole, may be unplugged, and can be read again",
+            first_backup,
+        )
+        .also_on_the_oldest(),
+    ]
 }
 
 /// The configuration of most scenarios: one drive, one backup of `rpool/nixos/home`.

@@ -13,7 +13,8 @@ const MIB: u64 = 1 << 20;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::core("only what is new travels, and what is gone from the source is pruned", what_is_new),
+        Scenario::core("only what is new travels, and what is gone from the source is pruned", what_is_new)
+            .also_on_the_oldest(),
         Scenario::core(
             "a bookmark carries the next increment, and nothing depends on what the host remembers",
             bookmark_carries,

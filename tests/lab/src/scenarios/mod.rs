@@ -3,8 +3,10 @@
 mod backup;
 mod drives;
 mod estranged;
+mod hostile;
 mod increments;
 mod interrupted;
+mod keys;
 mod laboratory;
 mod meanwhile;
 mod peers;
@@ -17,6 +19,7 @@ mod unplugged;
 
 use anyhow::Result;
 
+use crate::image::recipe::{self, Recipe};
 use crate::lab::Lab;
 
 /// When a scenario is run.
@@ -35,17 +38,24 @@ pub struct Scenario {
     pub name: &'static str,
     /// When it is run.
     pub tier: Tier,
+    /// The systems that it is run on.
+    pub systems: &'static [&'static Recipe],
     /// What is done, and what must be so.
     pub body: fn(&mut Lab) -> Result<()>,
 }
 
 impl Scenario {
     const fn core(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
-        Self { name, tier: Tier::Core, body }
+        Self { name, tier: Tier::Core, systems: &[&recipe::TRIXIE], body }
     }
 
     const fn full(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
-        Self { name, tier: Tier::Full, body }
+        Self { name, tier: Tier::Full, systems: &[&recipe::TRIXIE], body }
+    }
+
+    /// Also on the oldest system that is supported, with its own ZFS.
+    const fn also_on_the_oldest(self) -> Self {
+        Self { systems: recipe::ALL, ..self }
     }
 }
 
@@ -66,6 +76,8 @@ pub fn all() -> Vec<Scenario> {
         peers::scenarios(),
         drives::scenarios(),
         meanwhile::scenarios(),
+        keys::scenarios(),
+        hostile::scenarios(),
     ]
     .concat()
 }

@@ -10,13 +10,15 @@ use crate::lab::{CTRL_C, Lab};
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::core("a pool that the user imported is used and left imported", imported),
-        Scenario::core("a drive that a process keeps busy is not called safe, and eject finishes", busy),
+        Scenario::core("a drive that a process keeps busy is not called safe, and eject finishes", busy)
+            .also_on_the_oldest(),
         Scenario::core(
             "a drive that cannot be powered off is told so, and is exported all the same",
             power_off,
         ),
         Scenario::core("an interrupted send is resumed by the next run", interrupted),
-        Scenario::core("a run that was killed in mid-send is finished by the next one", killed),
+        Scenario::core("a run that was killed in mid-send is finished by the next one", killed)
+            .also_on_the_oldest(),
     ]
 }
 
