@@ -70,3 +70,6 @@ impl Execution<'_> {
         Ok(problem)
     }
 }
+
+#[cfg(test)]
+mod tests;
