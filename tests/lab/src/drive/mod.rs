@@ -78,6 +78,16 @@ impl Drive {
         Ok(())
     }
 
+    /// Whether this text can be read anywhere on it.
+    pub fn holds(&self, text: &str) -> Result<bool> {
+        let grep = Command::new("grep").args(["-qaF", text]).arg(&self.image).status();
+        match grep.context("grep cannot be started")?.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => bail!("the image of drive {} cannot be searched", self.name),
+        }
+    }
+
     /// The fingerprint of its whole content: what two of them prove is that
     /// nothing at all was written in between.
     pub fn sha256(&self) -> Result<String> {

@@ -62,15 +62,17 @@ fn hostile(lab: &mut Lab) -> Result<()> {
     let expected = lab.snapshots_below("rpool/nixos/home")?;
     lab.drive_has(&t7, "backup/eds", &expected)?;
 
-    // A line break that continues as another dataset, of another pool even.
+    // A line break that continues as another dataset, of another pool even, up to where the real line goes on.
     lab.run("zfs create -o canmount=off rpool/nixos/innocent")?.exits(0)?;
-    let row = "\\tfilesystem\\t17\\t-\\t-\\t-\\t0\\t1\\t9\\t0\\t-\\t0\\tno\\toff\\tlz4\\t131072\\tlegacy\\t-\\t-\\t-\\t-\\t12\\t-\\ton";
-    for value in
-        ["1\\t2".to_owned(), "1\\n2".to_owned(), format!("1\\t-\\t-\\t-\\nrpool/nixos/innocent{row}")]
-    {
+    let row = "\\tfilesystem\\t17\\t-\\t-\\t-\\t0\\t1\\t9\\t0\\t-\\t0\\tno\\toff\\tlz4\\t131072\\tlegacy\\t-\\t-\\t-\\t-\\t12";
+    for (value, what) in [
+        ("1\\t2".to_owned(), "26 columns instead of 25"),
+        ("1\\n2".to_owned(), "22 columns instead of 25"),
+        (format!("1\\t-\\t-\\t-\\nrpool/nixos/innocent{row}"), "rpool/nixos/innocent was not asked for"),
+    ] {
         meddle(lab, &t7, &format!("zfs set org.zferry:source=$'{value}' backup/eds/anna"))?;
         let run = lab.run("zferry run --no-power-off t7")?;
-        clean(run.exits(69)?.says("user properties")?.last_word("Safe to unplug t7")?)?;
+        clean(run.exits(69)?.says(what)?.says("user properties")?.last_word("Safe to unplug t7")?)?;
         lab.run("zfs list -H -o name rpool/nixos/innocent")?.prints("rpool/nixos/innocent")?;
     }
     meddle(lab, &t7, "zfs inherit org.zferry:source backup/eds/anna")?;
@@ -107,19 +109,16 @@ fn impostor(lab: &mut Lab, t7: &Drive, guid: u64) -> Result<()> {
 const STATE: &str = "/var/lib/zferry/t7.json";
 
 fn remembered(lab: &mut Lab) -> Result<()> {
-    let (t7, _) = lab.setting("512M")?;
+    let (t7, guid) = lab.setting("512M")?;
     lab.backup(&t7, "")?.counts(&[("warnings", 0)])?;
     let whole = lab.read(STATE)?;
     let cut = whole[..whole.len() / 2].to_vec();
+    let other = String::from_utf8(whole)?.replace(&guid.to_string(), "7").into();
     let damaged: [(&str, Vec<u8>, &str); 4] = [
         ("cut", cut, "is damaged"),
         ("escapes", b"\x1b[2J\x1b]0;owned\x07{".to_vec(), "is damaged"),
         ("absurd", format!("{{\"version\":1,\"drive\":\"{}\"}}", "9".repeat(100_000)).into(), "is damaged"),
-        (
-            "another pool",
-            String::from_utf8(whole.clone())?.replace("\"pool_guid\": ", "\"pool_guid\": 1").into(),
-            "",
-        ),
+        ("another pool", other, "is about another pool (guid 7)"),
     ];
     for (what, content, words) in damaged {
         lab.note(what);

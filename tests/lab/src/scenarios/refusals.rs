@@ -143,7 +143,7 @@ fn one_fails(lab: &mut Lab) -> Result<()> {
     let anna = lab.guids("backup/eds/anna")?;
     ensure!(anna.last().is_some_and(|last| last.name == "mine"), "the snapshot of somebody else is gone");
     lab.run(
-        "zpool export backup; zfs set -u quota=none rpool/nixos/home; zfs holds -rH rpool/nixos/home@second",
+        "zpool export backup; zfs set quota=none rpool/nixos/home; zfs holds -rH rpool/nixos/home@second",
     )?
     .exits(0)?
     .prints("")?;
