@@ -22,6 +22,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, AgeError> {
     Duration::try_from(signed).map_err(|_| bad())
 }
 
+/// A length of time in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length(pub Duration);
+
+impl FromStr for Length {
+    type Err = AgeError;
+    fn from_str(text: &str) -> Result<Self, AgeError> {
+        parse_duration(text).map(Self)
+    }
+}
+
 /// An age from which on something is said, or never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgeLimit {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{
-    Base, Bookmark, Bytes, Dataset, DatasetName, Guid, History, ResumeState, SendMode, Side, SnapName,
-    Snapshot, SnapshotName, Txg,
+    Base, Bookmark, Bytes, Dataset, DatasetName, Guid, History, Missing, ResumeState, SendMode, Side,
+    SnapName, Snapshot, SnapshotName, Txg,
 };
 use crate::plan::{Bookmarking, Expected, Obsolete, Phase, Plan, Repair, SendKind, SendStep, Step, swap};
 
@@ -69,6 +69,12 @@ pub fn take(world: &mut World, step: &Step) -> Result<(), Refused> {
         }
         Step::Protect(made) | Step::Keep(made) => bookmark(world, made),
         Step::Hold(snapshot) => find(&world.source, snapshot).map(|_| ()),
+        Step::MakeRoom(room) => {
+            for (base, guid) in &room.bases {
+                ensure(find(&world.target, base)? == *guid, "the base is another snapshot")?;
+            }
+            room.candidates.iter().try_for_each(|obsolete| prune(&mut world.target, obsolete))
+        }
         Step::Send(send) => receive_stream(world, send, None),
         Step::Verify(expected) => verify(world, expected),
         Step::Unbookmark(bookmark, guid) => {
@@ -79,6 +85,20 @@ pub fn take(world: &mut World, step: &Step) -> Result<(), Refused> {
             Ok(())
         }
         Step::Prune(obsolete) => prune(&mut world.target, obsolete),
+        Step::Mark { snapshot, guid, since } => {
+            ensure(find(&world.target, snapshot)? == *guid, "it is another snapshot")?;
+            let there = get(&mut world.target, &snapshot.dataset)?;
+            there.details.entry(*guid).or_default().missing = since.map(Missing::Since);
+            Ok(())
+        }
+        Step::Alarm { target, since } => {
+            get(&mut world.target, target)?.rewritten = Some(*since);
+            Ok(())
+        }
+        Step::EndAlarm(target) => {
+            get(&mut world.target, target)?.rewritten = None;
+            Ok(())
+        }
         Step::RenameSnapshot { from, guid, to } => {
             ensure(find(&world.target, from)? == *guid, "it is another snapshot")?;
             let there = get(&mut world.target, &from.dataset)?;
@@ -177,6 +197,11 @@ fn verify(world: &World, expected: &Expected) -> Result<(), Refused> {
 
 fn prune(drive: &mut Side, obsolete: &Obsolete) -> Result<(), Refused> {
     let guid = obsolete.guid;
+    // One that went early to make room is gone already, which the channel program does not mind.
+    let gone = drive.get(&obsolete.snapshot.dataset).is_some_and(|d| d.history.snapshot(guid).is_none());
+    if gone {
+        return Ok(());
+    }
     ensure(find(drive, &obsolete.snapshot)? == guid, "it is another snapshot")?;
     let there = get(drive, &obsolete.snapshot.dataset)?;
     ensure(there.history.newest().is_none_or(|newest| newest.guid != guid), "it is the newest")?;

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use crate::model::{
-    Bookmark, Consents, Dataset, DatasetName, Guid, History, HistoryMode, Policy, Prune, Snapshot, Txg,
-    glob_set,
+    Bookmark, Bytes, Consents, Dataset, DatasetName, Guid, History, HistoryMode, Policy, Prune, Snapshot,
+    Txg, glob_set,
 };
 use crate::plan::testing::{DRIVE, OTHER_DRIVE, World, guid_of, name, policy, without};
 
@@ -147,6 +147,13 @@ impl Story {
         policy.skip_parent = self.skip_parent;
         policy.prune_limit = self.limit;
         vec![policy]
+    }
+
+    /// The same on a drive with so little room.
+    pub fn world_with(&self, available: u64) -> World {
+        let mut world = self.world();
+        world.target.datasets.values_mut().for_each(|there| there.available = Bytes(available));
+        world
     }
 
     pub fn world(&self) -> World {

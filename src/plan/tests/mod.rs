@@ -2,6 +2,7 @@
 
 mod checking;
 mod histories;
+mod losses;
 mod properties;
 mod pruning;
 mod recognising;
@@ -9,4 +10,5 @@ mod refusing;
 mod resuming;
 mod sending;
 mod size;
+mod space;
 mod trees;
