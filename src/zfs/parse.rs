@@ -11,6 +11,10 @@ use crate::model::{
     Missing, Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg,
 };
 
+mod amounts;
+
+pub use amounts::{amount, available};
+
 use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING};
 use super::program::UNMARKED;
 
@@ -215,31 +219,6 @@ fn missing(value: &str) -> Option<Missing> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let since = value.parse().ok().filter(|_| digits).and_then(|s| Timestamp::from_second(s).ok());
     Some(since.map_or(Missing::Unreadable, Missing::Since))
-}
-
-/// Output of [`super::argv::get_written_since`] and [`super::argv::get_freeing`].
-///
-/// # Errors
-/// When it is not one number.
-pub fn amount(output: &[u8]) -> Result<Bytes, Unreadable> {
-    let mut rows = rows::<1>(output)?;
-    match (rows.next(), rows.next()) {
-        (Some(row), None) => Ok(Bytes(row?.number(0)?)),
-        _ => Err(unreadable(0, "one number was expected")),
-    }
-}
-
-/// Output of [`super::argv::get_available`].
-///
-/// # Errors
-/// When a line is not such a line.
-pub fn available(output: &[u8]) -> Result<HashMap<DatasetName, Bytes>, Unreadable> {
-    rows::<2>(output)?
-        .map(|row| {
-            let row = row?;
-            Ok((row.read(0)?, Bytes(row.number(1)?)))
-        })
-        .collect()
 }
 
 /// One line of [`super::argv::list_heads`].

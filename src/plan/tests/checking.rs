@@ -182,10 +182,12 @@ fn room(plan: &mut Plan) -> &mut MakeRoom {
     steps.filter_map(|step| if let Step::MakeRoom(room) = step { Some(room) } else { None }).next().unwrap()
 }
 
+type SpoilRoom<'a> = &'a dyn Fn(&mut Plan, &mut Inventory);
+
 #[test]
 fn spoiled_pruning_before_a_send_is_found() {
     let second = |plan: &Plan| plan.datasets[0].prunes().nth(1).unwrap().clone();
-    let spoils: [(&str, &dyn Fn(&mut Plan, &mut Inventory)); 9] = [
+    let spoils: [(&str, SpoilRoom<'_>); 9] = [
         ("more than needed", &|plan, _| {
             let more = second(plan);
             room(plan).candidates.push(more);

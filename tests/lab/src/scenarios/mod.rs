@@ -4,10 +4,12 @@ mod backup;
 mod drives;
 mod increments;
 mod laboratory;
+mod losses;
 mod peers;
 mod reading;
 mod refusals;
 mod session;
+mod space;
 mod structure;
 
 use anyhow::Result;
@@ -56,6 +58,8 @@ pub fn all() -> Vec<Scenario> {
         increments::scenarios(),
         peers::scenarios(),
         drives::scenarios(),
+        space::scenarios(),
+        losses::scenarios(),
     ]
     .concat()
 }
