@@ -117,7 +117,8 @@ impl HeldBack {
         let why = match &self.why {
             PruneHold::FirstRun => {
                 return format!(
-                    "{target}: the first run that mirrors this source there prunes nothing. The one after it may destroy {what} that the source no longer has, within prune-limit: {}.",
+                    "{target}: the first run that mirrors this source there prunes nothing. The one after it may destroy {what} that the source no longer has, within prune-limit, which frees at least {}: {}.",
+                    self.frees.least,
                     self.names()
                 );
             }
