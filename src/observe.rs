@@ -7,10 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{
-    Bookmark, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, Side, Snapshot,
+    Bookmark, Bytes, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, Side, Snapshot,
     SnapshotDetail,
 };
-use crate::plan::{Question, Questions, Repair, foresee_repairs, questions, repairs};
+use crate::plan::{Question, Questions, Repair, doubts, foresee_repairs, questions, repairs};
 use crate::process::RunError;
 use crate::zfs::argv::Reach;
 use crate::zfs::parse::Listed;
@@ -81,6 +81,7 @@ fn look(
         }
     }
     answer(client, &mut inventory, &asked)?;
+    settle_doubts(client, policies, &mut inventory)?;
     Ok((inventory, repairs))
 }
 
@@ -198,6 +199,28 @@ fn answer(client: &Client<'_>, inventory: &mut Inventory, asked: &Questions) -> 
             Listed::Snapshot(_, guid, _) | Listed::Bookmark(_, guid, _) => *guid,
         };
         inventory.elsewhere = Some(listed.iter().map(guid).collect());
+    }
+    Ok(())
+}
+
+/// Looks closer at sources of which much seems to have been replaced. Rare, so that each costs two commands.
+fn settle_doubts(
+    client: &Client<'_>,
+    policies: &[Policy],
+    inventory: &mut Inventory,
+) -> Result<(), ZfsError> {
+    for doubt in doubts(policies, inventory) {
+        let names: Vec<_> = doubt.history.iter().map(|question| question.name.clone()).collect();
+        place(&mut inventory.target, &doubt.history, &client.details(&names)?);
+        let Ok(newest) = doubt.newest.name.parse() else { continue };
+        // Old bookmarks do not know what was written since; what is known without it is on the safe side.
+        let written = client.written_since(&doubt.base, &newest);
+        let source = inventory.source.datasets.get_mut(&doubt.newest.dataset);
+        match (written, source.and_then(|source| source.details.get_mut(&doubt.newest.guid))) {
+            (Ok(written), Some(detail)) if written > Bytes(0) => detail.since_base = Some(written),
+            (Err(error), _) => log::debug!("{error}"),
+            _ => {}
+        }
     }
     Ok(())
 }

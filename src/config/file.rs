@@ -70,6 +70,8 @@ pub struct BackupFile {
     pub protect: Option<Vec<Glob>>,
     /// `prune-limit`
     pub prune_limit: Option<Percent>,
+    /// `grace`
+    pub grace: Option<Length>,
     /// `properties`
     pub properties: Option<Vec<(String, String)>>,
     /// `max-age`
@@ -176,6 +178,7 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
         prune: reader.choice("prune", &[("mirror", Prune::Mirror), ("never", Prune::Never)], &["keep"]),
         protect: read_globs(&mut reader, "protect"),
         prune_limit: reader.parsed("prune-limit").map(Spanned::into_inner),
+        grace: reader.parsed("grace").map(Spanned::into_inner),
         properties: read_properties(&mut reader),
         max_age: reader.parsed("max-age").map(Spanned::into_inner),
         written: reader.into_written(),
@@ -219,6 +222,7 @@ impl BackupFile {
             prune: self.prune.or(general.prune),
             protect: self.protect.clone().or_else(|| general.protect.clone()),
             prune_limit: self.prune_limit.or(general.prune_limit),
+            grace: self.grace.or(general.grace),
             properties: self.properties.clone().or_else(|| general.properties.clone()),
             max_age: self.max_age.or(general.max_age),
             written,

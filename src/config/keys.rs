@@ -196,6 +196,13 @@ pub const BACKUP: &[Key] = &[
         "The largest part of a dataset's snapshots on the drive that one run may destroy, from 1% to 100%.",
     ),
     key(
+        "grace",
+        Text,
+        "\"30d\"",
+        Means("\"0d\""),
+        "With `prune = \"mirror\"`: a snapshot that vanished from the source is destroyed on the drive only when runs have seen it missing for so long. When that began is noted on the snapshot itself, on the drive. Each run looks at every snapshot of the copy then, which takes longer.",
+    ),
+    key(
         "properties",
         Table,
         "{ mountpoint = \"/mnt/eds\", snapdir = \"visible\" }",
@@ -210,7 +217,6 @@ pub const BACKUP: &[Key] = &[
         "Warn, in `run` and `plan`, when the newest selected snapshot of a dataset is older than this: a length of time, or `never`. Each dataset is judged by itself; one warning names them all.",
     ),
     key("keep", Table, "", NotYet, "How many snapshots of each age are kept on the drive."),
-    key("grace", Text, "", NotYet, "For how long snapshots that vanished from the source are kept."),
     key("snapshot", Text, "", NotYet, "Take a snapshot before a run."),
     key("snapshot-keep", Table, "", NotYet, "How many of zferry's own snapshots the source keeps."),
 ];

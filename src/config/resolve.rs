@@ -167,6 +167,7 @@ fn with_options(mut backup: Backup, file: &BackupFile) -> Result<Backup, globset
     backup.allow_plaintext = file.allow_plaintext.unwrap_or(backup.allow_plaintext);
     backup.history = file.history.unwrap_or(backup.history);
     backup.prune_limit = file.prune_limit.map_or(backup.prune_limit, |percent| percent.0);
+    backup.grace = file.grace.map_or(backup.grace, |grace| grace.0);
     backup.properties = file.properties.clone().unwrap_or_default();
     backup.max_age = file.max_age.unwrap_or(AgeLimit::Never);
     Ok(backup)

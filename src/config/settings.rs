@@ -94,6 +94,8 @@ pub struct Backup {
     pub protect: GlobSet,
     /// The largest share of a dataset's snapshots that one run destroys, in percent.
     pub prune_limit: u8,
+    /// For how long what vanished from the source is kept.
+    pub grace: Duration,
     /// For the top dataset of the copy, at its first receive.
     pub properties: Vec<(String, String)>,
     /// From which age of the source's newest snapshot on the user is warned.
@@ -117,6 +119,7 @@ impl Backup {
             prune,
             protect: GlobSet::empty(),
             prune_limit: 60,
+            grace: Duration::ZERO,
             properties: Vec::new(),
             max_age: AgeLimit::Never,
         }
@@ -139,6 +142,7 @@ impl Backup {
             prune: self.prune,
             protect: self.protect.clone(),
             prune_limit: self.prune_limit,
+            grace: self.grace,
             properties: self.properties.clone(),
             max_age: self.max_age.limit(),
             consents: consents.clone(),

@@ -4,6 +4,7 @@
 mod bookkeeping;
 pub mod lock;
 mod rollback;
+mod room;
 pub mod session;
 mod streams;
 mod tidy;
@@ -126,21 +127,27 @@ impl Execution<'_> {
             Phase::Prepare => self.prepare(&steps),
             Phase::Protect | Phase::Keep => self.bookmark(&steps),
             Phase::Hold => self.hold(&steps),
+            Phase::MakeRoom => self.make_room(&steps),
             Phase::Send => self.send(&steps),
             Phase::Verify => self.verify(&steps),
             Phase::Reduce => self.unbookmark(&steps),
             Phase::Prune => self.prune(&steps),
-            Phase::Rename | Phase::Record => self.small_changes(&steps),
+            Phase::Rename => self.small_changes(&steps),
+            Phase::Record => {
+                self.small_changes(&steps);
+                self.mark(&steps);
+            }
             Phase::Swap => self.swap(&steps),
         }
     }
 
     /// The steps of a phase whose datasets are still going on. Parents come with those that are not, too: others stand
-    /// below them (S14).
+    /// below them (S14). What is refused for lack of space still gives free what it can, before the others are sent.
     fn steps(&self, phase: Phase) -> Vec<(usize, Step)> {
         let goes_on = |index: usize, step: &Step| {
             let parent = matches!(step, Step::CreatePlaceholder { .. });
-            parent || self.tally.states[index] == State::Running
+            let gives = self.tally.states[index] == State::Refused && phase <= Phase::MakeRoom;
+            parent || gives || self.tally.states[index] == State::Running
         };
         let steps = self.plan.phase(phase).filter(|(index, step)| goes_on(*index, step));
         steps.map(|(index, step)| (index, step.clone())).collect()

@@ -27,6 +27,9 @@ impl Execution<'_> {
                 Step::CreatePlaceholder { dataset, parent_encrypted } => {
                     argv::create_placeholder(dataset, *parent_encrypted)
                 }
+                Step::Alarm { target, since } => {
+                    argv::set(target, &[(argv::PROPERTY_REWRITTEN, since.to_string())])
+                }
                 _ => continue,
             };
             match self.context.client.run(&command) {
@@ -47,6 +50,9 @@ impl Execution<'_> {
                     }
                     argv::set(target, &properties)
                 }
+                Step::EndAlarm(target) => {
+                    argv::set(target, &[(argv::PROPERTY_REWRITTEN, program::UNMARKED.to_owned())])
+                }
                 _ => continue,
             };
             match self.context.client.run(&command) {
@@ -57,27 +63,11 @@ impl Execution<'_> {
         }
     }
 
-    /// Pruning: nothing when somebody wants us to stop, or when the drive showed errors in this run (S3).
+    /// Pruning: nothing when somebody wants us to stop.
     pub(super) fn prune(&mut self, steps: &[(usize, Step)]) {
         self.tell_held_back();
-        if steps.is_empty() || self.context.client.cancel().is_requested() {
+        if steps.is_empty() || self.context.client.cancel().is_requested() || !self.may_prune() {
             return;
-        }
-        match self.context.client.status(&self.context.pool) {
-            Err(error) if error.is_loss() => return,
-            Ok(status) if status.errors <= self.context.errors_before => {}
-            Ok(_) => {
-                return self.warn(
-                    "The drive reported errors during this run, so nothing was pruned on it. `zpool status -v` tells more."
-                        .to_owned(),
-                );
-            }
-            Err(error) => {
-                return self.warn(format!(
-                    "Nothing was pruned, since the drive's state is not known: {}",
-                    chain(&error)
-                ));
-            }
         }
         let mut members: BTreeMap<String, (usize, &Obsolete)> = BTreeMap::new();
         for (index, step) in steps {
@@ -88,13 +78,54 @@ impl Execution<'_> {
         self.destroy(&members);
     }
 
+    /// Not when the drive showed errors in this run (S3).
+    pub(super) fn may_prune(&self) -> bool {
+        match self.context.client.status(&self.context.pool) {
+            Ok(status) if status.errors <= self.context.errors_before => return true,
+            Ok(_) => self.warn(
+                "The drive reported errors during this run, so nothing was pruned on it. `zpool status -v` tells more."
+                    .to_owned(),
+            ),
+            Err(error) if error.is_loss() => {}
+            Err(error) => self.warn(format!(
+                "Nothing was pruned, since the drive's state is not known: {}",
+                chain(&error)
+            )),
+        }
+        false
+    }
+
+    /// Notes since when the source lacks a snapshot, guid by guid. What could not be noted is noted by the next run.
+    pub(super) fn mark(&mut self, steps: &[(usize, Step)]) {
+        let argument = |step: &Step| match step {
+            Step::Mark { snapshot, guid, since } => Some(program::mark_argument(snapshot, *guid, *since)),
+            _ => None,
+        };
+        let arguments: Vec<_> = steps.iter().filter_map(|(_, step)| argument(step)).collect();
+        match self.context.client.program(&self.context.pool, program::MARK, &arguments) {
+            Ok(fates) => {
+                let failed = fates.values().filter(|fate| matches!(fate, Fate::Errno(_))).count();
+                if failed > 0 {
+                    self.warn(format!(
+                        "Of {failed} snapshots that the source no longer has it could not be noted on the drive; their grace has not begun."
+                    ));
+                }
+            }
+            Err(error) => self.warn(format!(
+                "Which snapshots the source no longer has could not be noted on the drive: {}",
+                chain(&error)
+            )),
+        }
+    }
+
     fn tell_held_back(&mut self) {
         let warnings: Vec<String> = self
             .plan
             .datasets
             .iter()
             .zip(&self.tally.states)
-            .filter(|(_, state)| **state == State::Running)
+            // One that is refused keeps only what a consent would help with.
+            .filter(|(_, state)| matches!(state, State::Running | State::Refused))
             .flat_map(|(dataset, _)| {
                 let held = dataset.held_back.as_ref();
                 let held = held.map(|held| held.warning(&dataset.target, &self.context.retry));
@@ -105,7 +136,7 @@ impl Execution<'_> {
     }
 
     /// Destroys by guid, checked again in the transaction that destroys (S4).
-    fn destroy(&mut self, members: &BTreeMap<String, (usize, &Obsolete)>) {
+    pub(super) fn destroy(&mut self, members: &BTreeMap<String, (usize, &Obsolete)>) {
         let arguments: Vec<_> = members
             .values()
             .map(|(_, obsolete)| program::destroy_argument(&obsolete.snapshot, obsolete.guid))

@@ -251,7 +251,7 @@ pub(super) fn checked_plan(
     now: Timestamp,
 ) -> Result<Plan, JobError> {
     let plan = plan::plan(policies, inventory, now);
-    let violations = plan::check::check(policies, inventory, &plan);
+    let violations = plan::check::check(policies, inventory, &plan, now);
     if violations.is_empty() { Ok(plan) } else { Err(JobError::Checker { violations }) }
 }
 

@@ -92,7 +92,10 @@ pub struct SnapshotDetail {
     pub holds: u64,
     /// Number of clones, the hidden partial receive among them.
     pub clones: u64,
-    /// Space written between the snapshot before it and this one.
+    /// Space that nothing else refers to: destroying it frees at least this.
+    pub used: Bytes,
+    /// Space written between the snapshot before it and this one: destroying it frees at most this, if all before it
+    /// is gone or stays.
     pub written: Bytes,
     /// Space that it refers to: what a full send of it carries.
     pub referenced: Bytes,
@@ -100,6 +103,19 @@ pub struct SnapshotDetail {
     pub creation: Option<Timestamp>,
     /// A bookmark that `zfs redact` made: it stands for less than its snapshot.
     pub redaction: bool,
+    /// `org.zferry:missing`, set on this very snapshot of a drive: since when the source was seen to lack it.
+    pub missing: Option<Missing>,
+    /// Space written since the base of the run: asked only when much of the source seems to have been replaced.
+    pub since_base: Option<Bytes>,
+}
+
+/// What a snapshot on the drive says of being gone from the source. The drive is untrusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Seen missing first at this time.
+    Since(Timestamp),
+    /// Something that no zferry wrote.
+    Unreadable,
 }
 
 /// One filesystem or volume with its history.
@@ -117,8 +133,14 @@ pub struct Dataset {
     pub written: Bytes,
     /// Space that it and everything below it takes.
     pub used: Bytes,
+    /// Of that, what everything below it takes; the hidden partial receive of an increment too.
+    pub used_by_children: Bytes,
     /// Space that it could still take.
     pub available: Bytes,
+    /// The most that it and everything below it may take; 0: no limit.
+    pub quota: Bytes,
+    /// The most that it alone may refer to; 0: no limit.
+    pub refquota: Bytes,
     /// Left by an interrupted receive.
     pub resume: ResumeState,
     /// The snapshot that it is a clone of.
@@ -135,6 +157,9 @@ pub struct Dataset {
     pub source: Option<Guid>,
     /// `org.zferry:mirror` on a target: the source guid for which a mirror run was completed once (S21).
     pub mirror: Option<Guid>,
+    /// `org.zferry:rewritten` on a target: most of the source was replaced after the snapshot with this guid, and nobody
+    /// said yet that this was meant (S21).
+    pub rewritten: Option<Guid>,
     /// `org.zferry:placeholder` on a target: made by us, empty, for children to stand under.
     pub placeholder: bool,
     /// `org.zferry:retired` on a target: put aside by the user, not to be continued.
@@ -158,6 +183,19 @@ impl Dataset {
             Some(bookmark) if detail.redaction => self.history.forget_bookmark(bookmark),
             _ => {
                 self.details.insert(guid, detail);
+            }
+        }
+    }
+
+    /// Space that an interrupted receive takes on this side, by the kernel's accounting: the dataset itself when its
+    /// first receive never finished, else the hidden child that is in no listing (facts: zfs.md 3.1).
+    pub fn partial_space(&self, side: &Side) -> Bytes {
+        match (&self.resume, self.history.newest()) {
+            (ResumeState::Clean, _) => Bytes(0),
+            (_, None) => self.used.saturating_sub(self.used_by_children),
+            (_, Some(_)) => {
+                let listed = side.children(&self.name).map(|child| child.used).sum();
+                self.used_by_children.saturating_sub(listed)
             }
         }
     }
@@ -208,12 +246,13 @@ impl Side {
         let inherits = |dataset: &Dataset| {
             let same =
                 |of: fn(&Dataset) -> Option<Guid>| above(dataset).is_some_and(|a| of(a) == of(dataset));
-            (same(|d| d.source), same(|d| d.mirror))
+            [same(|d| d.source), same(|d| d.mirror), same(|d| d.rewritten)]
         };
         let inherited: Vec<_> = self.datasets.values().map(inherits).collect();
-        for (dataset, (source, mirror)) in self.datasets.values_mut().zip(inherited) {
+        for (dataset, [source, mirror, rewritten]) in self.datasets.values_mut().zip(inherited) {
             dataset.source = dataset.source.filter(|_| !source);
             dataset.mirror = dataset.mirror.filter(|_| !mirror);
+            dataset.rewritten = dataset.rewritten.filter(|_| !rewritten);
         }
     }
 

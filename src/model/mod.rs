@@ -14,7 +14,7 @@ mod snapshot;
 pub use bytes::{Bytes, BytesError};
 pub use ident::{Guid, GuidError, IvsetGuid, Txg};
 pub use inventory::{
-    Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Mount, PoolFacts, ResumeState, Side,
+    Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Missing, Mount, PoolFacts, ResumeState, Side,
     SnapshotDetail, WantedKey,
 };
 pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, SnapshotName};

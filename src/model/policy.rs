@@ -138,6 +138,8 @@ pub struct Policy {
     pub protect: GlobSet,
     /// At most this share of a target dataset's snapshots is destroyed in one run, in percent.
     pub prune_limit: u8,
+    /// What vanished from the source goes from the drive only after it was seen missing for so long.
+    pub grace: Duration,
     /// Properties of the top target dataset, set at its first receive.
     pub properties: Vec<(String, String)>,
     /// The user is warned when a dataset's newest selected snapshot is older than this.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use crate::model::{Base, Bytes};
+use crate::model::{Base, Bytes, DatasetName, SnapshotName};
 
 use super::prune::{HeldBack, PruneHold};
 use super::refusal::count;
 use super::swap::Repair;
+use super::tripwire::Change;
 use super::{Drop, Rollback, SendKind, SendStep, Step};
 
 impl fmt::Display for Drop {
@@ -18,6 +19,10 @@ impl fmt::Display for Drop {
             }
             Self::OtherBase => f.write_str("it builds on another snapshot than the newest one there"),
             Self::OtherMode => f.write_str("it is raw where plain is wanted, or the other way round"),
+            Self::NoRoom { rest, available } => write!(
+                f,
+                "about {rest} of it are still missing and there is room for {available}, so that it only takes space from the others"
+            ),
         }
     }
 }
@@ -77,6 +82,14 @@ impl fmt::Display for Step {
             Self::Protect(made) => write!(f, "bookmark {} before it is sent", made.bookmark),
             Self::Hold(snapshot) => write!(f, "hold {snapshot} while the run lasts"),
             Self::Send(send) => write!(f, "send {}: {send}", send.source),
+            Self::MakeRoom(room) if room.candidates.is_empty() => {
+                f.write_str("look whether there is room before anything is sent")
+            }
+            Self::MakeRoom(room) => write!(
+                f,
+                "make room before anything is sent: of {} that go in any case, as many as it takes",
+                count(room.candidates.len(), "snapshot")
+            ),
             Self::Verify(expected) => {
                 write!(f, "verify that {}@{} arrived (guid {})", expected.into, expected.name, expected.guid)
             }
@@ -85,6 +98,14 @@ impl fmt::Display for Step {
             Self::Prune(obsolete) => {
                 write!(f, "destroy {} on the drive: the source no longer has it", obsolete.snapshot)
             }
+            Self::Mark { snapshot, since: Some(_), .. } => {
+                write!(f, "note on {snapshot} that the source no longer has it")
+            }
+            Self::Mark { snapshot, since: None, .. } => {
+                write!(f, "note on {snapshot} that the source has it again")
+            }
+            Self::Alarm { target, .. } => write!(f, "note on {target} that most of its source was replaced"),
+            Self::EndAlarm(target) => write!(f, "forget that most of the source of {target} was replaced"),
             Self::RenameSnapshot { from, to, .. } => {
                 write!(f, "rename {from} on the drive to @{to}, its name on the source")
             }
@@ -109,19 +130,18 @@ impl fmt::Display for Repair {
 
 impl HeldBack {
     /// The warning: what, why, and the consent to type.
-    pub fn warning(&self, target: &crate::model::DatasetName, retry: &str) -> String {
+    pub fn warning(&self, target: &DatasetName, retry: &str) -> String {
         let what = count(self.snapshots.len(), "snapshot");
-        let names: Vec<_> = self.snapshots.iter().take(8).map(|name| format!("@{}", name.snap)).collect();
-        let more = match self.snapshots.len().saturating_sub(names.len()) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
         let why = match &self.why {
             PruneHold::FirstRun => {
                 return format!(
-                    "{target}: the first run that mirrors this source there prunes nothing. The one after it may destroy {what} that the source no longer has, within prune-limit: {}{more}.",
-                    names.join(", ")
+                    "{target}: the first run that mirrors this source there prunes nothing. The one after it may destroy {what} that the source no longer has, within prune-limit, which frees at least {}: {}.",
+                    self.frees.least,
+                    self.names()
                 );
+            }
+            PruneHold::Rewritten { since, change } => {
+                return self.alarm(target, since.as_ref(), *change, retry);
             }
             PruneHold::Limit { total, percent } => {
                 format!("that is more than {percent} % of its {total} snapshots")
@@ -136,9 +156,56 @@ impl HeldBack {
             }
         };
         format!(
-            "{target}: {what} that the source no longer has were kept, since {why}: {}{more}. If they may go: {retry} --accept-source-loss={}",
-            names.join(", "),
-            if target.as_str().contains(' ') { format!("'{target}'") } else { target.to_string() },
+            "{target}: {what} that the source no longer has were kept, since {why}: {}. Destroying them would free at least {}. If they may go: {}",
+            self.names(),
+            self.frees.least,
+            consent(target, retry)
         )
     }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.snapshots.iter().take(8).map(|name| format!("@{}", name.snap)).collect();
+        match self.snapshots.len().saturating_sub(names.len()) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    }
+
+    /// Most of the source was replaced: also told when there is nothing to prune yet.
+    fn alarm(
+        &self,
+        target: &DatasetName,
+        since: Option<&SnapshotName>,
+        change: Option<Change>,
+        retry: &str,
+    ) -> String {
+        let since = since.map(|since| format!(" since @{}", since.snap)).unwrap_or_default();
+        let found = match change {
+            Some(change) => format!(
+                "{target}: {} of the {} that the source had were replaced or deleted{since} ({} %)",
+                change.replaced,
+                change.before,
+                change.percent()
+            ),
+            None => format!("{target}: most of what the source had was replaced or deleted{since}"),
+        };
+        let kept = match self.snapshots.len() {
+            0 => String::new(),
+            kept => format!(
+                " {} that the source no longer has were kept: {}. Destroying them would free at least {}.",
+                count(kept, "snapshot"),
+                self.names(),
+                self.frees.least
+            ),
+        };
+        format!(
+            "{found}. Something may have encrypted or destroyed its files: look at them. What there is now is backed up, and nothing is pruned on the drive until you say that this was meant.{kept} If it was: {}",
+            consent(target, retry)
+        )
+    }
+}
+
+fn consent(target: &DatasetName, retry: &str) -> String {
+    let target = if target.as_str().contains(' ') { format!("'{target}'") } else { target.to_string() };
+    format!("{retry} --accept-source-loss={target}")
 }

@@ -12,12 +12,14 @@ mod bookmarks;
 pub mod check;
 mod copies;
 mod display;
+mod grace;
 mod keys;
 mod parents;
 mod prune;
 mod questions;
 mod refusal;
 mod rollback;
+mod room;
 mod sends;
 mod step;
 mod swap;
@@ -26,15 +28,20 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod tripwire;
 
 pub use base::unrecognised;
 pub use bookmarks::{Ours, Standing};
 pub use keys::some_of;
 pub use prune::{HeldBack, PruneHold};
-pub use questions::{Question, Questions, questions};
-pub use refusal::Refusal;
+pub use questions::{Doubt, Question, Questions, doubts, questions};
+pub use refusal::{Limit, Refusal};
 pub use rollback::{Keeper, Stuck};
-pub use step::{Bookmarking, Delivery, Drop, Expected, Obsolete, Phase, Rollback, SendKind, SendStep, Step};
+pub use room::next_to_go;
+pub use step::{
+    Bookmarking, Delivery, Drop, Expected, Frees, MakeRoom, Need, Obsolete, Phase, Rollback, SendKind,
+    SendStep, Step,
+};
 pub use swap::{Repair, beside, foresee as foresee_repairs, repairs, swap};
 
 use jiff::Timestamp;
@@ -161,23 +168,27 @@ impl Plan {
     }
 }
 
-/// Plans a run of one drive. `now` only decides what is said to be old.
+/// Plans a run of one drive. `now` decides what is old: a source's newest snapshot, and how long something is missing.
 pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan {
     // What the user gave up on the drive is gone when everything else is done.
     let (seen, rollbacks) = rollback::foresee(policies, inventory, Knowledge::Complete);
     let inventory = &*seen;
     let copies = copies::Copies::new(inventory);
-    let mut datasets = tree::pairs(policies, inventory)
-        .into_iter()
-        .map(|pair| tree::plan_pair(&pair, inventory, &copies))
-        .collect::<Vec<_>>();
+    let setting = tree::Setting { inventory, copies: &copies, now };
+    let pairs = tree::pairs(policies, inventory);
+    let mut datasets: Vec<_> = pairs.iter().map(|pair| tree::plan_pair(pair, &setting, None)).collect();
+    for (index, pair) in pairs.iter().enumerate() {
+        if let Some(why) = room::cannot_complete(inventory, &datasets[index], &datasets) {
+            datasets[index] = tree::plan_pair(pair, &setting, Some(why));
+        }
+    }
     rollback::add_steps(&mut datasets, &rollbacks);
     copies::refuse_what_is_planned_twice(&mut datasets);
     if let Some(refusal) = base::unrecognised(policies, inventory) {
         datasets.iter_mut().for_each(|dataset| dataset.refuse(refusal.clone()));
     }
     datasets.sort_by_key(|dataset| dataset.target.depth());
-    sends::refuse_what_does_not_fit(inventory, &mut datasets);
+    room::make_room(inventory, &mut datasets);
     parents::add_parents(inventory, &mut datasets);
     age::warn_of_old_sources(policies, inventory, now, &mut datasets);
     copies::note_orphans(policies, inventory, &mut datasets);

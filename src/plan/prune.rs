@@ -3,9 +3,12 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use crate::model::{Dataset, Guid, Inventory, Policy, Prune, SnapName, Snapshot, SnapshotName};
 
-use super::{Obsolete, Step};
+use super::tripwire::Change;
+use super::{Frees, Obsolete, Step, grace};
 
 /// Fewer deletions than this are never asked about.
 const ASK_FROM: usize = 10;
@@ -32,6 +35,13 @@ pub enum PruneHold {
         /// How many of them.
         moved: usize,
     },
+    /// Most of what the source had was replaced.
+    Rewritten {
+        /// After this snapshot, if the drive still has it.
+        since: Option<SnapshotName>,
+        /// How much of what; none: in an earlier run.
+        change: Option<Change>,
+    },
 }
 
 /// Pruning that was held back.
@@ -39,8 +49,37 @@ pub enum PruneHold {
 pub struct HeldBack {
     /// What would have gone, oldest first.
     pub snapshots: Vec<SnapshotName>,
+    /// What destroying it would free.
+    pub frees: Frees,
     /// Why it stays for now.
     pub why: PruneHold,
+}
+
+/// What is decided about a copy's old snapshots.
+#[derive(Debug, Default)]
+pub struct Pruning {
+    /// What goes, and what is noted.
+    pub steps: Vec<Step>,
+    /// What waits for a person.
+    pub held_back: Option<HeldBack>,
+    /// What waits for time to pass.
+    pub note: Option<String>,
+}
+
+/// What a decision about pruning depends on.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub policy: &'a Policy,
+    pub source: &'a Dataset,
+    pub target: &'a Dataset,
+    pub inventory: &'a Inventory,
+    /// What both sides have newest at the end.
+    pub newest: Guid,
+    /// What happened to the source since the last run, where something travels.
+    pub change: Option<Change>,
+    /// The base of that.
+    pub base: Guid,
+    pub now: Timestamp,
 }
 
 /// The drive's snapshots that the source no longer has, oldest first: before holds, clones and consent are asked
@@ -73,61 +112,77 @@ pub fn identity_in_doubt(source: &Dataset, target: &Dataset) -> bool {
     source.origin.is_some() || target.source.is_some_and(|recorded| recorded != source.guid)
 }
 
-/// Decides what goes now and what waits.
-pub fn prune(
-    policy: &Policy,
-    source: &Dataset,
-    target: &Dataset,
-    newest: Guid,
-    inventory: &Inventory,
-) -> (Vec<Step>, Option<HeldBack>) {
-    let free = |guid: Guid| {
-        let detail = target.detail(guid);
-        target.details.contains_key(&guid) && detail.holds == 0 && detail.clones == 0
-    };
-    let candidates: Vec<_> =
-        gone_from_source(policy, source, target, newest).filter(|(guid, _)| free(*guid)).collect();
-    if candidates.is_empty() {
-        return (Vec::new(), None);
+impl Case<'_> {
+    /// Decides what goes now and what waits.
+    pub fn decide(&self) -> Pruning {
+        let (mut steps, note, due) = grace::sort_out(self);
+        let free = |guid: Guid| {
+            let detail = self.target.details.get(&guid);
+            detail.is_some_and(|detail| detail.holds == 0 && detail.clones == 0)
+        };
+        let candidates: Vec<_> =
+            due.into_iter().filter(|(guid, _)| free(*guid)).map(|c| self.obsolete(c)).collect();
+        let consented = self.policy.consents.source_loss.contains(&self.target.name);
+        if consented {
+            steps.extend(self.target.rewritten.map(|_| Step::EndAlarm(self.target.name.clone())));
+        } else {
+            if let (Some(_), None) = (self.alarm(), self.target.rewritten) {
+                steps.push(Step::Alarm { target: self.target.name.clone(), since: self.base });
+            }
+            if let Some(why) = self.hold(&candidates) {
+                let frees = candidates.iter().map(|obsolete| obsolete.frees).sum();
+                let snapshots = candidates.into_iter().map(|obsolete| obsolete.snapshot).collect();
+                return Pruning { steps, held_back: Some(HeldBack { snapshots, frees, why }), note };
+            }
+        }
+        steps.extend(candidates.into_iter().map(Step::Prune));
+        Pruning { steps, held_back: None, note }
     }
-    let consented = policy.consents.source_loss.contains(&target.name);
-    if let Some(why) = hold(policy, source, target, &candidates, inventory).filter(|_| !consented) {
-        return (
-            Vec::new(),
-            Some(HeldBack { snapshots: candidates.into_iter().map(|(_, name)| name).collect(), why }),
-        );
-    }
-    let steps = candidates.into_iter().map(|(guid, snapshot)| Step::Prune(Obsolete { snapshot, guid }));
-    (steps.collect(), None)
-}
 
-fn hold(
-    policy: &Policy,
-    source: &Dataset,
-    target: &Dataset,
-    candidates: &[(Guid, SnapshotName)],
-    inventory: &Inventory,
-) -> Option<PruneHold> {
-    if let Some(recorded) = target.source.filter(|&recorded| recorded != source.guid) {
-        return Some(PruneHold::OtherSource { recorded });
+    fn obsolete(&self, (guid, snapshot): (Guid, SnapshotName)) -> Obsolete {
+        let detail = self.target.detail(guid);
+        Obsolete {
+            snapshot,
+            guid,
+            frees: Frees { least: detail.used, most: detail.written.max(detail.used) },
+        }
     }
-    if identity_in_doubt(source, target) {
-        // Not asked is as good as found there.
-        let nowhere = HashSet::new();
-        let elsewhere = inventory.elsewhere.as_ref().unwrap_or(&nowhere);
-        let known = inventory.elsewhere.is_some();
-        let moved = candidates.iter().filter(|(guid, _)| !known || elsewhere.contains(guid)).count();
+
+    fn alarm(&self) -> Option<Change> {
+        self.change.filter(|change| self.policy.prune == Prune::Mirror && change.is_alarming())
+    }
+
+    /// What a person has to say first. An alarm is told of whether there is something to prune or not.
+    fn hold(&self, candidates: &[Obsolete]) -> Option<PruneHold> {
+        let (source, target) = (self.source, self.target);
+        if let Some(recorded) =
+            target.source.filter(|&recorded| recorded != source.guid && !candidates.is_empty())
+        {
+            return Some(PruneHold::OtherSource { recorded });
+        }
+        let moved = if identity_in_doubt(source, target) { self.moved(candidates) } else { 0 };
         if moved > 0 {
             return Some(PruneHold::Moved { moved });
         }
+        let raised = target.rewritten.filter(|_| self.policy.prune == Prune::Mirror);
+        if let Some(since) = raised.or(self.alarm().map(|_| self.base)) {
+            let since = target.history.snapshot(since).and_then(|s| target.name.snapshot(&s.name).ok());
+            return Some(PruneHold::Rewritten { since, change: self.alarm() });
+        }
+        if target.mirror != Some(source.guid) && !candidates.is_empty() {
+            return Some(PruneHold::FirstRun);
+        }
+        let total = target.history.snapshots().len();
+        let percent = self.policy.prune_limit;
+        let too_many = candidates.len() * 100 > total * usize::from(percent);
+        (candidates.len() >= ASK_FROM && too_many).then_some(PruneHold::Limit { total, percent })
     }
-    if target.mirror != Some(source.guid) {
-        return Some(PruneHold::FirstRun);
+
+    /// How many are elsewhere in the source's pool. Not asked is as good as found there.
+    fn moved(&self, candidates: &[Obsolete]) -> usize {
+        let there = |guid| self.inventory.elsewhere.as_ref().is_none_or(|all| all.contains(guid));
+        candidates.iter().filter(|obsolete| there(&obsolete.guid)).count()
     }
-    let total = target.history.snapshots().len();
-    let too_many = candidates.len() * 100 > total * usize::from(policy.prune_limit);
-    (candidates.len() >= ASK_FROM && too_many)
-        .then_some(PruneHold::Limit { total, percent: policy.prune_limit })
 }
 
 /// Snapshots that were received under another name because theirs was taken, and whose name is free after pruning.

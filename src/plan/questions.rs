@@ -1,10 +1,10 @@
 //! What the listings did not show and a plan depends on: asked for by name, since each costs the kernel a look-up.
 
-use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, Policy, PoolName};
+use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, Policy, PoolName, Prune, Snapshot};
 
 use super::base::{self, Ground};
 use super::rollback::{self, Knowledge};
-use super::{Refusal, age, prune, sends, tree};
+use super::{Refusal, age, grace, prune, sends, tree, tripwire};
 
 /// A snapshot or bookmark whose details are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,12 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
     if !gone.is_empty() && prune::identity_in_doubt(source, target) {
         questions.elsewhere.push(source.name.pool());
     }
+    if grace::is_wanted(policy) {
+        // One that is there again must not be taken for missing since long ago when it goes once more.
+        let there_too =
+            target.history.snapshots().iter().filter(|s| source.history.snapshot(s.guid).is_some());
+        questions.target.extend(there_too.map(|s| there(s.guid, &format!("@{}", s.name))));
+    }
     questions.target.extend(gone.into_iter().map(|(guid, name)| there(guid, &format!("@{}", name.snap))));
 }
 
@@ -109,6 +115,42 @@ fn ask_when_they_parted(questions: &mut Questions, source: &Dataset, target: Opt
     };
     questions.source.extend(newest(source));
     questions.target.extend(target.and_then(newest));
+}
+
+/// Something that is only asked when the first answers are alarming: how much of a source was really replaced, and
+/// what is usual for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The newest snapshot of the source that travels.
+    pub newest: Question,
+    /// What it is compared with: `@name` or `#name`.
+    pub base: String,
+    /// On the drive: what went before.
+    pub history: Vec<Question>,
+}
+
+/// What is still to be asked before [`super::plan`] can decide, once all [`questions`] are answered.
+pub fn doubts(policies: &[Policy], inventory: &Inventory) -> Vec<Doubt> {
+    let pairs = tree::pairs(policies, inventory);
+    let doubt = |pair: &tree::Pair<'_>| {
+        let (source, policy) = (pair.source?, pair.policy);
+        let target = pair.place(inventory)?.existing.filter(|_| policy.prune == Prune::Mirror)?;
+        let (Ground::Base { base, .. } | Ground::Partial { base: Some(base), .. }) =
+            base::ground(policy, source, target).ok()?
+        else {
+            return None;
+        };
+        let newest = *sends::wanted(policy, source, Some(base.txg())).last()?;
+        let newest = &source.history.snapshots()[newest];
+        tripwire::change(source, target, &base, newest).filter(tripwire::Change::is_alarming)?;
+        let there = |s: &Snapshot| question(target, s.guid, &format!("@{}", s.name));
+        Some(Doubt {
+            newest: question(source, newest.guid, &format!("@{}", newest.name)),
+            base: base.argument(),
+            history: tripwire::history(target, &base).iter().map(there).collect(),
+        })
+    };
+    pairs.iter().filter_map(doubt).collect()
 }
 
 pub(super) fn question(dataset: &Dataset, guid: Guid, short: &str) -> Question {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::model::{Bytes, DatasetName, Guid, SnapshotName};
 use crate::zfs::argv;
 
+use super::Frees;
 use super::rollback::Stuck;
 
 /// Something that would make a receive fail, lose history, or put data where it must not be.
@@ -121,8 +122,16 @@ pub enum Refusal {
     NoSpace {
         /// Estimate.
         needed: Bytes,
-        /// What there is.
+        /// What there is for it, after those that come before it.
         available: Bytes,
+        /// What stands in the way.
+        limit: Limit,
+        /// Snapshots that the run prunes to make room.
+        obsolete: usize,
+        /// What that frees, which is not enough.
+        frees: Frees,
+        /// Snapshots of this dataset that wait for a consent to be pruned, and what they free.
+        waiting: (usize, Frees),
     },
     /// Another backup on this drive has the same source or the same target.
     PlannedTwice {
@@ -149,6 +158,24 @@ impl fmt::Display for Made {
             None => self.name.fmt(f),
         }
     }
+}
+
+/// What keeps a dataset from taking more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// The pool is full.
+    Pool,
+    /// A limit that somebody set on a dataset of the drive.
+    Quota {
+        /// There.
+        dataset: DatasetName,
+        /// `quota` or `refquota`.
+        property: &'static str,
+        /// What it is.
+        value: Bytes,
+        /// With which it would fit.
+        raised: Bytes,
+    },
 }
 
 /// What was found and what it means, about this source and target.
@@ -264,8 +291,23 @@ impl fmt::Display for Finding<'_> {
                 f,
                 "The drive has the pool guid {drive}, but none of the {recorded} snapshots that it was last seen to have. It may be another drive, or one that was set up anew."
             ),
-            Refusal::NoSpace { needed, available } => {
-                write!(f, "About {needed} are to be sent and {available} are available on the drive.")
+            Refusal::NoSpace { needed, available, limit, obsolete, frees, .. } => {
+                write!(f, "About {needed} are to be sent and {available} are available ")?;
+                match limit {
+                    Limit::Pool => f.write_str("on the drive.")?,
+                    Limit::Quota { dataset, property, value, .. } => {
+                        write!(f, "below {dataset} on the drive, whose {property} is {value}.")?;
+                    }
+                }
+                if *obsolete > 0 {
+                    write!(
+                        f,
+                        " The {} there that the source no longer has and that may go now would free {} at most.",
+                        count(*obsolete, "snapshot"),
+                        frees.most
+                    )?;
+                }
+                Ok(())
             }
             Refusal::PlannedTwice { backup } => write!(
                 f,
@@ -368,13 +410,40 @@ impl Refusal {
                 "if you did set it up anew, remove what is recorded: zfs list -t bookmark -r {} shows it, zfs destroy DATASET#zferry_{drive}_… removes it",
                 quote(source.as_str())
             )],
-            Self::NoSpace { .. } => vec!["make room on the drive, or exclude datasets".to_owned()],
+            Self::NoSpace { limit, waiting, .. } => no_space(limit, *waiting, target, on_drive),
             Self::PlannedTwice { .. } => {
                 vec!["exclude the dataset from one of the two backups in the configuration".to_owned()]
             }
             Self::Redacted(_) | Self::ParentRefused(_) => Vec::new(),
         }
     }
+}
+
+/// The ways out of a lack of space.
+fn no_space(
+    limit: &Limit,
+    (waiting, frees): (usize, Frees),
+    target: &DatasetName,
+    on_drive: impl Fn(String) -> String,
+) -> Vec<String> {
+    let mut ways = Vec::new();
+    if let Limit::Quota { dataset, property, raised, .. } = limit {
+        let command = format!("zfs set {property}={}M {}", raised.0 >> 20, quote(dataset.as_str()));
+        ways.push(format!("{}   (raises the limit)", on_drive(command)));
+    }
+    if waiting > 0 {
+        ways.push(format!(
+            "--accept-source-loss={}   (with the same command: {} that the source no longer has may go, which frees at least {})",
+            quote(target.as_str()),
+            count(waiting, "snapshot"),
+            frees.least
+        ));
+    }
+    ways.push(match limit {
+        Limit::Pool => "make room on the drive, exclude datasets, or use a larger drive".to_owned(),
+        Limit::Quota { .. } => "or exclude datasets".to_owned(),
+    });
+    ways
 }
 
 /// "1 snapshot", "3 snapshots".

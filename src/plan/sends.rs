@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use crate::model::{
-    Base, Bytes, Dataset, DatasetName, HistoryMode, Inventory, NameError, Policy, SnapName, Snapshot, Txg,
+    Base, Bytes, Dataset, DatasetName, HistoryMode, NameError, Policy, SnapName, Snapshot, Txg,
 };
 use crate::zfs::argv::Creation;
 use crate::zfs::token::Token;
 
-use super::{DatasetPlan, Delivery, Refusal, SendKind, SendStep};
+use super::{Delivery, SendKind, SendStep};
 
 /// Everything that the streams of one dataset depend on.
 pub struct Route<'a> {
@@ -123,7 +123,10 @@ fn stream(
         }
     };
     let delivered: Vec<&Snapshot> = places.iter().map(|&place| &snapshots[place]).collect();
-    let estimate = estimate(route.source, after, delivered.last().copied());
+    let estimate = match delivered[..] {
+        [one] => estimate(route.source, after, one),
+        _ => delivered.iter().map(|snapshot| route.source.detail(snapshot.guid).written).sum(),
+    };
     step(route, taken, kind, &delivered, estimate)
 }
 
@@ -135,7 +138,7 @@ fn resume(
     text: &str,
     to: &Snapshot,
 ) -> Result<SendStep, NameError> {
-    let whole = estimate(route.source, base.map(Base::txg), Some(to));
+    let whole = estimate(route.source, base.map(Base::txg), to);
     step(route, taken, SendKind::Resume(text.to_owned()), &[to], whole.saturating_sub(Bytes(token.bytes)))
 }
 
@@ -180,51 +183,15 @@ fn aside(route: &Route<'_>, taken: &HashSet<&SnapName>, snapshot: &Snapshot) -> 
     Ok(snapshot.name.clone()) // never reached: the numbers do not end
 }
 
-/// From the space accounting of the source's snapshots: what each wrote since the one before it. As near as
-/// `zfs send -nP` comes, without a process per stream.
-fn estimate(source: &Dataset, after: Option<Txg>, to: Option<&Snapshot>) -> Bytes {
-    let Some(to) = to else { return Bytes(0) };
-    match after {
-        None => source.detail(to.guid).referenced,
-        Some(after) => {
-            let snapshots = source.history.snapshots();
-            let up_to = |txg: Txg| snapshots.partition_point(|snapshot| snapshot.txg <= txg);
-            let between = snapshots.get(up_to(after)..up_to(to.txg)).unwrap_or_default();
-            between.iter().map(|snapshot| source.detail(snapshot.guid).written).sum()
-        }
-    }
-}
-
-/// Refuses streams for which the drive has no room: in order, so that those that fit still travel.
-pub fn refuse_what_does_not_fit(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
-    let Some(mut left) = pool_available(inventory, datasets) else { return };
-    for dataset in datasets {
-        let needed: Bytes = dataset.sends().map(|send| send.estimate).sum();
-        if needed == Bytes(0) {
-            continue;
-        }
-        let available = left.min(nearest_available(inventory, &dataset.target).unwrap_or(left));
-        if needed > available {
-            dataset.refuse(Refusal::NoSpace { needed, available });
-        } else {
-            left = left.saturating_sub(needed);
-        }
-    }
-}
-
-fn pool_available(inventory: &Inventory, datasets: &[DatasetPlan]) -> Option<Bytes> {
-    let pool = DatasetName::root_of(&datasets.first()?.target.pool());
-    inventory.target.get(&pool).map(|root| root.available)
-}
-
-/// What the nearest dataset above (or the target itself) may still take: quotas count.
-fn nearest_available(inventory: &Inventory, target: &DatasetName) -> Option<Bytes> {
-    let mut name = Some(target.clone());
-    while let Some(candidate) = name {
-        if let Some(dataset) = inventory.target.get(&candidate) {
-            return Some(dataset.available);
-        }
-        name = candidate.parent();
-    }
-    None
+/// What one snapshot takes, in full or as an increment: from the space accounting of the source's snapshots, what each
+/// wrote since the one before it. As near as `zfs send -nP` comes, without a process per stream. What was written and
+/// went again in between does not travel: it is never more than the snapshot refers to.
+pub fn estimate(source: &Dataset, after: Option<Txg>, to: &Snapshot) -> Bytes {
+    let referenced = source.detail(to.guid).referenced;
+    let Some(after) = after else { return referenced };
+    let snapshots = source.history.snapshots();
+    let up_to = |txg: Txg| snapshots.partition_point(|snapshot| snapshot.txg <= txg);
+    let between = snapshots.get(up_to(after)..up_to(to.txg)).unwrap_or_default();
+    let written: Bytes = between.iter().map(|snapshot| source.detail(snapshot.guid).written).sum();
+    written.min(referenced)
 }

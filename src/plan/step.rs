@@ -1,5 +1,7 @@
 //! The closed set of things that a run can do. Steps carry the guids that they were planned on.
 
+use jiff::Timestamp;
+
 use crate::model::{
     Base, BookmarkName, Bytes, DatasetKind, DatasetName, Guid, IvsetGuid, SendMode, SnapName, SnapshotName,
 };
@@ -14,6 +16,8 @@ pub enum Phase {
     Protect,
     /// What the streams need is held on the source.
     Hold,
+    /// Where space is short, snapshots go from the drive that would go anyway (S3).
+    MakeRoom,
     /// Parents are made, streams are sent: parents before children.
     Send,
     /// What arrived is compared with what was sent (S15).
@@ -34,10 +38,11 @@ pub enum Phase {
 
 impl Phase {
     /// In the order of execution.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Prepare,
         Self::Protect,
         Self::Hold,
+        Self::MakeRoom,
         Self::Send,
         Self::Verify,
         Self::Keep,
@@ -60,6 +65,13 @@ pub enum Drop {
     OtherBase,
     /// It is raw and plain is configured, or the other way round.
     OtherMode,
+    /// What is missing of it does not fit on the drive.
+    NoRoom {
+        /// Estimate of what is missing.
+        rest: Bytes,
+        /// What there is for it, and what pruning could free.
+        available: Bytes,
+    },
 }
 
 /// A bookmark to be made on the source.
@@ -138,6 +150,53 @@ pub struct Obsolete {
     pub snapshot: SnapshotName,
     /// Checked again in the transaction that destroys it (S4).
     pub guid: Guid,
+    /// What destroying it frees.
+    pub frees: Frees,
+}
+
+/// What destroying snapshots frees. ZFS tells it exactly for one snapshot alone, and within these limits for several,
+/// which share blocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Frees {
+    /// At least: what nothing else refers to.
+    pub least: Bytes,
+    /// At most: what was written up to each of them.
+    pub most: Bytes,
+}
+
+impl std::ops::Add for Frees {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { least: self.least + other.least, most: self.most + other.most }
+    }
+}
+
+impl std::iter::Sum for Frees {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), std::ops::Add::add)
+    }
+}
+
+/// What a dataset of the drive must be able to take before something is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The target, or the nearest above that is there, or one above that: each may have a quota.
+    pub dataset: DatasetName,
+    /// So much is estimated, earlier streams of the run included. Nothing is sent while less is available.
+    pub needed: Bytes,
+    /// With some to spare, since estimates are estimates. Snapshots go until so much is available.
+    pub wanted: Bytes,
+}
+
+/// Pruning before a send, because space is short: no more of the candidates than it takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MakeRoom {
+    /// What must be available, and where.
+    pub needs: Vec<Need>,
+    /// Snapshots that this plan prunes in any case, in the order in which they would go: of each dataset oldest first.
+    pub candidates: Vec<Obsolete>,
+    /// The newest common snapshots, as the drive has them: looked for once more before anything goes.
+    pub bases: Vec<(SnapshotName, Guid)>,
 }
 
 /// Back to the base, with the user's consent: what only the drive has is lost.
@@ -171,6 +230,8 @@ pub enum Step {
     Protect(Bookmarking),
     /// A hold for as long as the run lasts.
     Hold(SnapshotName),
+    /// A look at what is available, and pruning when it is not enough.
+    MakeRoom(MakeRoom),
     /// A stream.
     Send(SendStep),
     /// A look at what arrived.
@@ -181,6 +242,25 @@ pub enum Step {
     Unbookmark(BookmarkName, Guid),
     /// One snapshot that goes from the drive.
     Prune(Obsolete),
+    /// A note on a snapshot of the drive: since when the source lacks it, or that it is there again.
+    Mark {
+        /// Its name there.
+        snapshot: SnapshotName,
+        /// Checked again in the transaction that notes it.
+        guid: Guid,
+        /// None: not missing any more.
+        since: Option<Timestamp>,
+    },
+    /// A note on the copy that most of the source was replaced after this snapshot. Made before anything is sent, so
+    /// that it stays when the run is interrupted.
+    Alarm {
+        /// The copy.
+        target: DatasetName,
+        /// The last snapshot before.
+        since: Guid,
+    },
+    /// Somebody said that it was meant.
+    EndAlarm(DatasetName),
     /// A snapshot on the drive gets the name that it has on the source.
     RenameSnapshot {
         /// What it is called now.
@@ -214,9 +294,10 @@ impl Step {
     /// When its turn comes.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::DropPartial(..) | Self::Rollback(_) => Phase::Prepare,
+            Self::DropPartial(..) | Self::Rollback(_) | Self::Alarm { .. } => Phase::Prepare,
             Self::Protect(_) => Phase::Protect,
             Self::Hold(_) => Phase::Hold,
+            Self::MakeRoom(_) => Phase::MakeRoom,
             // Among the streams, since what it stands below may be arriving by one of them.
             Self::CreatePlaceholder { .. } | Self::Send(_) => Phase::Send,
             Self::Verify(_) => Phase::Verify,
@@ -225,7 +306,7 @@ impl Step {
             Self::Prune(_) => Phase::Prune,
             Self::RenameSnapshot { .. } => Phase::Rename,
             Self::Swap { .. } => Phase::Swap,
-            Self::Record { .. } => Phase::Record,
+            Self::Record { .. } | Self::Mark { .. } | Self::EndAlarm(_) => Phase::Record,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::model::{
     Side, SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, WantedKey, glob_set,
 };
 
-use super::{DatasetPlan, Plan, Question, Refusal, Verdict, check, plan, questions};
+use super::{DatasetPlan, Plan, Question, Refusal, Verdict, check, doubts, plan, questions};
 
 /// The drive of all tests.
 pub const DRIVE: Guid = Guid(7);
@@ -54,6 +54,7 @@ pub fn policy() -> Policy {
         protect: glob_set(&[]).unwrap(),
         prune_limit: 60,
         properties: Vec::new(),
+        grace: std::time::Duration::ZERO,
         max_age: None,
         consents: Consents::default(),
     }
@@ -97,12 +98,10 @@ pub fn detail(guid: Guid) -> SnapshotDetail {
     let ivset = Some(IvsetGuid(guid.0 + (1 << 32)));
     SnapshotDetail {
         ivset,
-        holds: 0,
-        clones: 0,
+        used: Bytes(5),
         written: Bytes(10),
         referenced: Bytes(100),
-        creation: None,
-        redaction: false,
+        ..SnapshotDetail::default()
     }
 }
 
@@ -116,6 +115,9 @@ pub fn dataset(called: &str, history: History) -> Dataset {
         encryption: Some(encryption(called)),
         written: Bytes(0),
         used: Bytes(1000),
+        used_by_children: Bytes(0),
+        quota: Bytes(0),
+        refquota: Bytes(0),
         available: Bytes(1 << 30),
         resume: ResumeState::Clean,
         origin: None,
@@ -126,6 +128,7 @@ pub fn dataset(called: &str, history: History) -> Dataset {
         retired: false,
         source: None,
         mirror: None,
+        rewritten: None,
         placeholder: false,
         details: guids.map(|guid| (guid, detail(guid))).collect(),
         history,
@@ -149,12 +152,14 @@ pub fn encryption(root: &str) -> Encryption {
 pub struct World {
     pub source: Side,
     pub target: Side,
+    pub now: jiff::Timestamp,
 }
 
 impl World {
     /// Two pools with nothing in them.
     pub fn new() -> Self {
-        let mut world = Self { source: Side::default(), target: Side::default() };
+        let (source, target) = (Side::default(), Side::default());
+        let mut world = Self { source, target, now: jiff::Timestamp::UNIX_EPOCH };
         for (side, pool) in [(&mut world.source, "tank"), (&mut world.target, "backup")] {
             let top = Dataset { encryption: None, ..dataset(pool, History::default()) };
             side.datasets.insert(name(pool), top);
@@ -208,6 +213,9 @@ impl World {
         let asked = questions(policies, &seen);
         answer(&mut seen.source, &self.source, &asked.source);
         answer(&mut seen.target, &self.target, &asked.target);
+        for doubt in doubts(policies, &seen) {
+            answer(&mut seen.target, &self.target, &doubt.history);
+        }
         if !asked.elsewhere.is_empty() {
             let all = self.source.datasets.values().flat_map(|dataset| dataset.history.snapshots());
             seen.elsewhere = Some(all.map(|snapshot| snapshot.guid).collect());
@@ -218,8 +226,8 @@ impl World {
     /// Plans a run; the checker must find nothing.
     pub fn plan(&self, policies: &[Policy]) -> Plan {
         let seen = self.look(policies);
-        let plan = plan(policies, &seen, jiff::Timestamp::UNIX_EPOCH);
-        let violations = check::check(policies, &seen, &plan);
+        let plan = plan(policies, &seen, self.now);
+        let violations = check::check(policies, &seen, &plan, self.now);
         assert!(violations.is_empty(), "{violations:#?}\n{}", show(&plan));
         plan
     }
@@ -259,6 +267,7 @@ fn listed(mut drive: Side) -> Side {
         if let Some(dataset) = drive.datasets.get_mut(&called) {
             dataset.source = dataset.source.or(above.source);
             dataset.mirror = dataset.mirror.or(above.mirror);
+            dataset.rewritten = dataset.rewritten.or(above.rewritten);
             dataset.placeholder |= above.placeholder;
         }
     }

@@ -3,13 +3,17 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use jiff::Timestamp;
+
 use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Policy};
 use crate::zfs::argv::Creation;
 
 use super::base::{self, Ground};
 use super::copies::{self, Copies};
 use super::sends::{self, Route};
-use super::{DatasetPlan, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap};
+use super::{
+    DatasetPlan, Drop, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap, tripwire,
+};
 
 /// A dataset of a backup and where it goes.
 pub struct Pair<'a> {
@@ -76,8 +80,16 @@ fn pairs_of<'a>(policy: &'a Policy, inventory: &'a Inventory) -> Vec<Pair<'a>> {
     datasets.iter().map(|dataset| pair(Some(dataset), &dataset.name)).collect()
 }
 
-/// Plans one dataset.
-pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory, copies: &Copies<'_>) -> DatasetPlan {
+/// What all datasets of a run are planned with.
+pub struct Setting<'a> {
+    pub inventory: &'a Inventory,
+    pub copies: &'a Copies<'a>,
+    pub now: Timestamp,
+}
+
+/// Plans one dataset. With a reason to drop it, an interrupted stream is not resumed.
+pub fn plan_pair(pair: &Pair<'_>, setting: &Setting<'_>, not_resumed: Option<Drop>) -> DatasetPlan {
+    let inventory = setting.inventory;
     let target = pair.target.clone().unwrap_or_else(|_| pair.policy.target.clone());
     let refused = |refusal| DatasetPlan::refused(pair.policy, &pair.name, &target, refusal);
     let (Some(source), Some(place)) = (pair.source, pair.place(inventory)) else {
@@ -97,7 +109,7 @@ pub fn plan_pair(pair: &Pair<'_>, inventory: &Inventory, copies: &Copies<'_>) ->
     {
         return refused(refusal);
     }
-    plan_dataset(pair.policy, source, &target, &place, (inventory, copies)).unwrap_or_else(refused)
+    plan_dataset((pair.policy, source), &target, &place, setting, not_resumed).unwrap_or_else(refused)
 }
 
 /// A dataset that is not sent but stands above others that are.
@@ -132,22 +144,23 @@ fn nothing_selected(pair: &Pair<'_>, source: &Dataset) -> Option<Refusal> {
 
 /// What is decided about a dataset that can be sent.
 fn plan_dataset(
-    policy: &Policy,
-    source: &Dataset,
+    (policy, source): (&Policy, &Dataset),
     target: &DatasetName,
     place: &Place<'_>,
-    (inventory, copies): (&Inventory, &Copies<'_>),
+    setting: &Setting<'_>,
+    not_resumed: Option<Drop>,
 ) -> Result<DatasetPlan, Refusal> {
     let ground = match place.existing {
         Some(existing) => base::ground(policy, source, existing)?,
         None => {
-            copies.refuse_elsewhere(source, target)?;
+            setting.copies.refuse_elsewhere(source, target)?;
             Ground::Nothing { drop: None }
         }
     };
     let (base, drop, partial) = match ground {
         Ground::Nothing { drop } => (None, drop, None),
         Ground::Base { base, drop } => (Some(base), drop, None),
+        Ground::Partial { base, .. } if not_resumed.is_some() => (base, not_resumed, None),
         Ground::Partial { token, text, base } => (base, None, Some((token, text))),
     };
     let creation = base.is_none().then(|| creation(policy, source));
@@ -160,7 +173,7 @@ fn plan_dataset(
     let mut plan = DatasetPlan::new(policy, &source.name, target);
     plan.steps.extend(drop.map(|why| Step::DropPartial(place.into.clone(), why)));
     let parts = Parts { policy, source, place, base: base.as_ref(), streams };
-    parts.add_steps(&mut plan, inventory).map_err(too_long)?;
+    parts.add_steps(&mut plan, setting).map_err(too_long)?;
     Ok(plan)
 }
 
@@ -183,7 +196,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn add_steps(self, plan: &mut DatasetPlan, inventory: &Inventory) -> Result<(), NameError> {
+    fn add_steps(self, plan: &mut DatasetPlan, setting: &Setting<'_>) -> Result<(), NameError> {
         let (policy, source) = (self.policy, self.source);
         let delivered: Vec<Guid> =
             self.streams.iter().flat_map(|s| s.delivers.iter().map(|d| d.guid)).collect();
@@ -198,10 +211,11 @@ impl Parts<'_> {
         }
         plan.steps.extend(bookmarks::settle(source, policy.drive, newest, self.base, &delivered)?);
         if let Some(existing) = self.place.existing {
-            let (prunes, held_back) = prune::prune(policy, source, existing, newest.guid(), inventory);
-            let renames = prune::renames(source, existing, &prunes);
-            plan.held_back = held_back;
-            plan.steps.extend(prunes);
+            let pruning = self.pruning(existing, newest, setting);
+            let renames = prune::renames(source, existing, &pruning.steps);
+            plan.held_back = pruning.held_back;
+            plan.notes.extend(pruning.note);
+            plan.steps.extend(pruning.steps);
             plan.steps.extend(renames);
             plan.steps.extend(self.record(existing, plan.held_back.as_ref()));
         }
@@ -212,6 +226,24 @@ impl Parts<'_> {
         plan.steps.extend(self.streams.into_iter().map(Step::Send));
         plan.steps.sort_by_key(Step::phase);
         Ok(())
+    }
+
+    /// What is decided about the copy's old snapshots.
+    fn pruning(&self, existing: &Dataset, newest: &Base, setting: &Setting<'_>) -> prune::Pruning {
+        let travels = self.base.zip(if let Base::Snapshot(newest) = newest { Some(newest) } else { None });
+        let travels = travels.filter(|_| !self.streams.is_empty());
+        let change = travels.and_then(|(base, new)| tripwire::change(self.source, existing, base, new));
+        let case = prune::Case {
+            policy: self.policy,
+            source: self.source,
+            target: existing,
+            inventory: setting.inventory,
+            newest: newest.guid(),
+            change,
+            base: self.base.map_or(newest.guid(), Base::guid),
+            now: setting.now,
+        };
+        case.decide()
     }
 
     /// Both ends of each stream stay for as long as the run lasts.

@@ -103,6 +103,7 @@ fn dataset_json(dataset: &DatasetPlan, retry: &str) -> Value {
         "refusal": refusal,
         "steps": dataset.steps.iter().map(step).collect::<Vec<_>>(),
         "held-back": held,
+        "held-back-frees": dataset.held_back.as_ref().map(|held| held.frees.least),
         "warnings": dataset.warnings,
     })
 }

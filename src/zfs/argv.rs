@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_secs(120);
 const LONG: Duration = Duration::from_secs(30 * 60);
 
 /// Columns of [`list_datasets`], in order. User properties come last: the drive's are not ours to trust.
-pub const DATASET_COLUMNS: [&str; 25] = [
+pub const DATASET_COLUMNS: [&str; 29] = [
     "name",
     "type",
     "guid",
@@ -40,10 +40,14 @@ pub const DATASET_COLUMNS: [&str; 25] = [
     "keylocation",
     "keyformat",
     "pbkdf2salt",
+    "quota",
+    "refquota",
+    "usedbychildren",
     PROPERTY_SOURCE,
     PROPERTY_MIRROR,
     PROPERTY_PLACEHOLDER,
     PROPERTY_RETIRED,
+    PROPERTY_REWRITTEN,
 ];
 
 /// On a target: the guid of the source dataset.
@@ -55,12 +59,26 @@ pub const PROPERTY_PLACEHOLDER: &str = "org.zferry:placeholder";
 /// On a target: an old copy that was put aside by the user. A new copy may be begun beside it. What is below it
 /// inherits this.
 pub const PROPERTY_RETIRED: &str = "org.zferry:retired";
+/// On a target: the guid of the snapshot after which most of the source was replaced, until somebody says that this was
+/// meant.
+pub const PROPERTY_REWRITTEN: &str = "org.zferry:rewritten";
+/// On a snapshot of a target: since when (in seconds since 1970) the source was seen to lack it.
+pub const PROPERTY_MISSING: &str = "org.zferry:missing";
 /// On a drive's pool: when it was last backed up to, and by which host.
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 
 /// What [`list_details`] asks about each snapshot.
-pub const DETAIL_PROPERTIES: [&str; 7] =
-    ["ivsetguid", "userrefs", "numclones", "written", "referenced", "creation", "redact_snaps"];
+pub const DETAIL_PROPERTIES: [&str; 9] = [
+    "ivsetguid",
+    "userrefs",
+    "numclones",
+    "used",
+    "written",
+    "referenced",
+    "creation",
+    "redact_snaps",
+    PROPERTY_MISSING,
+];
 
 fn zfs<I: Into<String>>(args: impl IntoIterator<Item = I>, deadline: Duration) -> Invocation {
     Invocation::new(Tool::Zfs, args, deadline)
@@ -105,7 +123,24 @@ pub fn list_snapshots<'a>(
 /// What the plan needs to know about some snapshots and bookmarks.
 pub fn list_details(names: &[String]) -> Invocation {
     let properties = DETAIL_PROPERTIES.join(",");
-    with(zfs(["get", "-Hp", "-o", "name,property,value", &properties], LONG), names)
+    with(zfs(["get", "-Hp", "-o", "name,property,value,source", &properties], LONG), names)
+}
+
+/// How much was written to a snapshot's dataset since an older snapshot or bookmark of it (`@name` or `#name`).
+pub fn get_written_since(base: &str, snapshot: &SnapshotName) -> Invocation {
+    let property = format!("written{base}");
+    with(zfs(["get", "-Hp", "-o", "value", &property], SHORT), [snapshot])
+}
+
+/// What these datasets could still take.
+pub fn get_available<'a>(datasets: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
+    let columns = "name,available";
+    with(zfs(["list", "-Hp", "-d", "0", "-t", "filesystem,volume", "-o", columns], SHORT), datasets)
+}
+
+/// What destroyed snapshots still take, since ZFS frees it in the background.
+pub fn get_freeing(pool: &PoolName) -> Invocation {
+    with(zpool(["get", "-Hp", "-o", "value", "freeing"], SHORT), [pool])
 }
 
 /// After the sends: the newest snapshot of each head, and whether the head is unmodified.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use crate::model::{Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapshotDetail, SnapshotName};
+use crate::model::{Bytes, Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapshotDetail, SnapshotName};
 use crate::process::{Cancel, Invocation, Output, Runner, Tool};
 
 use super::parse::{self, Unreadable};
@@ -168,6 +168,33 @@ impl<'a> Client<'a> {
             all.extend(self.ask(&argv::list_details(chunk), parse::details)?);
         }
         Ok(all)
+    }
+
+    /// How much was written since an older snapshot or bookmark (`@name` or `#name`) of the same dataset.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn written_since(&self, base: &str, snapshot: &SnapshotName) -> Result<Bytes, ZfsError> {
+        self.ask(&argv::get_written_since(base, snapshot), parse::amount)
+    }
+
+    /// What these datasets could still take.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn available<'n>(
+        &self,
+        datasets: impl IntoIterator<Item = &'n DatasetName>,
+    ) -> Result<HashMap<DatasetName, Bytes>, ZfsError> {
+        self.ask(&argv::get_available(datasets), parse::available)
+    }
+
+    /// What destroyed snapshots of this pool still take.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn freeing(&self, pool: &PoolName) -> Result<Bytes, ZfsError> {
+        self.ask(&argv::get_freeing(pool), parse::amount)
     }
 
     /// The newest snapshot of each of these datasets, and whether they are unmodified.

@@ -8,10 +8,15 @@ use jiff::Timestamp;
 
 use crate::model::{
     BookmarkName, Bytes, Dataset, DatasetKind, DatasetName, Encryption, Guid, History, IvsetGuid, KeyStatus,
-    Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg, WantedKey,
+    Missing, Mount, PoolName, ResumeState, SnapshotDetail, SnapshotName, Txg, WantedKey,
 };
 
-use super::argv::DATASET_COLUMNS;
+mod amounts;
+
+pub use amounts::{amount, available};
+
+use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING};
+use super::program::UNMARKED;
 use super::version::Versions;
 
 /// Where and why an output is not what such a command prints.
@@ -180,10 +185,14 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
         container: row.columns[13] == "off",
         needs: needs(row.columns[14], row.number(15)?, row.columns[16]),
         // User properties of the drive are anybody's: what is not a guid is as good as absent.
-        source: row.read_optional(21).unwrap_or_default(),
-        mirror: row.read_optional(22).unwrap_or_default(),
-        placeholder: row.columns[23] == "on",
-        retired: row.columns[24] == "on",
+        quota: Bytes(row.number(21)?),
+        refquota: Bytes(row.number(22)?),
+        used_by_children: Bytes(row.number(23)?),
+        source: row.read_optional(24).unwrap_or_default(),
+        mirror: row.read_optional(25).unwrap_or_default(),
+        placeholder: row.columns[26] == "on",
+        retired: row.columns[27] == "on",
+        rewritten: row.read_optional(28).unwrap_or_default(),
         history: History::default(),
         details: HashMap::new(),
     })
@@ -210,7 +219,7 @@ fn needs(compression: &str, recordsize: u64, dnodesize: &str) -> Vec<&'static st
 /// When a line is not such a line.
 pub fn details(output: &[u8]) -> Result<HashMap<String, SnapshotDetail>, Unreadable> {
     let mut all: HashMap<String, SnapshotDetail> = HashMap::new();
-    for row in rows::<3>(output)? {
+    for row in rows::<4>(output)? {
         let row = row?;
         let detail = all.entry(row.columns[0].to_owned()).or_default();
         match row.columns[1] {
@@ -218,7 +227,11 @@ pub fn details(output: &[u8]) -> Result<HashMap<String, SnapshotDetail>, Unreada
             "ivsetguid" => detail.ivset = Some(row.number(2)?).filter(|&guid| guid != 0).map(IvsetGuid),
             "userrefs" => detail.holds = row.number(2)?,
             "numclones" => detail.clones = row.number(2)?,
+            "used" => detail.used = Bytes(row.number(2)?),
             "written" => detail.written = Bytes(row.number(2)?),
+            // Inherited from a dataset it would say something of all its snapshots, which nobody has seen.
+            PROPERTY_MISSING if row.columns[3] == "local" => detail.missing = missing(row.columns[2]),
+            PROPERTY_MISSING => {}
             "creation" => detail.creation = row.time(2)?,
             "redact_snaps" => detail.redaction = !matches!(row.columns[2], "-" | ""),
             "referenced" => detail.referenced = Bytes(row.number(2)?),
@@ -226,6 +239,16 @@ pub fn details(output: &[u8]) -> Result<HashMap<String, SnapshotDetail>, Unreada
         }
     }
     Ok(all)
+}
+
+/// The drive's own words: whatever is not a time in seconds is noted as such and never believed.
+fn missing(value: &str) -> Option<Missing> {
+    if value == UNMARKED {
+        return None;
+    }
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let since = value.parse().ok().filter(|_| digits).and_then(|s| Timestamp::from_second(s).ok());
+    Some(since.map_or(Missing::Unreadable, Missing::Since))
 }
 
 /// One line of [`super::argv::list_heads`].

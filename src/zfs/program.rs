@@ -57,6 +57,29 @@ end
 return results
 "#;
 
+/// Notes on each snapshot whose guid is still the one that was planned since when the source lacks it. Arguments are
+/// `DATASET@SNAP=GUID=VALUE`.
+pub const MARK: &str = r#"
+args = ...
+local results = {}
+for _, argument in ipairs(args["argv"]) do
+  local name, guid, value = string.match(argument, "^(.*)=(.*)=(.*)$")
+  if not zfs.exists(name) then
+    results[name] = "missing"
+  elseif string.format("%d", zfs.get_prop(name, "guid")) ~= guid then
+    results[name] = "guid"
+  else
+    local errno = zfs.check.set_prop(name, "org.zferry:missing", value)
+    if errno == 0 then errno = zfs.sync.set_prop(name, "org.zferry:missing", value) end
+    results[name] = string.format("%d", errno)
+  end
+end
+return results
+"#;
+
+/// What a snapshot is marked with that the source has again.
+pub const UNMARKED: &str = "none";
+
 /// Makes a bookmark of each snapshot whose guid is still the one that was planned. Arguments are
 /// `DATASET@SNAP=GUID=BOOKMARK`.
 pub const BOOKMARK: &str = r##"
@@ -104,6 +127,16 @@ pub const EBUSY: i64 = 16;
 /// An argument of [`DESTROY`] and [`DESTROY_ALL`].
 pub fn destroy_argument(snapshot: &crate::model::SnapshotName, guid: Guid) -> String {
     format!("{snapshot}={}", guid.as_lua())
+}
+
+/// An argument of [`MARK`]; no time: it is not missing any more.
+pub fn mark_argument(
+    snapshot: &crate::model::SnapshotName,
+    guid: Guid,
+    since: Option<jiff::Timestamp>,
+) -> String {
+    let value = since.map_or_else(|| UNMARKED.to_owned(), |since| since.as_second().to_string());
+    format!("{snapshot}={}={value}", guid.as_lua())
 }
 
 /// An argument of [`BOOKMARK`].
@@ -157,6 +190,15 @@ mod tests {
         assert!(fates(b"").is_err());
         assert!(fates(br#"{"return": {"a": "what"}}"#).is_err());
         assert!(fates(br#"{"return": {"a": 0}}"#).is_err());
+    }
+
+    #[test]
+    fn a_mark_is_a_time_that_can_be_read_again() {
+        let snapshot = "t/my home@a".parse().unwrap();
+        let since = jiff::Timestamp::from_second(1_763_769_600).unwrap();
+        assert_eq!(mark_argument(&snapshot, Guid(5), Some(since)), "t/my home@a=5=1763769600");
+        assert_eq!(mark_argument(&snapshot, Guid(5), None), "t/my home@a=5=none");
+        assert!(MARK.contains(crate::zfs::argv::PROPERTY_MISSING));
     }
 
     #[test]

@@ -227,7 +227,7 @@ fn no_command_to_type_is_made_of_what_a_drive_says() {
 
 /// A host with `rpool/home`, whose histories are these lines of name, guid and txg.
 fn with_source(lines: &str) -> Host {
-    let dataset = "rpool/home\\tfilesystem\\t5\\trpool/home\\t9\\tavailable\\t0\\t1\\t1\\t0\\t-\\t0\\tyes\\ton\\tlz4\\t131072\\tlegacy\\t-\\tprompt\\tpassphrase\\t17\\t-\\t-\\t-\\t-\\n";
+    let dataset = "rpool/home\\tfilesystem\\t5\\trpool/home\\t9\\tavailable\\t0\\t1\\t1\\t0\\t-\\t0\\tyes\\ton\\tlz4\\t131072\\tlegacy\\t-\\tprompt\\tpassphrase\\t17\\t0\\t0\\t0\\t-\\t-\\t-\\t-\\t-\\n";
     Host::answering(&format!(
         "case \"$tool $*\" in\n\
          zpool*) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;;\n\

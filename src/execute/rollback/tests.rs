@@ -81,7 +81,6 @@ fn carried_out(drive: Drive, cancel: &Cancel) -> (Vec<String>, Vec<Event>, State
         pool: name("backup"),
         drive: Guid(7),
         retry: "zferry run t7".to_owned(),
-        lost: &|| None,
         errors_before: 0,
     };
     let state = execute(&context, &plan).states.remove(0);

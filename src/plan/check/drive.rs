@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::model::{Dataset, Guid, Prune};
+use crate::model::{Dataset, Guid, Missing, Prune, SnapshotDetail};
 use crate::plan::{Obsolete, Step};
 
 use super::{Found, Review};
@@ -14,6 +14,7 @@ impl Review<'_> {
     pub(super) fn drive(&self) -> Found {
         let mut found = self.prunes();
         found.extend(self.plan.steps.iter().filter_map(|step| self.other_problem(step)));
+        found.extend(self.plan.steps.iter().filter_map(|step| self.note_problem(step)));
         found
     }
 
@@ -59,6 +60,10 @@ impl Review<'_> {
         if !known(target.mirror) || target.source.is_some() && !known(target.source) {
             found.push(("S21", "it was never mirrored from this source before".into()));
         }
+        let alarm = self.plan.steps.iter().any(|step| matches!(step, Step::Alarm { .. }));
+        if target.rewritten.is_some() || alarm {
+            found.push(("S21", "most of the source was replaced, and nobody said that it was meant".into()));
+        }
         let elsewhere = |guid: Guid| self.inventory.elsewhere.as_ref().is_none_or(|all| all.contains(&guid));
         if self.source.origin.is_some() && doomed.iter().any(|obsolete| elsewhere(obsolete.guid)) {
             found.push(("S21", "what would go may live elsewhere in the source's pool".into()));
@@ -89,8 +94,48 @@ impl Review<'_> {
         if [name.snap.as_str(), original].iter().any(|name| self.policy.protect.is_match(name)) {
             return Some(("S3", format!("{name} is protected")));
         }
+        if !self.grace_is_over(detail) {
+            return Some(("S21", format!("{name} was not seen missing for long enough")));
+        }
         let selected = original.parse().is_ok_and(|original| self.policy.snapshots.wants(&original));
         (!selected).then(|| ("S21", format!("{name} was deselected, which never deletes")))
+    }
+
+    fn grace_is_over(&self, detail: Option<&SnapshotDetail>) -> bool {
+        let grace = i64::try_from(self.policy.grace.as_secs()).unwrap_or(i64::MAX);
+        let now = self.now.as_second();
+        let since = match detail.and_then(|detail| detail.missing) {
+            Some(Missing::Since(since)) => Some(since.as_second()),
+            _ => None,
+        };
+        let made = detail.and_then(|detail| detail.creation).map_or(i64::MIN, |made| made.as_second());
+        grace == 0 || since.is_some_and(|since| since >= made && since <= now && now - since >= grace)
+    }
+
+    /// What is noted on the drive is true.
+    fn note_problem(&self, step: &Step) -> Option<(&'static str, String)> {
+        match step {
+            Step::Mark { snapshot, guid, since } => {
+                let there = self.inventory.target.get(&snapshot.dataset)?;
+                let seen = there.history.snapshot(*guid).is_some_and(|s| s.name == snapshot.snap);
+                let here = self.source.history.snapshot(*guid).is_some();
+                let time = since.is_none_or(|since| since == self.now);
+                let wrong = !seen || !time || here == since.is_some();
+                wrong.then(|| ("S21", format!("what is noted on {snapshot} is not so")))
+            }
+            Step::Alarm { target, since } => {
+                let copy = self.copy.filter(|copy| copy.name == *target);
+                let newest = copy.and_then(|copy| copy.history.newest());
+                let wrong = newest.is_none_or(|newest| newest.guid != *since);
+                wrong.then(|| ("S21", format!("{target} had another base before the change")))
+            }
+            Step::EndAlarm(target) => {
+                let there = self.inventory.target.get(target);
+                let ended = there.is_some_and(|there| there.rewritten.is_some() && self.consented(there));
+                (!ended).then(|| ("S21", format!("nobody ended the alarm of {target}")))
+            }
+            _ => None,
+        }
     }
 
     fn other_problem(&self, step: &Step) -> Option<(&'static str, String)> {

@@ -4,13 +4,16 @@
 mod bookmarks;
 mod drive;
 mod rollback;
+mod room;
 mod streams;
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::model::{Dataset, DatasetName, Guid, Inventory, Policy};
 
-use super::{DatasetPlan, Plan, Step, Verdict};
+use super::{DatasetPlan, Plan, Refusal, Step, Verdict};
 
 /// One broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +32,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Everything that is wrong with a plan. Empty: it may be executed.
-pub fn check(policies: &[Policy], inventory: &Inventory, plan: &Plan) -> Vec<Violation> {
+/// Everything that is wrong with a plan that was made at this time. Empty: it may be executed.
+pub fn check(policies: &[Policy], inventory: &Inventory, plan: &Plan, now: Timestamp) -> Vec<Violation> {
     let recognised = bookmarks::recognised(policies, inventory);
     let (mut violations, after) = rollback::review(policies, inventory, plan);
     let inventory = &*after;
@@ -46,7 +49,7 @@ pub fn check(policies: &[Policy], inventory: &Inventory, plan: &Plan) -> Vec<Vio
                 "the drive has nothing that it was seen to have".into(),
             ));
         }
-        for (rule, what) in examine(policy, inventory, dataset) {
+        for (rule, what) in examine(policy, (inventory, plan), dataset, now) {
             violations.push(violation(rule, dataset, what));
         }
     }
@@ -63,7 +66,9 @@ type Found = Vec<(&'static str, String)>;
 struct Review<'a> {
     policy: &'a Policy,
     inventory: &'a Inventory,
+    all: &'a Plan,
     plan: &'a DatasetPlan,
+    now: Timestamp,
     source: &'a Dataset,
     /// The copy: the target, or what stands beside a placeholder until it takes its place.
     copy: Option<&'a Dataset>,
@@ -71,7 +76,12 @@ struct Review<'a> {
     newest_after: Option<Guid>,
 }
 
-fn examine(policy: &Policy, inventory: &Inventory, plan: &DatasetPlan) -> Found {
+fn examine(
+    policy: &Policy,
+    (inventory, all): (&Inventory, &Plan),
+    plan: &DatasetPlan,
+    now: Timestamp,
+) -> Found {
     let mut found = refused_does_nothing(plan);
     let Some(source) = inventory.source.get(&plan.source) else {
         if plan.steps.iter().any(|step| !matches!(step, Step::CreatePlaceholder { .. })) {
@@ -82,10 +92,11 @@ fn examine(policy: &Policy, inventory: &Inventory, plan: &DatasetPlan) -> Found 
     let copy = inventory.target.get(copy_of(plan));
     let sent = plan.sends().last().and_then(|send| send.delivers.last()).map(|delivery| delivery.guid);
     let newest_after = sent.or_else(|| copy?.history.newest().map(|snapshot| snapshot.guid));
-    let review = Review { policy, inventory, plan, source, copy, newest_after };
+    let review = Review { policy, inventory, all, plan, now, source, copy, newest_after };
     found.extend(review.streams());
     found.extend(review.bookmarks());
     found.extend(review.drive());
+    found.extend(review.room());
     found
 }
 
@@ -98,9 +109,16 @@ fn copy_of(plan: &DatasetPlan) -> &DatasetName {
     swapped.or_else(|| plan.sends().next().map(|send| &send.into)).unwrap_or(&plan.target)
 }
 
-/// A refused dataset is left alone, but for parents that its children need.
+/// A refused dataset is left alone, but for parents that its children need; one that is refused for lack of space still
+/// gives free what it can.
 fn refused_does_nothing(plan: &DatasetPlan) -> Found {
-    let refused = matches!(plan.verdict, Verdict::Refused(_));
-    let acts = plan.steps.iter().find(|step| !matches!(step, Step::CreatePlaceholder { .. }));
-    acts.filter(|_| refused).map(|step| ("S14", format!("refused, and yet: {step}"))).into_iter().collect()
+    let Verdict::Refused(refusal) = &plan.verdict else { return Vec::new() };
+    let short = matches!(**refusal, Refusal::NoSpace { .. });
+    let allowed = |step: &Step| match step {
+        Step::CreatePlaceholder { .. } => true,
+        Step::DropPartial(..) | Step::Alarm { .. } | Step::MakeRoom(_) | Step::Prune(_) => short,
+        _ => false,
+    };
+    let acts = plan.steps.iter().find(|step| !allowed(step));
+    acts.map(|step| ("S14", format!("refused, and yet: {step}"))).into_iter().collect()
 }

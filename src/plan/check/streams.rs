@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{Bytes, DatasetName, Guid, ResumeState, SendMode, SnapName};
-use crate::plan::{SendKind, SendStep, Step};
+use crate::plan::{Drop, SendKind, SendStep, Step};
 use crate::zfs::argv;
 use crate::zfs::token::Token;
 
@@ -182,7 +182,7 @@ impl Review<'_> {
     fn dropped(&self) -> Found {
         let mut found = Vec::new();
         for step in &self.plan.steps {
-            let Step::DropPartial(dataset, _) = step else { continue };
+            let Step::DropPartial(dataset, why) = step else { continue };
             let there = self.inventory.target.get(dataset);
             let Some(ResumeState::Token(text)) = there.map(|there| &there.resume) else {
                 found.push(("S11", format!("{dataset} has no partial state to drop")));
@@ -190,7 +190,11 @@ impl Review<'_> {
             };
             let newest = there.and_then(|there| there.history.newest()).map(|newest| newest.guid);
             let base = newest.and_then(|guid| self.source.history.base(guid));
+            let no_room = matches!(why, Drop::NoRoom { .. });
             let fits = text.parse::<Token>().is_ok_and(|token| {
+                if no_room && self.cannot_complete(dataset, &token) {
+                    return false;
+                }
                 let to = self.source.history.snapshot(token.to);
                 let forward = to.is_some_and(|to| base.as_ref().is_none_or(|base| base.txg() < to.txg));
                 token.from == newest && forward && token.raw == self.is_raw()

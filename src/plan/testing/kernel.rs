@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{
-    Base, Bookmark, Bytes, Dataset, DatasetName, Guid, History, ResumeState, SendMode, Side, SnapName,
-    Snapshot, SnapshotName, Txg,
+    Base, Bookmark, Bytes, Dataset, DatasetName, Guid, History, Missing, ResumeState, SendMode, Side,
+    SnapName, Snapshot, SnapshotName, Txg,
 };
 use crate::plan::{Bookmarking, Expected, Phase, Plan, Repair, SendKind, SendStep, Step, swap};
 
@@ -71,6 +71,12 @@ pub fn take(world: &mut World, step: &Step) -> Result<(), Refused> {
         }
         Step::Protect(made) | Step::Keep(made) => bookmark(world, made),
         Step::Hold(snapshot) => find(&world.source, snapshot).map(|_| ()),
+        Step::MakeRoom(room) => {
+            for (base, guid) in &room.bases {
+                ensure(find(&world.target, base)? == *guid, "the base is another snapshot")?;
+            }
+            room.candidates.iter().try_for_each(|obsolete| prune(&mut world.target, obsolete))
+        }
         Step::Send(send) => receive_stream(world, send, None),
         Step::Verify(expected) => verify(world, expected),
         Step::Unbookmark(bookmark, guid) => {
@@ -81,6 +87,20 @@ pub fn take(world: &mut World, step: &Step) -> Result<(), Refused> {
             Ok(())
         }
         Step::Prune(obsolete) => prune(&mut world.target, obsolete),
+        Step::Mark { snapshot, guid, since } => {
+            ensure(find(&world.target, snapshot)? == *guid, "it is another snapshot")?;
+            let there = get(&mut world.target, &snapshot.dataset)?;
+            there.details.entry(*guid).or_default().missing = since.map(Missing::Since);
+            Ok(())
+        }
+        Step::Alarm { target, since } => {
+            get(&mut world.target, target)?.rewritten = Some(*since);
+            Ok(())
+        }
+        Step::EndAlarm(target) => {
+            get(&mut world.target, target)?.rewritten = None;
+            Ok(())
+        }
         Step::RenameSnapshot { from, guid, to } => {
             ensure(find(&world.target, from)? == *guid, "it is another snapshot")?;
             let there = get(&mut world.target, &from.dataset)?;

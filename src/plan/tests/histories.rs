@@ -158,6 +158,13 @@ impl Story {
         vec![policy]
     }
 
+    /// The same on a drive with so little room.
+    pub fn world_with(&self, available: u64) -> World {
+        let mut world = self.world();
+        world.target.datasets.values_mut().for_each(|there| there.available = Bytes(available));
+        world
+    }
+
     pub fn world(&self) -> World {
         let mut world = World::new();
         for (place, past) in self.tree.iter().enumerate() {

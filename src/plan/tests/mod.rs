@@ -2,6 +2,7 @@
 
 mod checking;
 mod histories;
+mod losses;
 mod properties;
 mod pruning;
 mod recognising;
@@ -10,4 +11,5 @@ mod resuming;
 mod rolling_back;
 mod sending;
 mod size;
+mod space;
 mod trees;

@@ -311,6 +311,30 @@ fn reductions_come_last(plan: &Plan) {
     }
 }
 
+/// S3 on a drive that is nearly full: what is sent is complete, what is refused keeps its base, and what goes early
+/// would have gone in any case. (The checker, which every plan here goes through, looks at the rest.)
+fn a_full_drive_loses_nothing(story: &Story, available: u64) {
+    let (before, policies) = (story.world_with(available), story.policies());
+    let mut world = before.clone();
+    let plan = world.run(&policies);
+    let seen = without_what_was_given_up(&before, &policies[0]);
+    for dataset in &plan.datasets {
+        is_backed_up(&seen, &world, &policies[0], dataset);
+        is_mirrored(&seen, &world, &policies[0], dataset);
+        let newest = |world: &World| copy(world, &dataset.target)?.history.newest().map(|newest| newest.guid);
+        if matches!(&dataset.verdict, Verdict::Refused(why) if matches!(**why, Refusal::NoSpace { .. })) {
+            assert_eq!(newest(&before), newest(&world), "{}", show(&plan));
+        }
+    }
+    source_is_untouched(&before, &world);
+    for there in world.target.datasets.values_mut() {
+        there.available = crate::model::Bytes(1 << 40);
+    }
+    let last = settle(&mut world, &policies);
+    let short = |d: &DatasetPlan| matches!(&d.verdict, Verdict::Refused(why) if matches!(**why, Refusal::NoSpace { .. }));
+    assert!(!last.datasets.iter().any(short), "{}", show(&last));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 700, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -318,6 +342,11 @@ proptest! {
     fn a_run_brings_what_is_wanted_and_the_third_has_nothing_to_do(story in story(9)) {
         reductions_come_last(&story.world().plan(&story.policies()));
         a_run_is_complete(&story);
+    }
+
+    #[test]
+    fn a_drive_that_is_nearly_full_loses_nothing(story in story(7), available in 0..700_u64) {
+        a_full_drive_loses_nothing(&story, available);
     }
 
     #[test]

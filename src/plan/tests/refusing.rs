@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::plan::refusal::Made;
 use crate::plan::testing::{World, encryption, guid_of, name, policy, refusal, streams, without};
-use crate::plan::{Refusal, Verdict};
+use crate::plan::{Frees, Limit, Refusal, Verdict};
 
 fn refused(world: &World, policy: &Policy) -> Option<Refusal> {
     let plan = world.only(policy);
@@ -251,6 +251,13 @@ fn a_pool_that_cannot_hold_encrypted_data_is_refused() {
     assert_eq!(refusal(&plan.datasets[0]), Some(&Refusal::FeatureMissing { feature: "encryption" }));
 }
 
+/// Nothing on the drive could be pruned.
+fn no_space(needed: u64, available: u64, limit: Limit) -> Refusal {
+    let (needed, available) = (Bytes(needed), Bytes(available));
+    let (obsolete, frees, waiting) = (0, Frees::default(), Default::default());
+    Refusal::NoSpace { needed, available, limit, obsolete, frees, waiting }
+}
+
 #[test]
 fn streams_that_do_not_fit_are_refused_and_smaller_ones_still_travel() {
     let world = World::new()
@@ -258,12 +265,9 @@ fn streams_that_do_not_fit_are_refused_and_smaller_ones_still_travel() {
         .source("tank/data/x", "@a,11")
         .edit_target("backup", |pool| pool.available = Bytes(105));
     let plan = world.plan(&[policy()]);
-    let expected = Refusal::NoSpace { needed: Bytes(110), available: Bytes(105) };
+    let expected = no_space(110, 105, Limit::Pool);
     assert_eq!(refusal(&plan.datasets[0]), Some(&expected));
     assert_eq!(streams(&plan.datasets[1]), "full 11");
-    let world = both("@a,1 @b,2", "@a,1").edit_target("backup/eds", |there| there.available = Bytes(9));
-    let quota = Refusal::NoSpace { needed: Bytes(10), available: Bytes(9) };
-    assert_eq!(refused(&world, &policy()), Some(quota));
     let world = both("@a,1", "@a,1").edit_target("backup/eds", |there| there.available = Bytes(0));
     assert_eq!(refused(&world, &policy()), None, "nothing to send needs no room");
 }

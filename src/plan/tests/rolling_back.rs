@@ -1,9 +1,11 @@
 //! `--rollback-target`: what is given up, what never is, and what the user is told.
 
+use jiff::Timestamp;
+
 use crate::model::{Bytes, Guid, Inventory, Policy, ResumeState, glob_set};
 use crate::plan::testing::tokens::token;
 use crate::plan::testing::{World, name, policy, refusal, show_dataset, streams};
-use crate::plan::{Drop, Keeper, Obsolete, Plan, Refusal, Rollback, Step, check, plan};
+use crate::plan::{Drop, Frees, Keeper, Obsolete, Plan, Refusal, Rollback, Step, check, plan};
 
 fn consenting(target: &str) -> Policy {
     let mut policy = policy();
@@ -191,7 +193,11 @@ fn the_checker_finds_a_rollback_that_was_not_consented_to_or_goes_too_far() {
         ("S4", |rollback, _, _| rollback.discards.reverse()),
         ("S4", |rollback, _, _| rollback.discards.truncate(1)),
         ("S4", |rollback, _, _| {
-            rollback.discards.push(Obsolete { snapshot: name("backup/eds@a"), guid: Guid(1) });
+            rollback.discards.push(Obsolete {
+                snapshot: name("backup/eds@a"),
+                guid: Guid(1),
+                frees: Frees::default(),
+            });
         }),
         ("S3", |_, policy, _| policy.protect = glob_set(&["mine".to_owned()]).unwrap()),
         ("S3", |_, _, seen| {
@@ -211,10 +217,11 @@ fn the_checker_finds_a_rollback_that_was_not_consented_to_or_goes_too_far() {
         let mut policies = vec![consenting("backup/eds")];
         let mut seen = world.look(&policies);
         let mut plan: Plan = plan(&policies, &seen, jiff::Timestamp::UNIX_EPOCH);
-        assert_eq!(check::check(&policies, &seen, &plan), []);
+        assert_eq!(check::check(&policies, &seen, &plan, Timestamp::UNIX_EPOCH), []);
         let Step::Rollback(rollback) = &mut plan.datasets[0].steps[0] else { panic!() };
         spoil(rollback, &mut policies[0], &mut seen);
-        let rules: Vec<_> = check::check(&policies, &seen, &plan).iter().map(|v| v.rule).collect();
+        let rules: Vec<_> =
+            check::check(&policies, &seen, &plan, Timestamp::UNIX_EPOCH).iter().map(|v| v.rule).collect();
         assert!(rules.contains(&rule), "row {place}: {rule} is not among {rules:?}");
     }
 }
@@ -226,5 +233,8 @@ fn the_checker_finds_a_rollback_that_is_missing() {
     let seen = world.look(&policies);
     let mut plan = plan(&policies, &seen, jiff::Timestamp::UNIX_EPOCH);
     plan.datasets[0].steps.retain(|step| !matches!(step, Step::Rollback(_)));
-    assert!(!check::check(&policies, &seen, &plan).is_empty(), "a stream onto what is not the base");
+    assert!(
+        !check::check(&policies, &seen, &plan, Timestamp::UNIX_EPOCH).is_empty(),
+        "a stream onto what is not the base"
+    );
 }

@@ -2,13 +2,15 @@
 
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::model::{
     Base, Bookmark, DatasetKind, DatasetName, Guid, IvsetGuid, SendMode, Snapshot, SnapshotName, Txg,
 };
 use crate::plan::{
-    Bookmarking, Delivery, Drop, Expected, HeldBack, Obsolete, PruneHold, Refusal, Rollback, SendKind,
-    SendStep,
+    Bookmarking, Delivery, Drop, Expected, Frees, HeldBack, MakeRoom, Obsolete, PruneHold, Refusal, Rollback,
+    SendKind, SendStep,
 };
 use crate::zfs::argv::Creation;
 
@@ -53,7 +55,7 @@ fn send(kind: SendKind, delivers: &[(&str, u64)], estimate: u64) -> Step {
 }
 
 fn obsolete(text: &str, guid: u64) -> Obsolete {
-    Obsolete { snapshot: name(text), guid: Guid(guid) }
+    Obsolete { snapshot: name(text), guid: Guid(guid), frees: Frees::default() }
 }
 
 /// Every kind of step, in the order of phases.
@@ -80,8 +82,14 @@ fn steps() -> Vec<Step> {
             discards: vec![obsolete("backup/eds@their", 12), obsolete("backup/eds@mine", 11)],
             written: Bytes(14 << 10),
         }),
+        Step::DropPartial(
+            name("backup/eds"),
+            Drop::NoRoom { rest: Bytes(9 << 30), available: Bytes(1 << 30) },
+        ),
+        Step::Alarm { target: name("backup/eds"), since: Guid(1) },
         Step::Protect(bookmark(base("@c", 3), "rpool/home#zferry-pending_7_3")),
         Step::Hold(name("rpool/home@c")),
+        Step::MakeRoom(MakeRoom { candidates: vec![obsolete("backup/eds@gone", 8)], ..MakeRoom::default() }),
         Step::CreatePlaceholder { dataset: name("backup/eds"), parent_encrypted: false },
         send(SendKind::Full, &[("a", 1)], 312 << 20),
         send(SendKind::Resume("1-a-b-c".to_owned()), &[("b", 2)], 1 << 20),
@@ -101,6 +109,9 @@ fn steps() -> Vec<Step> {
         Step::Prune(obsolete("backup/eds@gone", 8)),
         Step::RenameSnapshot { from: name("backup/eds@c_00000003"), guid: Guid(3), to: name("c") },
         Step::Record { target: name("backup/eds"), source: Guid(5), mirror: true },
+        Step::Mark { snapshot: name("backup/eds@g"), guid: Guid(9), since: Some(Timestamp::UNIX_EPOCH) },
+        Step::Mark { snapshot: name("backup/eds@h"), guid: Guid(10), since: None },
+        Step::EndAlarm(name("backup/eds")),
         Step::Swap {
             placeholder: name("backup/eds"),
             received: name("backup/eds.zferry-swap"),
@@ -114,7 +125,8 @@ fn everything() -> Plan {
     let kept: Vec<SnapshotName> = ["backup/eds@x", "backup/eds@y"].map(name).to_vec();
     let mut first = plan_of("rpool/home", "backup/eds", Verdict::Behind, steps());
     let why = PruneHold::Limit { total: 3, percent: 60 };
-    first.held_back = Some(HeldBack { snapshots: kept, why });
+    first.held_back =
+        Some(HeldBack { snapshots: kept, frees: Frees { least: Bytes(3 << 20), most: Bytes(5 << 20) }, why });
     first.warnings.push("home: the newest snapshot is older than max-age.".to_owned());
     first.notes.push("A note.".to_owned());
     let common: SnapshotName = name("backup/eds/mail@a");

@@ -67,6 +67,9 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("list_snapshots", list_snapshots("snapshot,bookmark", Reach::Below, [&dataset])),
         ("list_snapshots", list_snapshots("snapshot", Reach::Itself, [&dataset])),
         ("list_details", list_details(&names)),
+        ("get_written_since", get_written_since("#x", &b)),
+        ("get_available", get_available([&dataset])),
+        ("get_freeing", get_freeing(&pool)),
         ("list_heads", list_heads([&dataset])),
         ("list_named_snapshots", list_named_snapshots([&a, &b])),
         ("list_guids", list_guids([&pool])),
@@ -90,6 +93,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("release", release("zferry:1", [&a, &b])),
         ("set", set(&dataset, &[(PROPERTY_SOURCE, "7".to_owned())])),
         ("program", program(&pool, super::super::program::DESTROY, ["rpool/home@a=7".to_owned()])),
+        ("program", program(&pool, super::super::program::MARK, ["rpool/home@a=7=none".to_owned()])),
     ];
     for kind in [DatasetKind::Filesystem, DatasetKind::Volume] {
         all.push(("rename_dataset", rename_dataset(&dataset, &"backup/other".parse().unwrap(), kind)));
@@ -174,9 +178,11 @@ fn every_function_of_this_file_is_looked_through() {
 }
 
 #[test]
-fn channel_programs_destroy_and_bookmark_and_nothing_else() {
-    use super::super::program::{BOOKMARK, DESTROY, DESTROY_ALL};
-    for (script, verb) in [(DESTROY, "destroy"), (DESTROY_ALL, "destroy"), (BOOKMARK, "bookmark")] {
+fn channel_programs_destroy_and_bookmark_and_mark_and_nothing_else() {
+    use super::super::program::{BOOKMARK, DESTROY, DESTROY_ALL, MARK};
+    for (script, verb) in
+        [(DESTROY, "destroy"), (DESTROY_ALL, "destroy"), (BOOKMARK, "bookmark"), (MARK, "set_prop")]
+    {
         let changes: Vec<_> = script.split("zfs.sync.").skip(1).map(|rest| rest.split('(').next()).collect();
         assert_eq!(changes, [Some(verb)]);
         let check = script.find("\"guid\")").unwrap();

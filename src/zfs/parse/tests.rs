@@ -1,3 +1,5 @@
+//! What the tools print, and what they never should.
+
 use super::*;
 
 #[test]
@@ -42,7 +44,7 @@ fn a_listing_is_read_whole_or_not_at_all() {
 #[test]
 fn datasets_are_read_with_keys_and_partial_state() {
     // The columns of DATASET_COLUMNS on ZFS 2.4.4, Debian 13.
-    let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\tprompt\tpassphrase\t17429911\t12\tno guid\t-\t-\n";
+    let line = b"backup/eds\tfilesystem\t17\tbackup/eds\t99\tunavailable\t0\t100\t900\t0\t-\t0\tno\tnoauto\tzstd-3\t1048576\tauto\t1-ab-c8-78\tprompt\tpassphrase\t17429911\t0\t300\t40\t12\tno guid\t-\t-\t13\n";
     let read = &datasets(line, &[&pool()]).unwrap()[0];
     let encryption = read.encryption.as_ref().unwrap();
     assert_eq!((encryption.keyguid, encryption.key), (Some(Guid(99)), KeyStatus::Unavailable));
@@ -50,6 +52,8 @@ fn datasets_are_read_with_keys_and_partial_state() {
     assert_eq!(read.resume, ResumeState::Token("1-ab-c8-78".into()));
     assert_eq!(read.needs, ["zstd_compress", "large_blocks", "large_dnode"]);
     assert_eq!((read.source, read.mirror, read.placeholder), (Some(Guid(12)), None, false));
+    assert_eq!((read.quota, read.refquota, read.used_by_children), (Bytes(0), Bytes(300), Bytes(40)));
+    assert_eq!(read.rewritten, Some(Guid(13)));
 }
 
 fn pool() -> PoolName {
@@ -58,12 +62,13 @@ fn pool() -> PoolName {
 
 /// A listing of one dataset with these user properties, as a hostile drive may have them.
 fn listing(name: &str, source: &[u8], mirror: &[u8]) -> Vec<u8> {
-    let facts = "filesystem\t17\t-\t-\t-\t0\t1\t9\t0\t-\t0\tno\tnoauto\tlz4\t131072\tlegacy\t-\t-\t-\t-";
+    let facts =
+        "filesystem\t17\t-\t-\t-\t0\t1\t9\t0\t-\t0\tno\tnoauto\tlz4\t131072\tlegacy\t-\t-\t-\t-\t0\t0\t0";
     let mut line = format!("{name}\t{facts}\t").into_bytes();
     line.extend(source);
     line.push(b'\t');
     line.extend(mirror);
-    line.extend(b"\t-\t-\n");
+    line.extend(b"\t-\t-\t-\n");
     line
 }
 
@@ -92,21 +97,52 @@ fn no_user_property_makes_other_datasets_of_one() {
     // Up to where the rest of the real line goes on.
     let forged = |name: &str| {
         let line = String::from_utf8(listing(name, b"-", b"-")).unwrap();
-        line.strip_suffix("\t-\t-\t-\n").unwrap().to_owned()
+        line.strip_suffix("\t-\t-\t-\t-\n").unwrap().to_owned()
     };
     let (other, twice) = (forged("rpool/home"), forged("backup/eds"));
     for (value, what) in [
-        ("1\t2".to_owned(), "26 columns instead of 25"),
-        ("1\n2".to_owned(), "22 columns instead of 25"),
-        (format!("1\t-\t-\t-\n{}", other), "rpool/home was not asked for"),
-        (format!("1\t-\t-\t-\n{}", twice), "backup/eds occurs twice"),
-        ("1\t-\t-\t-\n\u{1b}[2J".to_owned(), "columns instead of 25"),
+        ("1\t2".to_owned(), "30 columns instead of 29"),
+        ("1\n2".to_owned(), "25 columns instead of 29"),
+        (format!("1\t-\t-\t-\t-\n{}", other), "rpool/home was not asked for"),
+        (format!("1\t-\t-\t-\t-\n{}", twice), "backup/eds occurs twice"),
+        ("1\t-\t-\t-\t-\n\u{1b}[2J".to_owned(), "columns instead of 29"),
     ] {
         let listing = listing("backup/eds", value.as_bytes(), b"-");
         let error = datasets(&listing, &[&pool()]).unwrap_err();
         assert!(error.what.contains(what) && error.what.contains("user properties"), "{value:?}: {error:?}");
         assert!(!error.what.contains('\u{1b}'), "{error:?}");
     }
+}
+
+#[test]
+fn what_a_snapshot_says_of_being_missing_counts_only_when_it_was_said_of_itself() {
+    let since = |seconds| Some(Missing::Since(Timestamp::from_second(seconds).unwrap()));
+    for (value, source, expected) in [
+        ("1763769600", "local", since(1_763_769_600)),
+        ("1763769600", "inherited from backup", None),
+        ("1763769600", "received", None),
+        ("-", "-", None),
+        ("none", "local", None),
+        ("", "local", Some(Missing::Unreadable)),
+        ("-5", "local", Some(Missing::Unreadable)),
+        ("99999999999999999999999", "local", Some(Missing::Unreadable)),
+        ("\u{1b}[31m soon", "local", Some(Missing::Unreadable)),
+    ] {
+        let line = format!("backup/eds@a\t{PROPERTY_MISSING}\t{value}\t{source}\n");
+        let read = details(line.as_bytes()).unwrap();
+        assert_eq!(read["backup/eds@a"].missing, expected, "{value:?} {source}");
+    }
+}
+
+#[test]
+fn amounts_are_single_numbers() {
+    assert_eq!(amount(b"4096\n"), Ok(Bytes(4096)));
+    assert_eq!(amount(b"-\n"), Ok(Bytes(0)));
+    for bad in ["", "x\n", "1\n2\n", "1\t2\n", "1"] {
+        assert!(amount(bad.as_bytes()).is_err(), "{bad:?}");
+    }
+    let read = available(b"backup\t9\nbackup/my eds\t7\n").unwrap();
+    assert_eq!(read[&"backup/my eds".parse().unwrap()], Bytes(7));
 }
 
 #[test]
@@ -124,6 +160,7 @@ fn no_bytes_make_a_parser_panic() {
         for input in [bytes.as_slice(), text.as_bytes()] {
             let _ = (snapshots(input), datasets(input, &[&pool()]), details(input), heads(input), holds(input));
             let _ = (named_snapshots(input), pools(input), pool_properties(input), devices(input), status(input));
+            let _ = (amount(input), available(input));
         }
     });
 }

@@ -11,7 +11,7 @@ const MIB: u64 = 1 << 20;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::core("a source that is not what it was is refused, and each remedy works", estranged),
+        Scenario::full("a source that is not what it was is refused, and each remedy works", estranged),
         Scenario::full("a source that is gone or renamed as a whole leaves its copy as it is", renamed),
     ]
 }

@@ -9,7 +9,7 @@ use crate::lab::Lab;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::core("a hostile drive fools neither a run nor the terminal", hostile),
+        Scenario::full("a hostile drive fools neither a run nor the terminal", hostile),
         Scenario::full("what the host remembers may be damaged, newer or gone", remembered),
         Scenario::full("a ZFS with known faults is told, and one that ruins backups is not used", versions),
     ]

@@ -8,7 +8,7 @@ use crate::lab::{KEY, Lab};
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::core("mixed trees on an encrypted drive pool stay what they are", mixed),
+        Scenario::full("mixed trees on an encrypted drive pool stay what they are", mixed),
         Scenario::full(
             "a new passphrase travels with the next snapshot, and until then that is told",
             changed,

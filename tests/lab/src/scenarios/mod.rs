@@ -8,12 +8,14 @@ mod increments;
 mod interrupted;
 mod keys;
 mod laboratory;
+mod losses;
 mod meanwhile;
 mod peers;
 mod reading;
 mod refusals;
 mod remedies;
 mod session;
+mod space;
 mod structure;
 mod unplugged;
 
@@ -78,6 +80,8 @@ pub fn all() -> Vec<Scenario> {
         meanwhile::scenarios(),
         keys::scenarios(),
         hostile::scenarios(),
+        space::scenarios(),
+        losses::scenarios(),
     ]
     .concat()
 }

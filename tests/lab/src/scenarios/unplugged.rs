@@ -12,7 +12,7 @@ use crate::lab::Lab;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::core(
+        Scenario::full(
             "a drive that is pulled out in mid-send and comes back is finished by the same run",
             comes_back,
         ),
