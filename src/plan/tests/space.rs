@@ -182,6 +182,32 @@ fn snapshots_of_others_go_early_only_for_what_then_fits() {
 }
 
 #[test]
+fn what_a_sibling_gives_free_is_free_for_all_but_below_a_quota() {
+    let siblings = || {
+        let world = World::new()
+            .source("tank/data", "@t,50")
+            .source("tank/data/a", "@base,3 @new,4")
+            .source("tank/data/b", "@y,31")
+            .target("backup/eds", "@t,50")
+            .target("backup/eds/a", "@base,3")
+            .target("backup/eds/b", "@old,30 @y,31")
+            .edit_source("tank/data/a", |source| size(source, 4, 100, 0))
+            .edit_target("backup/eds/b", |there| size(there, 30, 150, 150));
+        with_available(world, 10)
+    };
+    assert_eq!(early(&siblings().plan(&[policy()]).datasets[1]), "backup/eds/b@old");
+    let limited = siblings().edit_target("backup/eds/a", |there| {
+        (there.quota, there.used) = (Bytes(200 * MIB), Bytes(190 * MIB));
+    });
+    let plan = limited.plan(&[policy()]);
+    let Some(Refusal::NoSpace { limit: Limit::Quota { .. }, obsolete: 0, .. }) = refusal(&plan.datasets[1])
+    else {
+        panic!("{plan:?}")
+    };
+    assert!(made_room(&plan.datasets[1]).is_none());
+}
+
+#[test]
 fn a_small_dataset_still_travels_when_a_large_one_before_it_does_not_fit() {
     let world = world(500).source("tank/data/x", "@a,11");
     let plan = with_available(world, 40).plan(&[policy()]);
