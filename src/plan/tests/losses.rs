@@ -148,7 +148,7 @@ fn what_vanished_goes_when_it_was_seen_missing_for_long_enough() {
         assert_eq!(world.on_drive("backup/eds").contains("@a"), left, "day {today}");
         assert_eq!(!plan.notes.is_empty(), told, "{:?}", plan.notes);
         if told {
-            let note = "backup/eds: 1 snapshot that the source no longer has stay until their grace ends, first on 1970-05-11: @a.";
+            let note = "backup/eds: 1 snapshot that the source no longer has stays until its grace ends, on 1970-05-11: @a.";
             assert_eq!(plan.notes, [note]);
         }
     }

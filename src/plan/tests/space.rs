@@ -93,7 +93,7 @@ fn what_cannot_fit_is_refused_with_the_account_and_still_gives_free_what_it_can(
     insta::assert_snapshot!(
         format!("{}\n{}", expected.finding(&source, &target), expected.remedies(&source, &target).join("\n")),
         @r"
-    About 100 MiB are to be sent and 29.0 MiB are available on the drive. The 2 snapshots there that the source no longer has and that may go now would free 70.0 MiB at most.
+    About 100 MiB are to be sent and 29.0 MiB are available on the drive. 2 snapshots there that the source no longer has may go now, which frees 70.0 MiB at most.
     make room on the drive, exclude datasets, or use a larger drive
     "
     );
