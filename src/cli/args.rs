@@ -115,7 +115,7 @@ pub struct Consent {
     /// This once, import although HOST used the pool last
     #[arg(long, value_name = "HOST", value_parser = host_name)]
     pub last_used_by: Option<String>,
-    /// This once, prune DATASET beyond prune-limit
+    /// This once, prune DATASET beyond prune-limit, or after an alarm
     #[arg(long, value_name = "DATASET")]
     pub accept_source_loss: Vec<DatasetName>,
     /// This once, destroy what only the drive has in DATASET

@@ -68,8 +68,10 @@ fn note(case: &Case<'_>, waiting: &[(Option<Timestamp>, SnapshotName)]) -> Optio
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    let until =
+        if waiting.len() == 1 { "stays until its grace ends," } else { "stay until their grace ends, first" };
     Some(format!(
-        "{}: {} that the source no longer has stay until their grace ends, first on {}: {}{more}.",
+        "{}: {} that the source no longer has {until} on {}: {}{more}.",
         case.target.name,
         refusal::count(waiting.len(), "snapshot"),
         first.strftime("%Y-%m-%d"),

@@ -302,7 +302,7 @@ impl fmt::Display for Finding<'_> {
                 if *obsolete > 0 {
                     write!(
                         f,
-                        " The {} there that the source no longer has and that may go now would free {} at most.",
+                        " {} there that the source no longer has may go now, which frees {} at most.",
                         count(*obsolete, "snapshot"),
                         frees.most
                     )?;

@@ -5,7 +5,7 @@
 //! blocks, compressed as they are. They are estimates all the same. So snapshots are pruned early when it may become
 //! tight, and a dataset is refused only when it cannot fit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{Bytes, Dataset, DatasetName, Guid, Inventory, Side, SnapshotName};
 
@@ -42,17 +42,20 @@ struct Short<'a> {
     missing: Bytes,
 }
 
-/// The drive's space, while it is given away.
-#[derive(Clone)]
+/// The drive's space, while it is given away. Every amount counts for its dataset and all above it.
 struct Room<'a> {
     drive: &'a Side,
+    /// What was given away.
     taken: HashMap<&'a DatasetName, Bytes>,
-    freed: HashMap<&'a DatasetName, Frees>,
+    /// Partial state that is dropped, and snapshots that go early: at least.
+    freed: HashMap<&'a DatasetName, Bytes>,
+    /// The same, and all snapshots that could go early: at most.
+    possible: HashMap<&'a DatasetName, Bytes>,
 }
 
 impl<'a> Room<'a> {
     fn new(drive: &'a Side) -> Self {
-        Self { drive, taken: HashMap::new(), freed: HashMap::new() }
+        Self { drive, taken: HashMap::new(), freed: HashMap::new(), possible: HashMap::new() }
     }
 
     /// Whatever limits this dataset: itself and all above it, as far as they are there and stay.
@@ -73,30 +76,39 @@ impl<'a> Room<'a> {
         }
     }
 
-    fn free(&mut self, name: &DatasetName, amount: Frees) {
+    fn free(&mut self, name: &DatasetName, least: Bytes) {
         for place in self.places(name) {
-            let freed = self.freed.entry(&place.name).or_default();
-            *freed = *freed + amount;
+            *self.freed.entry(&place.name).or_default() += least;
+        }
+    }
+
+    fn could_free(&mut self, name: &DatasetName, most: Bytes) {
+        for place in self.places(name) {
+            *self.possible.entry(&place.name).or_default() += most;
         }
     }
 
     fn available(&self, place: &Dataset, count: Count) -> Bytes {
-        let freed = self.freed.get(&place.name).copied().unwrap_or_default();
-        let freed = match count {
+        let amount = |of: &HashMap<&DatasetName, Bytes>| of.get(&place.name).copied().unwrap_or_default();
+        let more = match count {
             Count::Now => Bytes(0),
-            Count::Surely => freed.least,
-            Count::AtMost => freed.most,
+            Count::Surely => amount(&self.freed),
+            Count::AtMost => amount(&self.possible),
         };
-        (place.available + freed).saturating_sub(self.taken.get(&place.name).copied().unwrap_or_default())
+        let available = room_at(place).unwrap_or(place.available);
+        (available + more).saturating_sub(amount(&self.taken))
     }
 
-    /// What this much needs of each place. What a place has for itself alone (a reservation) is not needed above it.
+    /// What this much needs of each place that limits it. What a place has for itself alone (a reservation) is not
+    /// needed above it.
     fn shares(&self, name: &DatasetName, mut amount: Bytes) -> Vec<(&'a Dataset, Bytes)> {
         let places = self.places(name);
         let above = places.iter().skip(1).map(Some).chain([None]);
         let mut shares = Vec::with_capacity(places.len());
         for (place, above) in places.iter().zip(above) {
-            shares.push((*place, amount));
+            if room_at(place).is_some() {
+                shares.push((*place, amount));
+            }
             let own = above.map_or(Bytes(0), |above| place.available.saturating_sub(above.available));
             amount = amount.saturating_sub(own);
         }
@@ -129,6 +141,14 @@ impl<'a> Room<'a> {
     }
 }
 
+/// What a limit of its own leaves: that of the pool, or a quota. All others can take what the one above them can.
+fn room_at(place: &Dataset) -> Option<Bytes> {
+    if place.name.depth() == 1 || place.refquota > Bytes(0) {
+        return Some(place.available);
+    }
+    (place.quota > Bytes(0)).then(|| place.quota.saturating_sub(place.used))
+}
+
 /// Space that the streams of a dataset take on the drive. Of an interrupted one what is there already is counted by
 /// the kernel, not by its token.
 fn needed(inventory: &Inventory, dataset: &DatasetPlan) -> Bytes {
@@ -155,10 +175,7 @@ pub fn cannot_complete(inventory: &Inventory, dataset: &DatasetPlan, all: &[Data
     let rest = space(inventory, send);
     let mut room = Room::new(&inventory.target);
     room.short(&send.into, rest, Count::Now)?;
-    free_partial_state(inventory, all, &mut room);
-    for obsolete in all.iter().flat_map(|other| may_go_early(inventory, other)) {
-        room.free(&obsolete.snapshot.dataset, obsolete.frees);
-    }
+    count_what_goes(inventory, all, &mut room);
     let short = room.short(&send.into, rest, Count::AtMost)?;
     Some(Drop::NoRoom { rest, available: short.available })
 }
@@ -169,13 +186,17 @@ fn may_go_early<'p>(inventory: &Inventory, plan: &'p DatasetPlan) -> impl Iterat
     plan.prunes().filter(move |one| newest(&one.snapshot.dataset) != Some(one.guid))
 }
 
-/// What is dropped before anything is sent is free then.
-fn free_partial_state(inventory: &Inventory, all: &[DatasetPlan], room: &mut Room<'_>) {
+/// What is dropped before anything is sent is free then, and what may go early could be.
+fn count_what_goes(inventory: &Inventory, all: &[DatasetPlan], room: &mut Room<'_>) {
     for step in all.iter().flat_map(|dataset| &dataset.steps) {
         let Step::DropPartial(name, _) = step else { continue };
         let pinned = inventory.target.get(name).map(|there| there.partial_space(&inventory.target));
         let pinned = pinned.unwrap_or_default();
-        room.free(name, Frees { least: pinned, most: pinned });
+        room.free(name, pinned);
+        room.could_free(name, pinned);
+    }
+    for obsolete in all.iter().flat_map(|dataset| may_go_early(inventory, dataset)) {
+        room.could_free(&obsolete.snapshot.dataset, obsolete.frees.most);
     }
 }
 
@@ -183,10 +204,8 @@ fn free_partial_state(inventory: &Inventory, all: &[DatasetPlan], room: &mut Roo
 /// made up for by pruning earlier what the plan prunes in any case, and refused when that cannot be enough.
 pub fn make_room(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
     let mut room = Room::new(&inventory.target);
-    free_partial_state(inventory, datasets, &mut room);
-    let prunes = datasets.iter().map(|dataset| may_go_early(inventory, dataset).cloned().collect());
-    let prunes = prunes.collect();
-    let mut stock = Stock { prunes, used: vec![0; datasets.len()] };
+    count_what_goes(inventory, datasets, &mut room);
+    let mut stock = Stock::new(inventory, datasets);
     for (index, dataset) in datasets.iter_mut().enumerate() {
         let needed = needed(inventory, dataset);
         let Some(into) = dataset.sends().next().map(|send| send.into.clone()) else { continue };
@@ -194,21 +213,18 @@ pub fn make_room(inventory: &Inventory, datasets: &mut [DatasetPlan]) {
             room.take(&into, needed);
             continue;
         }
-        let lacks_now = room.short(&into, needed, Count::Now).is_some();
-        let own = stock.take_of(index, &mut room, &into, needed);
-        let (own_room, own_used) = (room.clone(), stock.used.clone());
-        let mut all = own.clone();
-        all.extend(stock.take_of_others(index, &mut room, &into, needed));
+        let mut going = stock.take_of(index, &mut room, &into, needed);
         if let Some(short) = room.short(&into, needed, Count::AtMost) {
             // The others' snapshots do not go for what is not sent.
-            let refusal = account(dataset, needed, &short, &all);
-            (room, stock.used) = (own_room, own_used);
-            let make_room = (!own.is_empty()).then(|| step(inventory, room.needs(&into, needed), own));
+            let refusal = account(dataset, needed, &short, &room, &stock);
+            let make_room = (!going.is_empty()).then(|| step(inventory, room.needs(&into, needed), going));
             dataset.refuse_for_space(refusal, make_room, stock.counted_on(index));
             continue;
         }
-        if lacks_now || !all.is_empty() {
-            let step = step(inventory, room.needs(&into, needed), all);
+        let lacks_now = room.short(&into, needed, Count::Now).is_some();
+        going.extend(stock.take_of_others(&mut room, &into, needed));
+        if lacks_now || !going.is_empty() {
+            let step = step(inventory, room.needs(&into, needed), going);
             let at = dataset.steps.partition_point(|other| other.phase() < step.phase());
             dataset.steps.insert(at, step);
         }
@@ -234,9 +250,18 @@ fn step(inventory: &Inventory, needs: Vec<Need>, candidates: Vec<Obsolete>) -> S
 struct Stock {
     prunes: Vec<Vec<Obsolete>>,
     used: Vec<usize>,
+    /// Of which datasets something is left.
+    left: BTreeSet<usize>,
 }
 
 impl Stock {
+    fn new(inventory: &Inventory, datasets: &[DatasetPlan]) -> Self {
+        let prunes = datasets.iter().map(|dataset| may_go_early(inventory, dataset).cloned().collect());
+        let prunes: Vec<Vec<Obsolete>> = prunes.collect();
+        let left = (0..prunes.len()).filter(|&owner| !prunes[owner].is_empty()).collect();
+        Self { used: vec![0; prunes.len()], prunes, left }
+    }
+
     /// Of one dataset as many as it takes until there is surely room.
     fn take_of(
         &mut self,
@@ -252,9 +277,26 @@ impl Stock {
             // Snapshots do not count there.
             && !matches!(limit(&short), Limit::Quota { property: "refquota", .. })
         {
-            room.free(&next.snapshot.dataset, next.frees);
+            room.free(&next.snapshot.dataset, next.frees.least);
             taken.push(next.clone());
             self.used[owner] += 1;
+        }
+        if self.used[owner] == self.prunes[owner].len() {
+            self.left.remove(&owner);
+        }
+        taken
+    }
+
+    fn take_of_others(&mut self, room: &mut Room<'_>, into: &DatasetName, needed: Bytes) -> Vec<Obsolete> {
+        let mut taken = Vec::new();
+        let mut short = room.short(into, with_reserve(needed), Count::Surely);
+        for owner in self.left.iter().copied().collect::<Vec<_>>() {
+            let Some(at) = short.as_ref().map(|short| &short.at.name) else { break };
+            let next = self.prunes[owner].get(self.used[owner]);
+            if next.is_some_and(|next| next.snapshot.dataset.below(at).is_some()) {
+                taken.extend(self.take_of(owner, room, into, needed));
+                short = room.short(into, with_reserve(needed), Count::Surely);
+            }
         }
         taken
     }
@@ -263,36 +305,28 @@ impl Stock {
     fn counted_on(&self, owner: usize) -> &[Obsolete] {
         &self.prunes[owner][..self.used[owner]]
     }
-
-    fn take_of_others(
-        &mut self,
-        index: usize,
-        room: &mut Room<'_>,
-        into: &DatasetName,
-        needed: Bytes,
-    ) -> Vec<Obsolete> {
-        let others = (0..self.prunes.len()).filter(|&other| other != index).collect::<Vec<_>>();
-        others.into_iter().flat_map(|other| self.take_of(other, room, into, needed)).collect()
-    }
 }
 
 /// What was found, for the user.
-fn account(dataset: &DatasetPlan, needed: Bytes, short: &Short<'_>, obsolete: &[Obsolete]) -> Refusal {
+fn account(
+    dataset: &DatasetPlan,
+    needed: Bytes,
+    short: &Short<'_>,
+    room: &Room<'_>,
+    stock: &Stock,
+) -> Refusal {
+    let below = |one: &&Obsolete| one.snapshot.dataset.below(&short.at.name).is_some();
+    let obsolete: Vec<Frees> = stock.prunes.iter().flatten().filter(below).map(|one| one.frees).collect();
+    let frees: Frees = obsolete.iter().copied().sum();
     let waiting = dataset.held_back.as_ref();
     Refusal::NoSpace {
         needed,
-        available: short_of_pruning(short, obsolete),
+        available: room.available(short.at, Count::AtMost).saturating_sub(frees.most),
         limit: limit(short),
         obsolete: obsolete.len(),
-        frees: obsolete.iter().map(|one| one.frees).sum(),
+        frees,
         waiting: waiting.map(|held| (held.snapshots.len(), held.frees)).unwrap_or_default(),
     }
-}
-
-/// What is available before anything was pruned.
-fn short_of_pruning(short: &Short<'_>, obsolete: &[Obsolete]) -> Bytes {
-    let below = obsolete.iter().filter(|one| one.snapshot.dataset.below(&short.at.name).is_some());
-    short.available.saturating_sub(below.map(|one| one.frees.most).sum())
 }
 
 fn limit(short: &Short<'_>) -> Limit {

@@ -53,6 +53,8 @@ pub fn check(policies: &[Policy], inventory: &Inventory, plan: &Plan, now: Times
             violations.push(violation(rule, dataset, what));
         }
     }
+    let room = room::problems(inventory, plan).into_iter();
+    violations.extend(room.map(|(index, rule, what)| violation(rule, &plan.datasets[index], what)));
     violations
 }
 
@@ -96,7 +98,6 @@ fn examine(
     found.extend(review.streams());
     found.extend(review.bookmarks());
     found.extend(review.drive());
-    found.extend(review.room());
     found
 }
 

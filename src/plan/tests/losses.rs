@@ -104,6 +104,23 @@ fn what_is_usual_for_a_dataset_raises_no_alarm() {
     assert_eq!(prunes(&usual.only(&policy())), "old gone");
 }
 
+#[test]
+fn what_was_written_again_and_again_is_not_taken_for_everything() {
+    let busy = || {
+        let world = rewritten(450).edit_source("tank/data", |source| {
+            source.history = crate::plan::testing::history("@base,3 @middle,5 @new,4", 100);
+            let detail = source.details[&Guid(4)].clone();
+            source.details.insert(Guid(5), detail);
+        });
+        world.edit_target("backup", |pool| pool.available = Bytes(1 << 40))
+    };
+    assert!(is_held(&busy().only(&policy())), "as far as the snapshots in between tell");
+    let asked = busy().edit_source("tank/data", |source| {
+        source.details.get_mut(&Guid(4)).unwrap().since_base = Some(Bytes(500 * MIB));
+    });
+    assert!(!is_held(&asked.only(&policy())));
+}
+
 /// A copy with one snapshot that the source lacks, noted or not.
 fn missing(mark: Option<Missing>, now: i64) -> World {
     let mut world = World::new().source("tank/data", "@c,3").target("backup/eds", "@a,1 @c,3").edit_target(
@@ -131,7 +148,7 @@ fn what_vanished_goes_when_it_was_seen_missing_for_long_enough() {
         assert_eq!(world.on_drive("backup/eds").contains("@a"), left, "day {today}");
         assert_eq!(!plan.notes.is_empty(), told, "{:?}", plan.notes);
         if told {
-            let note = "backup/eds: 1 snapshot that the source no longer has stay until their grace ends, first on 1970-05-11: @a.";
+            let note = "backup/eds: 1 snapshot that the source no longer has stays until its grace ends, on 1970-05-11: @a.";
             assert_eq!(plan.notes, [note]);
         }
     }

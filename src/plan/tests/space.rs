@@ -93,7 +93,7 @@ fn what_cannot_fit_is_refused_with_the_account_and_still_gives_free_what_it_can(
     insta::assert_snapshot!(
         format!("{}\n{}", expected.finding(&source, &target), expected.remedies(&source, &target, "zferry run t7").join("\n")),
         @r"
-    About 100 MiB are to be sent and 29.0 MiB are available on the drive. The 2 snapshots there that the source no longer has and that may go now would free 70.0 MiB at most.
+    About 100 MiB are to be sent and 29.0 MiB are available on the drive. 2 snapshots there that the source no longer has may go now, which frees 70.0 MiB at most.
     make room on the drive, exclude datasets, or use a larger drive
     "
     );
@@ -179,6 +179,32 @@ fn snapshots_of_others_go_early_only_for_what_then_fits() {
     assert_eq!(early(&plan.datasets[0]), "backup/eds@old1 backup/eds@old2");
     assert!(matches!(refusal(&plan.datasets[0]), Some(Refusal::NoSpace { obsolete: 3, .. })));
     assert_eq!(prunes(&plan.datasets[1]), "gone", "in its turn");
+}
+
+#[test]
+fn what_a_sibling_gives_free_is_free_for_all_but_below_a_quota() {
+    let siblings = || {
+        let world = World::new()
+            .source("tank/data", "@t,50")
+            .source("tank/data/a", "@base,3 @new,4")
+            .source("tank/data/b", "@y,31")
+            .target("backup/eds", "@t,50")
+            .target("backup/eds/a", "@base,3")
+            .target("backup/eds/b", "@old,30 @y,31")
+            .edit_source("tank/data/a", |source| size(source, 4, 100, 0))
+            .edit_target("backup/eds/b", |there| size(there, 30, 150, 150));
+        with_available(world, 10)
+    };
+    assert_eq!(early(&siblings().plan(&[policy()]).datasets[1]), "backup/eds/b@old");
+    let limited = siblings().edit_target("backup/eds/a", |there| {
+        (there.quota, there.used) = (Bytes(200 * MIB), Bytes(190 * MIB));
+    });
+    let plan = limited.plan(&[policy()]);
+    let Some(Refusal::NoSpace { limit: Limit::Quota { .. }, obsolete: 0, .. }) = refusal(&plan.datasets[1])
+    else {
+        panic!("{plan:?}")
+    };
+    assert!(made_room(&plan.datasets[1]).is_none());
 }
 
 #[test]

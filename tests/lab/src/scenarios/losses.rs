@@ -80,7 +80,7 @@ fn grace(lab: &mut Lab) -> Result<()> {
     let all = lab.snapshots_below(HOME)?;
     lab.run(&format!("zfs destroy {HOME}@autosnap_2026-01-01_00:00:00_daily"))?.exits(0)?;
 
-    let kept = "1 snapshot that the source no longer has stay until their grace ends, first on";
+    let kept = "1 snapshot that the source no longer has stays until its grace ends, on";
     let told = lab.backup(&t7, "")?;
     warned(&told, 0, 0)?;
     told.says(kept)?;
