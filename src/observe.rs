@@ -74,13 +74,18 @@ fn look(
     let mut inventory = Inventory { source: source?, target: target?, pools, elsewhere: None };
     let repairs = repairs(&inventory.target);
     let moved = foresee_repairs(&mut inventory.target, &repairs);
-    let mut asked = questions(policies, &inventory);
-    for question in &mut asked.target {
-        if let Some(now) = moved.get(&question.dataset) {
-            question.name = question.name.replacen(question.dataset.as_str(), now.as_str(), 1);
+    // A bookmark that is none to build on changes what there is to ask; each time there is one less.
+    loop {
+        let mut asked = questions(policies, &inventory);
+        for question in &mut asked.target {
+            if let Some(now) = moved.get(&question.dataset) {
+                question.name = question.name.replacen(question.dataset.as_str(), now.as_str(), 1);
+            }
+        }
+        if !answer(client, &mut inventory, &asked)? {
+            break;
         }
     }
-    answer(client, &mut inventory, &asked)?;
     settle_doubts(client, policies, &mut inventory)?;
     Ok((inventory, repairs))
 }
@@ -183,15 +188,15 @@ fn side(datasets: Vec<Dataset>, listed: Vec<Listed>) -> Result<Side, ZfsError> {
     Ok(side)
 }
 
-/// Asks what the plan wants to know, and puts the answers where they belong.
-fn answer(client: &Client<'_>, inventory: &mut Inventory, asked: &Questions) -> Result<(), ZfsError> {
+/// Asks what the plan wants to know, and puts the answers where they belong. Says whether there may be more to ask.
+fn answer(client: &Client<'_>, inventory: &mut Inventory, asked: &Questions) -> Result<bool, ZfsError> {
     let names = |asked: &[Question]| asked.iter().map(|question| question.name.clone()).collect::<Vec<_>>();
     let (source, target) = std::thread::scope(|scope| {
         let source = scope.spawn(|| client.details(&names(&asked.source)));
         let target = client.details(&names(&asked.target));
         (join(source.join()), target)
     });
-    place(&mut inventory.source, &asked.source, &source?);
+    let more = place(&mut inventory.source, &asked.source, &source?);
     place(&mut inventory.target, &asked.target, &target?);
     if !asked.elsewhere.is_empty() {
         let listed = client.guids(&asked.elsewhere)?;
@@ -200,7 +205,7 @@ fn answer(client: &Client<'_>, inventory: &mut Inventory, asked: &Questions) -> 
         };
         inventory.elsewhere = Some(listed.iter().map(guid).collect());
     }
-    Ok(())
+    Ok(more)
 }
 
 /// Looks closer at sources of which much seems to have been replaced. Rare, so that each costs two commands.
@@ -225,12 +230,14 @@ fn settle_doubts(
     Ok(())
 }
 
-fn place(side: &mut Side, asked: &[Question], details: &HashMap<String, SnapshotDetail>) {
+fn place(side: &mut Side, asked: &[Question], details: &HashMap<String, SnapshotDetail>) -> bool {
+    let mut more = false;
     for question in asked {
         let dataset = side.datasets.get_mut(&question.dataset);
         if let Some((dataset, detail)) = dataset.zip(details.get(&question.name)) {
             let short = question.name.strip_prefix(dataset.name.as_str()).unwrap_or_default().to_owned();
-            dataset.learn(question.guid, &short, detail.clone());
+            more |= dataset.learn(question.guid, &short, detail.clone());
         }
     }
+    more
 }

@@ -177,12 +177,17 @@ impl Dataset {
     }
 
     /// Takes in what was asked about one of its snapshots or bookmarks, which is named as `@snapshot` or `#bookmark`.
-    /// A redaction bookmark is no base for a whole copy, and is forgotten.
-    pub fn learn(&mut self, guid: Guid, name: &str, detail: SnapshotDetail) {
+    /// A redaction bookmark is no base for a whole copy, and is forgotten: then there may be more to ask, and this is
+    /// true.
+    pub fn learn(&mut self, guid: Guid, name: &str, detail: SnapshotDetail) -> bool {
         match name.strip_prefix('#') {
-            Some(bookmark) if detail.redaction => self.history.forget_bookmark(bookmark),
+            Some(bookmark) if detail.redaction => {
+                self.history.forget_bookmark(bookmark);
+                true
+            }
             _ => {
                 self.details.insert(guid, detail);
+                false
             }
         }
     }

@@ -210,8 +210,10 @@ impl World {
         };
         let (source, target) = (bare(&self.source), bare(&self.target));
         let mut seen = Inventory { source, target: listed(target), pools: pools(), elsewhere: None };
-        let asked = questions(policies, &seen);
-        answer(&mut seen.source, &self.source, &asked.source);
+        let mut asked = questions(policies, &seen);
+        while answer(&mut seen.source, &self.source, &asked.source) {
+            asked = questions(policies, &seen);
+        }
         answer(&mut seen.target, &self.target, &asked.target);
         for doubt in doubts(policies, &seen) {
             answer(&mut seen.target, &self.target, &doubt.history);
@@ -292,7 +294,8 @@ fn pools() -> BTreeMap<crate::model::PoolName, PoolFacts> {
 }
 
 /// Whatever is asked about must exist under that name with that guid.
-fn answer(seen: &mut Side, truth: &Side, asked: &[Question]) {
+fn answer(seen: &mut Side, truth: &Side, asked: &[Question]) -> bool {
+    let mut more = false;
     for question in asked {
         let dataset = truth.get(&question.dataset).unwrap();
         let short = question.name.strip_prefix(question.dataset.as_str()).unwrap();
@@ -304,9 +307,10 @@ fn answer(seen: &mut Side, truth: &Side, asked: &[Question]) {
         assert!(found, "asked about {}, which is not there", question.name);
         let detail = dataset.details.get(&question.guid).cloned();
         if let (Some(dataset), Some(detail)) = (seen.datasets.get_mut(&question.dataset), detail) {
-            dataset.learn(question.guid, short, detail);
+            more |= dataset.learn(question.guid, short, detail);
         }
     }
+    more
 }
 
 /// A plan as text, for failures and for comparing in tables.

@@ -165,6 +165,16 @@ fn partial_state_is_resumed_after_it_or_dropped_before_it() {
 }
 
 #[test]
+fn a_redaction_bookmark_does_not_hide_what_has_to_go() {
+    let world = both("@a,1 #redacted,2 @c,3", "@a,1 @b,2", 0)
+        .edit_source("tank/data", |source| source.details.get_mut(&Guid(2)).unwrap().redaction = true);
+    assert_eq!(
+        prepared(&world, &consenting("backup/eds")),
+        ["roll backup/eds back to @a, which destroys @b there"]
+    );
+}
+
+#[test]
 fn beside_a_placeholder_the_consent_is_for_the_place() {
     let world = World::new()
         .source("tank/data", "@a,1 @b,2")
