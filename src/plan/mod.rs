@@ -18,6 +18,7 @@ mod parents;
 mod prune;
 mod questions;
 mod refusal;
+mod remedy;
 mod rollback;
 mod room;
 mod sends;

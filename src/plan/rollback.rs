@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::zfs::token::Token;
 
-use super::refusal::quote;
+use super::remedy::quote;
 use super::{DatasetPlan, Frees, Obsolete, Rollback, Step, Verdict, base, prune, tree};
 
 /// What keeps a snapshot on the drive, whatever the user consents to (S3).
