@@ -68,22 +68,17 @@ impl Session {
         disks
     }
 
-    /// Why the drive cannot be used any more, once it cannot; for [`Cancel::watching`].
-    fn watch(&self, root: &Root) -> impl Fn() -> Option<String> + Send + Sync + 'static {
-        let watcher = Watcher::new(root.clone(), self.disks(), Some(self.pool.clone()));
-        move || watcher.lost()
-    }
-
-    /// The same for a pool that is known to be suspended.
-    fn disks_only(&self, root: &Root) -> impl Fn() -> Option<String> + Send + Sync + 'static {
-        let watcher = Watcher::new(root.clone(), self.disks(), None);
-        move || watcher.lost()
-    }
-
     /// Requests to stop, and the loss of this drive (S13).
     pub fn guard(&self, host: &Host<'_>) -> Cancel {
-        host.client.cancel().watching(self.watch(host.root))
+        guard(host, self.disks(), Some(self.pool.clone()))
     }
+}
+
+/// Requests to stop, and the loss of these disks or of the pool on them; of the disks alone while there is no pool, or
+/// while it is known to be suspended.
+fn guard(host: &Host<'_>, disks: Vec<Disk>, pool: Option<PoolName>) -> Cancel {
+    let watcher = Watcher::new(host.root.clone(), disks, pool);
+    host.client.cancel().watching(move || watcher.lost())
 }
 
 /// Where a pool of this guid is imported below: the mark by which a pool that zferry imported is known again (S7).

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::drive::{Label, Member, PoolState, WaitError, Watcher, list_members, read_label, wait_for_pool};
+use crate::drive::{Label, Member, PoolState, WaitError, list_members, read_label, wait_for_pool};
 use crate::event::{Event, ImportHow};
 use crate::model::{Guid, PoolFacts, PoolName};
 use crate::process::Tool;
@@ -13,7 +13,7 @@ use crate::zfs::version::{self, Versions};
 use crate::zfs::{Kind, ZfsError};
 
 use super::recover::{self, Found};
-use super::{Host, Session, SessionError, altroot};
+use super::{Host, Session, SessionError, altroot, guard};
 
 /// For reading a label from a device that answers.
 pub(super) const LABEL: Duration = Duration::from_secs(20);
@@ -113,8 +113,7 @@ impl Session {
         let root = altroot(wanted.guid).display().to_string();
         let import = argv::import(wanted.guid, &devices, &root, wanted.access, foreign);
         let disks = members.iter().map(|member| member.disk.clone()).collect();
-        let watcher = Watcher::new(host.root.clone(), disks, None);
-        let cancel = host.client.cancel().watching(move || watcher.lost());
+        let cancel = guard(host, disks, None);
         host.client.with_cancel(&cancel).run(&import).map_err(|source| match cancel.lost() {
             Some(why) => SessionError::Lost { drive: wanted.drive.to_owned(), why },
             None => import_error(wanted, &labels, source),

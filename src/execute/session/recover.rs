@@ -11,7 +11,7 @@ use crate::zfs::argv::{self, Access};
 use crate::zfs::parse::Imported;
 
 use super::open::LABEL;
-use super::{Host, Session, SessionError, Wanted, altroot};
+use super::{Host, Session, SessionError, Wanted, altroot, guard};
 
 /// What the kernel gets for each step of taking the drive back: at least one transaction group every few seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -66,12 +66,13 @@ impl Session {
         refuse_if_changed(host, wanted, pool, &members)?;
         refuse_if_received_into(host, pool)?;
         let session = Self::new(wanted, pool.name.clone(), ImportHow::Recovered, members, Vec::new());
-        let watch = session.disks_only(host.root);
-        let cancel: Cancel = host.client.cancel().watching(watch);
+        let cancel = guard(host, session.disks(), None);
         let client = host.client.with_cancel(&cancel);
-        let what = || format!("{} is back, and its pool cannot be taken up again", wanted.drive);
         let before = newest_committed(host.root, &pool.name);
-        client.run(&argv::clear(&pool.name)).map_err(|source| SessionError::Zfs { what: what(), source })?;
+        client.run(&argv::clear(&pool.name)).map_err(|source| SessionError::Zfs {
+            what: format!("{} is back, and its pool cannot be taken up again", wanted.drive),
+            source,
+        })?;
         let resumed = || !Watcher::is_suspended(host.root, &pool.name);
         let written = || newest_committed(host.root, &pool.name) > before;
         let let_go = || list_receivers(host.root, &pool.name).is_empty();
