@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Base, Guid, PoolName, Side, SnapshotName};
-use crate::plan::{Bookmarking, Ours, Standing, Step};
+use crate::plan::{Bookmarking, Ours, Step, unfinished};
 use crate::zfs::program::{self, EEXIST, Fate};
 use crate::zfs::{Client, ZfsError, argv};
 
 use super::{Execution, State, chain};
 
 /// `zfs destroy` takes one bookmark at a time and waits for a transaction group; so many share one.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 
 /// The holds of a run on this drive. The lock of the drive says whether their owner lives (S12).
 fn tag(drive: Guid) -> String {
@@ -162,7 +162,7 @@ fn by_pool(steps: &[(usize, Step)]) -> BTreeMap<PoolName, Vec<(usize, &SnapshotN
 }
 
 /// Releases what runs that died left held, of this drive (whose lock we have) and of others whose lock is free. Holds
-/// only ever stand where pending bookmarks are, so that a host at rest is not asked anything.
+/// only ever stand where a drive has more bookmarks than in rest, so that a host at rest is not asked anything.
 ///
 /// # Errors
 /// When the holds cannot be listed.
@@ -175,8 +175,7 @@ pub fn release_stale_holds(
     let mut names = Vec::new();
     for dataset in source.datasets.values() {
         let ours: Vec<Ours> = dataset.history.bookmarks().iter().filter_map(Ours::read).collect();
-        let pending = ours.iter().filter(|ours| ours.standing == Standing::Pending);
-        let drives: BTreeSet<Guid> = pending.map(|ours| ours.drive).filter(|&drive| is_dead(drive)).collect();
+        let drives: BTreeSet<Guid> = unfinished(&ours).filter(|&drive| is_dead(drive)).collect();
         let snapshots = ours.iter().filter(|ours| drives.contains(&ours.drive));
         let snapshots = snapshots.filter_map(|ours| dataset.history.snapshot(ours.guid));
         names.extend(snapshots.map(|snapshot| format!("{}@{}", dataset.name, snapshot.name)));

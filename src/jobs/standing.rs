@@ -25,7 +25,8 @@ fn copy(dataset: &Dataset, drive: Guid, known: &[KnownCopy]) -> Copy {
     let seen = dataset.history.bookmarks().iter().filter(|bookmark| {
         Ours::read(bookmark).is_some_and(|o| o.drive == drive && o.standing == Standing::Verified)
     });
-    if let Some(txg) = seen.map(|bookmark| bookmark.txg).max() {
+    // The oldest was seen; what comes on top of it may be under way.
+    if let Some(txg) = seen.map(|bookmark| bookmark.txg).min() {
         return Copy::Bookmarked(txg);
     }
     let Some(known) = known.iter().find(|known| known.dataset == dataset.guid) else { return Copy::Unknown };
@@ -168,6 +169,7 @@ mod tests {
             ("@a,1 @b,2", None, 2),
             ("@a,1 @b,2 #V,1", None, 1),
             ("@a,1 @b,2 @skip,3 #V,2", None, 0),
+            ("@a,1 @b,2 @c,3 #V,1 #V,2", None, 2),
             ("#V,1 @b,2 @c,3", None, 2),
             ("@a,1 @b,2", Some(1), 1),
             ("@b,2", Some(1), 1),

@@ -1,10 +1,14 @@
 //! Our bookmarks on the source: one per drive and dataset in rest, one per snapshot that is under way (S10).
 //!
-//! `zferry_POOLGUID_SNAPGUID` says: this drive was seen to have this snapshot. `zferry-pending_POOLGUID_SNAPGUID`
-//! says: a run meant to deliver it. Only the first kind is evidence of what a drive should have (S6); both are good
-//! bases. A bookmark is ours by its name *and* by having the guid that the name says (S1).
+//! `zferry_POOLGUID_SNAPGUID` says: this drive has this snapshot, or one below it of the same kind. The oldest of them
+//! was seen there. `zferry-pending_POOLGUID_SNAPGUID` says: a run meant to deliver it, and nothing was seen there yet.
+//! Only the first kind is evidence of what a drive should have (S6); both are good bases. A bookmark is ours by its name
+//! *and* by having the guid that the name says (S1).
+//!
+//! The second kind is for first runs only. Where what the drive has is recorded, what comes on top of it gets the name
+//! that it keeps, since bookmarks cannot be renamed and removing one costs a command of its own (facts: zfs.md 4.1).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::model::{Base, Bookmark, BookmarkName, Dataset, DatasetName, Guid, NameError, SnapName};
 
@@ -13,7 +17,7 @@ use super::{Bookmarking, Step};
 /// What one of our bookmarks says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Standing {
-    /// The drive was seen to have it.
+    /// The drive was seen to have it, or the oldest one that this is said of.
     Verified,
     /// A run meant to deliver it.
     Pending,
@@ -72,6 +76,18 @@ pub fn of_drive(source: &Dataset, drive: Guid) -> impl Iterator<Item = (&Bookmar
     source.history.bookmarks().iter().filter_map(ours).filter(move |(_, ours)| ours.drive == drive)
 }
 
+/// The drives of which these bookmarks of one dataset say that a run began and did not end: in rest there is one, of
+/// what the drive was seen to have.
+pub fn unfinished(ours: &[Ours]) -> impl Iterator<Item = Guid> {
+    let mut counted: BTreeMap<Guid, (usize, bool)> = BTreeMap::new();
+    for one in ours {
+        let (count, pending) = counted.entry(one.drive).or_default();
+        *count += 1;
+        *pending |= one.standing == Standing::Pending;
+    }
+    counted.into_iter().filter(|(_, (count, pending))| *count > 1 || *pending).map(|(drive, _)| drive)
+}
+
 /// What exists of this drive on the dataset.
 fn existing(source: &Dataset, drive: Guid) -> HashSet<Ours> {
     of_drive(source, drive).map(|(_, ours)| ours).collect()
@@ -81,8 +97,18 @@ fn make(source: &Dataset, from: Base, wanted: Ours) -> Result<Bookmarking, NameE
     Ok(Bookmarking { from, bookmark: wanted.on(&source.name)? })
 }
 
-/// Before the first byte: the base that both sides have is bookmarked as verified, and everything that will arrive as
-/// pending. What is there already is not made again.
+/// What the bookmarks of snapshots say that are under way: as good as seen where the oldest of its kind was seen.
+fn under_way(there: &HashSet<Ours>, drive: Guid, base: Option<&Base>) -> Standing {
+    let recorded = |base: &Base| Ours { drive, guid: base.guid(), standing: Standing::Verified };
+    if base.is_some_and(|base| there.contains(&recorded(base))) {
+        Standing::Verified
+    } else {
+        Standing::Pending
+    }
+}
+
+/// Before the first byte: the base that both sides have is bookmarked as verified, and so is everything that will
+/// arrive, as pending where the base was not recorded before. What is there already is not made again.
 pub fn protect(
     source: &Dataset,
     drive: Guid,
@@ -90,11 +116,12 @@ pub fn protect(
     delivered: &[Guid],
 ) -> Result<Vec<Step>, NameError> {
     let there = existing(source, drive);
+    let standing = under_way(&there, drive, base);
     let base = base.map(|base| (base.clone(), Standing::Verified));
     let snapshots = delivered.iter().filter_map(|&guid| source.history.snapshot(guid));
-    let pending = snapshots.map(|snapshot| (Base::Snapshot(snapshot.clone()), Standing::Pending));
+    let coming = snapshots.map(|snapshot| (Base::Snapshot(snapshot.clone()), standing));
     base.into_iter()
-        .chain(pending)
+        .chain(coming)
         .map(|(from, standing)| (Ours { drive, guid: from.guid(), standing }, from))
         .filter(|(wanted, _)| !there.contains(wanted))
         .map(|(wanted, from)| make(source, from, wanted).map(Step::Protect))
@@ -110,15 +137,16 @@ pub fn settle(
     delivered: &[Guid],
 ) -> Result<Vec<Step>, NameError> {
     let there = existing(source, drive);
+    let standing = under_way(&there, drive, base);
     let keep = Ours { drive, guid: newest.guid(), standing: Standing::Verified };
+    let came: BTreeSet<Ours> = delivered.iter().map(|&guid| Ours { drive, guid, standing }).collect();
     let mut steps = Vec::new();
-    if !delivered.is_empty() && !there.contains(&keep) {
+    if !came.is_empty() && !came.contains(&keep) && !there.contains(&keep) {
         steps.push(Step::Keep(make(source, newest.clone(), keep)?));
     }
-    let pending = delivered.iter().map(|&guid| Ours { drive, guid, standing: Standing::Pending });
     let old = base.map(|base| Ours { drive, guid: base.guid(), standing: Standing::Verified });
     let gone: BTreeSet<Ours> =
-        there.into_iter().chain(pending).chain(old).filter(|ours| *ours != keep).collect();
+        there.into_iter().chain(came).chain(old).filter(|ours| *ours != keep).collect();
     for ours in gone {
         steps.push(Step::Unbookmark(ours.on(&source.name)?, ours.guid));
     }
@@ -129,6 +157,29 @@ pub fn settle(
 mod tests {
     use super::*;
     use crate::model::Txg;
+
+    #[test]
+    fn a_run_that_did_not_end_left_more_than_one_bookmark_or_one_that_is_pending() {
+        let ours = |drive, guid, standing| Ours { drive: Guid(drive), guid: Guid(guid), standing };
+        let table: [(&[Ours], &[u64]); 5] = [
+            (&[], &[]),
+            (&[ours(1, 5, Standing::Verified), ours(2, 5, Standing::Verified)], &[]),
+            (&[ours(1, 5, Standing::Verified), ours(1, 6, Standing::Verified)], &[1]),
+            (&[ours(1, 5, Standing::Pending), ours(2, 5, Standing::Verified)], &[1]),
+            (
+                &[
+                    ours(1, 5, Standing::Verified),
+                    ours(1, 5, Standing::Pending),
+                    ours(3, 7, Standing::Pending),
+                ],
+                &[1, 3],
+            ),
+        ];
+        for (ours, expected) in table {
+            let found: Vec<u64> = unfinished(ours).map(|drive| drive.0).collect();
+            assert_eq!(found, expected, "{ours:?}");
+        }
+    }
 
     #[test]
     fn a_bookmark_is_ours_by_name_and_guid() {

@@ -32,7 +32,7 @@ mod tree;
 mod tripwire;
 
 pub use base::unrecognised;
-pub use bookmarks::{Ours, Standing};
+pub use bookmarks::{Ours, Standing, unfinished};
 pub use keys::some_of;
 pub use prune::{HeldBack, PruneHold};
 pub use questions::{Doubt, Question, Questions, doubts, questions};

@@ -51,7 +51,8 @@ impl Review<'_> {
         bookmarks.filter(|b| ours(b.name.as_str(), b.guid)).map(|b| b.name.to_string()).collect()
     }
 
-    /// They say what they are made of, and "seen on the drive" only of what was seen there or is verified now.
+    /// They say what they are made of, and "seen on the drive" only of what was seen there, is verified now, or comes
+    /// on top of what is recorded and there.
     fn made(&self) -> Found {
         let drive = self.policy.drive;
         let mut found = Vec::new();
@@ -68,12 +69,26 @@ impl Review<'_> {
             if !exists || !true_name || made.bookmark.dataset != self.source.name {
                 found.push(("S1", format!("{} is made of something else", made.bookmark)));
             }
-            let seen = self.copy.is_some_and(|copy| copy.history.snapshot(guid).is_some());
+            let seen = self.recorded_base() || self.has(guid);
             if matches!(step, Step::Protect(_)) && name == verified(drive, guid) && !seen {
                 found.push(("S6", format!("{} claims what was not seen", made.bookmark)));
             }
         }
         found
+    }
+
+    fn has(&self, guid: Guid) -> bool {
+        self.copy.is_some_and(|copy| copy.history.snapshot(guid).is_some())
+    }
+
+    /// Whether what the copy has newest is recorded already.
+    fn recorded_base(&self) -> bool {
+        let newest = self.copy.and_then(|copy| copy.history.newest());
+        let recorded = |guid| {
+            let name = verified(self.policy.drive, guid);
+            self.source.history.bookmarks().iter().any(|b| b.guid == guid && b.name.as_str() == name)
+        };
+        newest.is_some_and(|newest| recorded(newest.guid))
     }
 
     fn place(&self, guid: Guid) -> usize {

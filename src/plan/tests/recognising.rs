@@ -48,6 +48,28 @@ fn a_first_run_that_was_killed_anywhere_does_not_make_the_drive_a_stranger() {
 }
 
 #[test]
+fn an_increment_that_was_killed_anywhere_leaves_the_oldest_record_true() {
+    let before = World::new()
+        .source("tank/data", "@a,1 #V,1 @b,2 @c,3")
+        .source("tank/data/x", "@a,11 #V,11 @b,12")
+        .target("backup/eds", "@a,1")
+        .target("backup/eds/x", "@a,11");
+    let plan = before.plan(&[policy()]);
+    for steps in 0..=kernel::in_order(&plan).len() {
+        let mut world = before.clone();
+        kernel::carry_out_part(&mut world, &plan, steps, 0, false);
+        for (source, target) in [("tank/data", "backup/eds"), ("tank/data/x", "backup/eds/x")] {
+            let dataset = world.source.get(&name(source)).unwrap();
+            let oldest = dataset.history.bookmarks().iter().min_by_key(|bookmark| bookmark.txg).unwrap();
+            let copy = world.target.get(&name(target)).unwrap();
+            assert!(copy.history.snapshot(oldest.guid).is_some(), "{source} after {steps} steps");
+        }
+        world.run(&[policy()]);
+        assert_eq!([world.bookmarks("tank/data"), world.bookmarks("tank/data/x")], ["#V,3", "#V,12"]);
+    }
+}
+
+#[test]
 fn several_backups_share_a_drive() {
     let photos = Policy {
         name: "photos".to_owned(),

@@ -106,6 +106,20 @@ fn everything_that_travels_is_bookmarked_first_and_one_bookmark_stays() {
     assert_eq!(world.bookmarks("tank/data"), "#zferry_8_1,1 #other,2 #V,3");
 }
 
+/// Each bookmark that goes costs a command, and each kind that is made a transaction.
+#[test]
+fn what_comes_on_top_of_a_recorded_base_is_bookmarked_once_and_only_the_old_one_goes() {
+    let world = World::new().source("tank/data", "@a,1 #V,1 @b,2").target("backup/eds", "@a,1");
+    let plan = world.only(&policy());
+    let is = |which: fn(&Step) -> bool| plan.steps.iter().filter(|step| which(step)).count();
+    assert_eq!(is(|step| matches!(step, Step::Protect(_))), 1);
+    assert_eq!(is(|step| matches!(step, Step::Keep(_))), 0);
+    assert_eq!(is(|step| matches!(step, Step::Unbookmark(..))), 1);
+    let mut world = world;
+    world.run(&[policy()]);
+    assert_eq!(world.bookmarks("tank/data"), "#V,2");
+}
+
 #[test]
 fn another_drives_bookmark_is_a_base_but_never_removed() {
     let mut world = World::new()
