@@ -10,7 +10,7 @@ use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, State, Tally};
 use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
 use crate::plan::{self, DatasetPlan, Plan};
-use crate::state::KnownCopy;
+use crate::state::{DriveState, KnownCopy, RunRecord, StateWarning};
 use crate::zfs::argv::{self, Access};
 use crate::zfs::{Client, ZfsError};
 
@@ -66,9 +66,11 @@ impl DriveRun<'_> {
         let _lock = take_lock(env, self.guid)?;
         let mut account = Account::default();
         let unplug = self.trips(env, &mut account)?;
+        let state = self.recall(env);
         let mut summary = self.summary(env, &account.tally, unplug, started.elapsed());
         (summary.warnings, summary.fault) = (counting.warnings(), account.fault);
-        self.remember(env, &summary, began, account.copies);
+        self.remember(env, state, &summary, began, account.copies);
+        summary.warnings = counting.warnings();
         env.sink.event(Event::DriveFinished(summary.clone()));
         Ok(summary)
     }
@@ -223,15 +225,30 @@ impl DriveRun<'_> {
         }
     }
 
-    /// On the host: a cache, whose loss costs nothing but the answer to "when was it last?".
-    fn remember(&self, env: &Environment<'_>, summary: &Summary, began: Timestamp, copies: Vec<KnownCopy>) {
-        let mut loaded = env.store.load(self.drive, self.guid);
-        loaded.state.record_copies(copies);
-        loaded.state.record(crate::state::RunRecord::new(summary, began, (env.clock)()));
-        let warnings = [loaded.warning, env.store.save(&loaded.state).err()];
-        for warning in warnings.into_iter().flatten() {
-            env.sink.event(Event::Warning { text: format!("{}.", execute::chain(&warning)) });
-        }
+    /// What the host knows of earlier runs: a cache, whose loss costs nothing but the answer to "when was it last?".
+    fn recall(&self, env: &Environment<'_>) -> DriveState {
+        let loaded = env.store.load(self.drive, self.guid);
+        warn_of(env, loaded.warning.as_ref());
+        loaded.state
+    }
+
+    fn remember(
+        &self,
+        env: &Environment<'_>,
+        mut state: DriveState,
+        summary: &Summary,
+        began: Timestamp,
+        copies: Vec<KnownCopy>,
+    ) {
+        state.record_copies(copies);
+        state.record(RunRecord::new(summary, began, (env.clock)()));
+        warn_of(env, env.store.save(&state).err().as_ref());
+    }
+}
+
+fn warn_of(env: &Environment<'_>, warning: Option<&StateWarning>) {
+    if let Some(warning) = warning {
+        env.sink.event(Event::Warning { text: format!("{}.", execute::chain(warning)) });
     }
 }
 
