@@ -1,10 +1,12 @@
-//! The streams: `zfs send | zfs receive`, one dataset after the other, parents first.
+//! The streams: `zfs send | zfs receive`, parents first, small ones side by side.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::event::Event;
-use crate::model::{Base, Bytes, SnapshotName};
-use crate::plan::{SendKind, SendStep, Step};
+use crate::event::{Event, Sink};
+use crate::model::{Base, Bytes, DatasetName, SnapshotName};
+use crate::plan::{self, SendKind, SendStep, Step, Turn};
 use crate::process::{Exit, Invocation, PipeOutput, RunError, Watch};
 use crate::zfs::argv::{self, From};
 use crate::zfs::error::{Kind, one_line};
@@ -18,31 +20,88 @@ const FOREBODING: Duration = Duration::from_secs(2);
 /// Progress is told this often at most.
 const TELL: Duration = Duration::from_millis(200);
 
+/// How many streams run at the same time. More of them only wait for the same transaction groups.
+const AT_ONCE: usize = 4;
+
+/// What became of one dataset's streams.
+#[derive(Default)]
+struct Sent {
+    bytes: Bytes,
+    /// Why the last of them did not end well.
+    stopped: Option<Stopped>,
+}
+
+enum Stopped {
+    Failed(String),
+    Interrupted,
+}
+
 impl Execution<'_> {
     pub(super) fn send(&mut self, steps: &[(usize, Step)]) {
-        for entry in steps {
-            let (index, step) = entry;
+        for turn in plan::turns(steps) {
             self.stop_if_lost();
-            let Step::Send(send) = step else {
+            match turn {
+                Turn::Streams(chains) => self.send_together(&chains),
                 // A placeholder, whose turn comes after its parent arrived and before its children do.
-                let stopped = self.context.client.cancel().is_requested();
-                if !stopped && !self.is_lost() {
-                    self.prepare(std::slice::from_ref(entry));
+                Turn::Step(entry) => {
+                    if !self.context.client.cancel().is_requested() && !self.is_lost() {
+                        self.prepare(std::slice::from_ref(entry));
+                    }
                 }
-                continue;
-            };
-            if self.tally.states[*index] != State::Running {
-                continue;
             }
-            if self.context.client.cancel().is_requested() {
-                self.interrupt(*index);
-                continue;
-            }
-            self.send_one(*index, send);
         }
     }
 
-    fn send_one(&mut self, index: usize, step: &SendStep) {
+    fn send_together(&mut self, chains: &[&[(usize, Step)]]) {
+        let goes_on = |index: usize| self.tally.states[index] == State::Running;
+        let chains: Vec<_> = chains.iter().filter_map(|chain| Some((chain.first()?.0, *chain))).collect();
+        let chains: Vec<_> = chains.into_iter().filter(|(index, _)| goes_on(*index)).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let taken = || chains.get(next.fetch_add(1, Ordering::Relaxed));
+            std::iter::from_fn(taken)
+                .map(|(index, chain)| (*index, self.send_chain(chain)))
+                .collect::<Vec<_>>()
+        };
+        let mut sent: HashMap<usize, Sent> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..AT_ONCE.min(chains.len())).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
+        });
+        for (index, _) in chains {
+            // A thread that broke tells nothing: what it did not tell did not succeed.
+            let broken = || Sent {
+                stopped: Some(Stopped::Failed("its thread ended early".to_owned())),
+                ..Sent::default()
+            };
+            let Sent { bytes, stopped } = sent.remove(&index).unwrap_or_else(broken);
+            self.tally.sent += bytes;
+            match stopped {
+                None => {}
+                Some(Stopped::Interrupted) => self.interrupt(index),
+                Some(Stopped::Failed(error)) => self.fail(index, &error),
+            }
+        }
+    }
+
+    /// The streams of one dataset, until one does not end well.
+    fn send_chain(&self, chain: &[(usize, Step)]) -> Sent {
+        let mut sent = Sent::default();
+        for (index, step) in chain {
+            let Step::Send(send) = step else { continue };
+            let result = if self.context.client.cancel().is_requested() {
+                Err(Stopped::Interrupted)
+            } else {
+                self.send_one(*index, send, &mut sent.bytes)
+            };
+            if let Err(stopped) = result {
+                sent.stopped = Some(stopped);
+                break;
+            }
+        }
+        sent
+    }
+
+    fn send_one(&self, index: usize, step: &SendStep, sent: &mut Bytes) -> Result<(), Stopped> {
         let dataset = &self.plan.datasets[index];
         let sink = self.context.sink;
         sink.event(Event::SendStarted {
@@ -52,39 +111,25 @@ impl Execution<'_> {
             estimate: step.estimate,
         });
         let started = Instant::now();
-        let Ok(send) = send_command(step) else {
-            return self.fail(index, "the name of the snapshot is too long");
-        };
+        let send = send_command(step)
+            .map_err(|_| Stopped::Failed("the name of the snapshot is too long".to_owned()))?;
         let receive = argv::receive(&step.into, step.rename_to.as_ref(), step.creation.as_ref());
-        let (mut moved, mut moved_at, mut told_at) = (0, Instant::now(), Instant::now());
-        let mut watch = |bytes: u64| {
-            if bytes != moved {
-                (moved, moved_at) = (bytes, Instant::now());
-            } else if moved_at.elapsed() > STALL {
-                return Watch::Stop(format!("nothing moved for {} minutes", STALL.as_secs() / 60));
-            }
-            if told_at.elapsed() > TELL {
-                told_at = Instant::now();
-                sink.event(Event::SendProgress { target: dataset.target.clone(), sent: Bytes(bytes) });
-            }
-            Watch::Continue
-        };
+        let mut watch = watch(sink, &dataset.target);
         log::debug!("{send} | {receive}");
         let client = &self.context.client;
-        let result = client.runner().pipe(&send, &receive, &mut watch, client.cancel());
-        match result.map(|output| (output.bytes, judge(&send, &receive, &output))) {
-            Ok((bytes, None)) => {
-                self.tally.sent += Bytes(bytes);
-                let target = dataset.target.clone();
-                sink.event(Event::SendFinished { target, sent: Bytes(bytes), took: started.elapsed() });
+        match client.runner().pipe(&send, &receive, &mut watch, client.cancel()) {
+            Ok(output) => {
+                *sent += Bytes(output.bytes);
+                if let Some(error) = judge(&send, &receive, &output) {
+                    self.await_loss();
+                    return Err(Stopped::Failed(error));
+                }
+                let (target, sent) = (dataset.target.clone(), Bytes(output.bytes));
+                sink.event(Event::SendFinished { target, sent, took: started.elapsed() });
+                Ok(())
             }
-            Ok((bytes, Some(error))) => {
-                self.tally.sent += Bytes(bytes);
-                self.await_loss();
-                self.fail(index, &error);
-            }
-            Err(RunError::Cancelled) => self.interrupt(index),
-            Err(error) => self.fail(index, &chain(&error)),
+            Err(RunError::Cancelled) => Err(Stopped::Interrupted),
+            Err(error) => Err(Stopped::Failed(chain(&error))),
         }
     }
 
@@ -94,6 +139,23 @@ impl Execution<'_> {
         while !self.is_lost() && started.elapsed() < FOREBODING {
             std::thread::sleep(TELL);
         }
+    }
+}
+
+/// Tells the progress of a stream, and stops one that hangs.
+fn watch<'a>(sink: &'a dyn Sink, target: &'a DatasetName) -> impl FnMut(u64) -> Watch + 'a {
+    let (mut moved, mut moved_at, mut told_at) = (0, Instant::now(), Instant::now());
+    move |bytes| {
+        if bytes != moved {
+            (moved, moved_at) = (bytes, Instant::now());
+        } else if moved_at.elapsed() > STALL {
+            return Watch::Stop(format!("nothing moved for {} minutes", STALL.as_secs() / 60));
+        }
+        if told_at.elapsed() > TELL {
+            told_at = Instant::now();
+            sink.event(Event::SendProgress { target: target.clone(), sent: Bytes(bytes) });
+        }
+        Watch::Continue
     }
 }
 
@@ -142,46 +204,4 @@ fn judge(send: &Invocation, receive: &Invocation, output: &PipeOutput) -> Option
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::process::Tool;
-
-    #[test]
-    fn both_exit_codes_count_and_a_broken_pipe_is_not_told() {
-        let send = Invocation::new(Tool::Zfs, ["send", "a@b"], Duration::ZERO);
-        let receive = Invocation::new(Tool::Zfs, ["receive", "c"], Duration::ZERO);
-        let output = |send, receive, send_says: &str, receive_says: &str| PipeOutput {
-            send,
-            receive,
-            send_stderr: send_says.into(),
-            receive_stderr: receive_says.into(),
-            bytes: 0,
-        };
-        let table = [
-            (output(Exit::Code(0), Exit::Code(0), "", "warning"), None),
-            (
-                output(Exit::Code(1), Exit::Code(0), "gone", ""),
-                Some("`zfs send a@b` failed with exit code 1: gone"),
-            ),
-            (
-                output(Exit::Signal(13), Exit::Code(1), "", "out of\n space"),
-                Some(
-                    "the drive is full, or a quota on it was reached, in mid-send: `zfs receive c` says “out of space”.",
-                ),
-            ),
-            (
-                output(Exit::Code(0), Exit::Code(1), "", "it is busy"),
-                Some("`zfs receive c` failed with exit code 1: it is busy"),
-            ),
-            (
-                output(Exit::Code(0), Exit::Code(1), "", ""),
-                Some("`zfs receive c` failed with exit code 1: no message"),
-            ),
-        ];
-        for (output, expected) in table {
-            let judged = judge(&send, &receive, &output);
-            let begins = |begin: &str| judged.as_deref().is_some_and(|text| text.starts_with(begin));
-            assert!(expected.map_or(judged.is_none(), begins), "{judged:?}");
-        }
-    }
-}
+mod tests;

@@ -28,6 +28,7 @@ mod swap;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod together;
 mod tree;
 mod tripwire;
 
@@ -44,6 +45,7 @@ pub use step::{
     SendStep, Step,
 };
 pub use swap::{Repair, beside, foresee as foresee_repairs, repairs, swap};
+pub use together::{Turn, turns};
 
 use jiff::Timestamp;
 

@@ -198,7 +198,7 @@ const PHASES: [&str; 6] = [
     "zfs list -Hp -r -t filesystem,volume",
     "zfs receive",
     "zfs list -Hp -d 0",
-    "zfs program backup",
+    "zfs program -j backup",
     "zpool export",
 ];
 
