@@ -128,14 +128,13 @@ fn one_gigabyte(lab: &mut Lab, rounds: usize) -> Result<Case> {
 /// The greatest resident memory of a plan over 100,000 snapshots. ZFS would need hours to make so many in an emulated
 /// guest, so a script answers the listings in its place; what zferry does with them is all its own.
 fn memory(lab: &mut Lab) -> Result<Fact> {
-    lab.write("/run/lab/zfs", include_str!("many-snapshots.sh"))?;
-    let shell = "set -e; chmod +x /run/lab/zfs; real=$(readlink -f $(command -v zfs)); cp $real /run/lab/real-zfs; \
-        mount --bind /run/lab/zfs $real; \
-        zferry -q replicate -n rpool/data zferry/data > /run/lab/plan & pid=$!; high=0; \
+    lab.in_place_of("zfs", include_str!("many-snapshots.sh"))?;
+    let shell = "set -e; zferry -q replicate -n rpool/data zferry/data > /run/lab/plan & pid=$!; high=0; \
         while kill -0 $pid 2>/dev/null; do now=$(awk '/VmHWM/ {print $2}' /proc/$pid/status 2>/dev/null); \
-        [ \"${now:-0}\" -gt $high ] && high=$now; sleep 0.05; done; wait $pid; umount $real; \
+        [ \"${now:-0}\" -gt $high ] && high=$now; sleep 0.05; done; wait $pid; \
         grep -c . /run/lab/plan >&2; echo $high";
     let output = lab.execute(Command::shell(shell).within(PATIENCE))?;
+    lab.real_again("zfs")?;
     let kilobytes: f64 = output.exits(0)?.stdout().trim().parse().context("no number of kilobytes")?;
     ensure!(kilobytes > 1000.0, "the memory of zferry was not seen");
     let value = format!("{:.0} MB", kilobytes / 1000.0);

@@ -1,4 +1,3 @@
-#!/bin/bash
 # In the place of `zfs`, for one measurement: a source with 100,000 snapshots of which the target has all but ten.
 # Everything that is not a listing of snapshots is answered by the real program.
 names() { # DATASET COUNT
@@ -12,8 +11,8 @@ case "$*" in
   shift 5
   for name in "$@"; do
     id=${name##*_}
-    printf '%s\tivsetguid\t%d\n%s\tuserrefs\t0\n%s\tnumclones\t0\n%s\twritten\t1000\n%s\treferenced\t1000\n' \
+    printf '%s\tivsetguid\t%d\t-\n%s\tuserrefs\t0\t-\n%s\tnumclones\t0\t-\n%s\twritten\t1000\t-\n%s\treferenced\t1000\t-\n' \
       "$name" "$((10#$id + 5))" "$name" "$name" "$name" "$name"
   done ;;
-*) exec /run/lab/real-zfs "$@" ;;
+*) exec $real "$@" ;;
 esac

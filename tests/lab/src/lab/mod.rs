@@ -3,6 +3,7 @@
 mod backup;
 mod failure;
 mod setting;
+mod stand_in;
 mod zfs;
 
 use std::fs;

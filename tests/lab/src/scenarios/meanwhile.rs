@@ -21,23 +21,18 @@ pub fn scenarios() -> Vec<Scenario> {
 
 /// The real `zfs`, and something that happens just before its first channel program, which bookmarks what will be
 /// sent.
-const BEFORE_THE_FIRST_PROGRAM: &str = "#!/bin/sh\n\
-    if [ \"$1\" = program ] && mkdir /run/lab/once 2>/dev/null; then\n\
-        /run/lab/real-zfs destroy rpool/nixos/home/anna@between\n\
+const BEFORE_THE_FIRST_PROGRAM: &str = "if [ \"$1\" = program ] && mkdir /run/lab/once 2>/dev/null; then\n\
+        $real destroy rpool/nixos/home/anna@between\n\
     fi\n\
-    exec /run/lab/real-zfs \"$@\"\n";
+    exec $real \"$@\"";
 
 fn destroyed_between(lab: &mut Lab) -> Result<()> {
     let (t7, _) = lab.setting("512M")?;
     lab.run(&format!("zfs snapshot {ANNA}@between; zfs snapshot {ANNA}@last"))?.exits(0)?;
-    lab.write("/run/lab/zfs", BEFORE_THE_FIRST_PROGRAM)?;
-    lab.run(
-        "set -e; chmod +x /run/lab/zfs; real=$(readlink -f $(command -v zfs)); cp $real /run/lab/real-zfs; \
-         mount --bind /run/lab/zfs $real",
-    )?
-    .exits(0)?;
+    lab.in_place_of("zfs", BEFORE_THE_FIRST_PROGRAM)?;
     let run = lab.run("zferry run t7")?;
-    lab.run("test -d /run/lab/once && umount $(readlink -f $(command -v zfs))")?.exits(0)?;
+    lab.real_again("zfs")?;
+    lab.run("test -d /run/lab/once")?.exits(0)?;
     run.exits(0)?.last_word(SAFE)?;
     lab.gone(&t7)?;
     lab.plug(&t7)?;

@@ -79,7 +79,7 @@ fn look_around(lab: &mut Lab, drive: &Drive, looks: &[(&str, &str)]) -> Result<(
     Ok(())
 }
 
-/// What stands in for a tool: the first argument is the real one.
+/// What stands in for a tool.
 const IMPOSTORS: [(&str, &str); 6] = [
     ("garbage", "echo 'lp0 on fire'"),
     ("bytes that are no text", "printf 'rpool\\t\\377\\376\\t1\\n'"),
@@ -102,24 +102,20 @@ fn nonsense(lab: &mut Lab) -> Result<()> {
         Ok(())
     };
     for tool in ["zfs", "zpool"] {
-        lab.run(&format!("path=$(command -v {tool}); echo $path > /run/lab/{tool}; cp $path /root/{tool}"))?
-            .exits(0)?;
         for (what, script) in IMPOSTORS {
-            lab.write("/root/impostor", format!("#!/bin/sh\nreal=/root/{tool}\n{script}\n"))?;
-            lab.run(&format!("chmod +x /root/impostor; mount --bind /root/impostor $(cat /run/lab/{tool})"))?
-                .exits(0)?;
+            lab.in_place_of(tool, script)?;
             let run = lab.run("zferry run t7")?;
-            // Others in the guest (the event daemon) may be running it at this moment.
-            lab.run(&format!("umount --lazy $(cat /run/lab/{tool})"))?.exits(0)?;
+            lab.real_again(tool)?;
             let what = format!("{tool}: {what}");
             lab.note(&what);
             run.exits(69)?.says(&format!("`{tool} "))?.says_nothing_of("Safe to unplug")?;
             touched(lab, &what)?;
         }
-        lab.run(&format!("mv $(cat /run/lab/{tool}) /root/away"))?.exits(0)?;
+        lab.run(&format!("path=$(command -v {tool}); echo $path > /run/lab/path; mv $path /run/lab/away"))?
+            .exits(0)?;
         let missing = lab.run("zferry run t7")?;
         let status = lab.run("zferry status")?;
-        lab.run(&format!("mv /root/away $(cat /run/lab/{tool})"))?.exits(0)?;
+        lab.run("mv /run/lab/away $(cat /run/lab/path)")?.exits(0)?;
         missing.exits(69)?.says(&format!("`{tool}` was not found"))?;
         status.exits(69)?;
         touched(lab, &format!("{tool} is missing"))?;
@@ -139,14 +135,13 @@ fn nonsense(lab: &mut Lab) -> Result<()> {
 
 /// A tool breaks while the drive is imported: nobody knows whether it was exported, and that is what is said.
 fn broken_off(lab: &mut Lab, drive: &Drive) -> Result<()> {
-    lab.write(
-        "/root/impostor",
-        "#!/bin/sh\ntest $1 = import && touch /run/lab/broken\n\
-         test $1 = list && test -e /run/lab/broken && { echo nonsense; exit 0; }\nexec /root/zpool \"$@\"\n",
+    lab.in_place_of(
+        "zpool",
+        "test $1 = import && touch /run/lab/broken\n\
+         test $1 = list && test -e /run/lab/broken && { echo nonsense; exit 0; }\nexec $real \"$@\"",
     )?;
-    lab.run("chmod +x /root/impostor; mount --bind /root/impostor $(cat /run/lab/zpool)")?.exits(0)?;
     let run = lab.run("zferry run t7")?;
-    lab.run("umount --lazy $(cat /run/lab/zpool)")?.exits(0)?;
+    lab.real_again("zpool")?;
     run.exits(69)?.says("`zpool list")?.says("Do NOT unplug t7")?.says_nothing_of("Safe to unplug")?;
     let eject = lab.run("zferry eject t7")?;
     eject.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
