@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Base, Guid, PoolName, Side, SnapshotName};
 use crate::plan::{Bookmarking, Ours, Step, unfinished};
 use crate::zfs::program::{self, EEXIST, Fate};
-use crate::zfs::{Client, ZfsError, argv};
+use crate::zfs::{Client, Kind, ZfsError, argv};
 
 use super::{Execution, State, chain};
 
-/// `zfs destroy` takes one bookmark at a time and waits for a transaction group; so many share one.
+/// `zfs destroy` takes one bookmark, and `zfs hold` and `zfs release` wait for a transaction group for each snapshot that
+/// they are given. So many commands share one.
 const AT_ONCE: usize = 32;
 
 /// The holds of a run on this drive. The lock of the drive says whether their owner lives (S12).
@@ -81,22 +82,25 @@ impl Execution<'_> {
         }
     }
 
-    /// Holds what the streams need: one command for a pool, one by one when one of them is not there any more.
+    /// Holds what the streams need.
     pub(super) fn hold(&mut self, steps: &[(usize, Step)]) {
         let tag = tag(self.context.drive);
-        for (_, members) in by_pool(steps) {
-            let client = &self.context.client;
-            let together = client.run(&argv::hold(&tag, members.iter().map(|(_, snapshot)| *snapshot)));
-            if together.is_ok() {
-                continue;
-            }
-            for (index, snapshot) in members {
-                match self.context.client.run(&argv::hold(&tag, [snapshot])) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == crate::zfs::Kind::Exists => {}
-                    Err(error) if error.kind() == crate::zfs::Kind::Missing => self.vanished(index),
-                    Err(error) => self.fail_with(index, &error),
-                }
+        let client = self.context.client;
+        let held = held(steps);
+        let groups = groups(&held);
+        let results = side_by_side(&groups, |group| {
+            let together = client.run(&argv::hold(&tag, group.iter().map(|(_, snapshot)| *snapshot)));
+            // One that is not there any more spoils the command for the others.
+            let alone = |(index, snapshot): &(usize, &SnapshotName)| {
+                client.run(&argv::hold(&tag, [*snapshot])).err().map(|error| (*index, error))
+            };
+            if together.is_ok() { Vec::new() } else { group.iter().filter_map(alone).collect() }
+        });
+        for (index, error) in results.into_iter().flatten() {
+            match error.kind() {
+                Kind::Exists => {}
+                Kind::Missing => self.vanished(index),
+                _ => self.fail_with(index, &error),
             }
         }
     }
@@ -110,55 +114,59 @@ impl Execution<'_> {
             .map(|(index, step)| (index, step.clone()))
             .collect();
         let tag = tag(self.context.drive);
-        for (_, members) in by_pool(&steps) {
-            let snapshots = members.iter().map(|(_, snapshot)| *snapshot);
-            if self.context.client.run(&argv::release(&tag, snapshots)).is_ok() {
-                continue;
+        let client = self.context.client;
+        let held = held(&steps);
+        side_by_side(&groups(&held), |group| {
+            if client.run(&argv::release(&tag, group.iter().map(|(_, snapshot)| *snapshot))).is_ok() {
+                return;
             }
-            for (_, snapshot) in members {
-                if let Err(error) = self.context.client.run(&argv::release(&tag, [snapshot])) {
+            for (_, snapshot) in *group {
+                if let Err(error) = client.run(&argv::release(&tag, [*snapshot])) {
                     log::debug!("{}", chain(&error));
                 }
             }
-        }
+        });
     }
 
-    /// Removes bookmarks, several at a time: each command waits for a transaction group that others share.
+    /// Removes bookmarks.
     pub(super) fn unbookmark(&mut self, steps: &[(usize, Step)]) {
         let client = self.context.client;
-        for group in steps.chunks(AT_ONCE) {
-            let results: Vec<(usize, Result<(), ZfsError>)> = std::thread::scope(|scope| {
-                let remove = |step: &Step| match step {
-                    Step::Unbookmark(bookmark, _) => client.run(&argv::destroy_bookmark(bookmark)).map(drop),
-                    _ => Ok(()),
-                };
-                let started: Vec<_> =
-                    group.iter().map(|(index, step)| (*index, scope.spawn(move || remove(step)))).collect();
-                let ended =
-                    started.into_iter().map(|(index, thread)| (index, thread.join().unwrap_or(Ok(()))));
-                ended.collect()
-            });
-            for (_, error) in results.into_iter().filter_map(|(index, r)| r.err().map(|error| (index, error)))
-            {
-                if error.kind() != crate::zfs::Kind::Missing {
-                    self.warn(format!(
-                        "A bookmark that is no longer needed stays for now: {}",
-                        chain(&error)
-                    ));
-                }
-            }
+        let results = side_by_side(steps, |(_, step)| match step {
+            Step::Unbookmark(bookmark, _) => client.run(&argv::destroy_bookmark(bookmark)).err(),
+            _ => None,
+        });
+        for error in results.into_iter().flatten().filter(|error| error.kind() != Kind::Missing) {
+            self.warn(format!("A bookmark that is no longer needed stays for now: {}", chain(&error)));
         }
     }
 }
 
-fn by_pool(steps: &[(usize, Step)]) -> BTreeMap<PoolName, Vec<(usize, &SnapshotName)>> {
-    let mut pools: BTreeMap<PoolName, Vec<(usize, &SnapshotName)>> = BTreeMap::new();
+fn held(steps: &[(usize, Step)]) -> Vec<(usize, &SnapshotName)> {
+    let mut held = Vec::with_capacity(steps.len());
     for (index, step) in steps {
         if let Step::Hold(snapshot) = step {
-            pools.entry(snapshot.dataset.pool()).or_default().push((*index, snapshot));
+            held.push((*index, snapshot));
         }
     }
-    pools
+    held
+}
+
+/// As many groups as commands may run at the same time.
+fn groups<'s, 'n>(held: &'s [(usize, &'n SnapshotName)]) -> Vec<&'s [(usize, &'n SnapshotName)]> {
+    held.chunks(held.len().div_ceil(AT_ONCE).max(1)).collect()
+}
+
+/// Does the same with each, many at a time. What a thread that broke should have said is left out.
+fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let mut results = Vec::with_capacity(all.len());
+    for some in all.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let work = &work;
+            let started: Vec<_> = some.iter().map(|one| scope.spawn(move || work(one))).collect();
+            results.extend(started.into_iter().filter_map(|thread| thread.join().ok()));
+        });
+    }
+    results
 }
 
 /// Releases what runs that died left held, of this drive (whose lock we have) and of others whose lock is free. Holds

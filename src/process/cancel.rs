@@ -1,8 +1,8 @@
 //! Why a command should not be waited for any longer: somebody asked us to stop, or the drive that it works on is gone.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// How urgently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,9 +58,15 @@ impl Cancel {
         self.is_requested().then(|| self.signal.load(Ordering::Relaxed))
     }
 
-    /// The same requests, and a drive besides: commands that are given this end when it is gone (S13).
+    /// The same requests, and a drive besides: commands that are given this end when it is gone (S13). Once it was lost
+    /// it stays so, whatever the watch says later: while a disk goes, there are moments at which nothing shows it.
     pub fn watching(&self, watch: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { watch: Some(Arc::new(watch)), ..self.clone() }
+        let seen = OnceLock::new();
+        let lost = move || match seen.get() {
+            Some(why) => Some(String::clone(why)),
+            None => watch().map(|why| seen.get_or_init(|| why).clone()),
+        };
+        Self { watch: Some(Arc::new(lost)), ..self.clone() }
     }
 
     /// The same requests, for commands that go on when a drive is gone, or that make it go.
@@ -78,5 +84,25 @@ impl fmt::Debug for Cancel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut cancel = f.debug_struct("Cancel");
         cancel.field("interruption", &self.interruption()).field("watches", &self.watch.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn what_is_lost_stays_lost() {
+        let says = Arc::new(Mutex::new(None));
+        let asked = Arc::clone(&says);
+        let cancel = Cancel::new().watching(move || asked.lock().unwrap().clone());
+        assert_eq!(cancel.lost(), None);
+        *says.lock().unwrap() = Some("it no longer answers".to_owned());
+        assert_eq!(cancel.lost().as_deref(), Some("it no longer answers"));
+        *says.lock().unwrap() = None;
+        assert_eq!(cancel.clone().lost().as_deref(), Some("it no longer answers"));
+        assert_eq!(cancel.unwatched().lost(), None);
     }
 }
