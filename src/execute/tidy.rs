@@ -13,9 +13,10 @@ use super::{Execution, State, chain};
 impl Execution<'_> {
     pub(super) fn prepare(&mut self, steps: &[(usize, Step)]) {
         for (index, step) in steps {
-            // A placeholder is made for others too.
+            // A placeholder is made for others too, and what is refused gives free what it can. Whatever failed a
+            // moment ago is left as it is.
             let parent = matches!(step, Step::CreatePlaceholder { .. });
-            if !parent && self.tally.states[*index] != State::Running {
+            if !parent && !matches!(self.tally.states[*index], State::Running | State::Refused) {
                 continue;
             }
             let command = match step {
@@ -213,3 +214,6 @@ pub fn repair(client: &Client<'_>, repairs: &[Repair]) -> Result<(), ZfsError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

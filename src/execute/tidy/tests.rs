@@ -1,0 +1,68 @@
+//! Whose partial state is dropped.
+
+use std::sync::Mutex;
+
+use crate::event::{Event, Sink};
+use crate::execute::{Context, Execution, State, Tally};
+use crate::model::{Guid, ResumeState};
+use crate::plan::testing::{World, name, policy};
+use crate::plan::{Phase, Step};
+use crate::process::{Cancel, Exit, Invocation, Output, PipeOutput, RunError, Runner, Watch};
+use crate::zfs::Client;
+
+#[derive(Default)]
+struct Host {
+    asked: Mutex<Vec<String>>,
+}
+
+impl Runner for Host {
+    fn run(&self, command: &Invocation, _cancel: &Cancel) -> Result<Output, RunError> {
+        self.asked.lock().unwrap().push(command.to_string());
+        Ok(Output { exit: Exit::Code(0), stdout: Vec::new(), stderr: String::new() })
+    }
+
+    fn pipe(
+        &self,
+        _send: &Invocation,
+        _receive: &Invocation,
+        _watch: &mut dyn FnMut(u64) -> Watch,
+        _cancel: &Cancel,
+    ) -> Result<PipeOutput, RunError> {
+        unreachable!("nothing is to be sent")
+    }
+}
+
+impl Sink for Host {
+    fn event(&self, _event: Event) {}
+}
+
+/// Seen in the lab: what was refused for lack of space kept its partial receive, and with it the space of the others.
+#[test]
+fn what_is_refused_still_drops_what_leads_nowhere_and_what_failed_is_left_as_it_is() {
+    let world = World::new()
+        .source("tank/data", "@a,1 @b,2")
+        .target("backup/eds", "@a,1")
+        .edit_target("backup/eds", |copy| copy.resume = ResumeState::Token("1-nonsense".to_owned()));
+    let plan = world.plan(&[policy()]);
+    let steps: Vec<(usize, Step)> =
+        plan.phase(Phase::Prepare).map(|(index, step)| (index, step.clone())).collect();
+    assert!(matches!(steps[..], [(0, Step::DropPartial(..))]));
+    for (state, asked) in [
+        (State::Running, &["zfs receive -A backup/eds"][..]),
+        (State::Refused, &["zfs receive -A backup/eds"]),
+        (State::Failed, &[]),
+    ] {
+        let (host, cancel) = (Host::default(), Cancel::new());
+        let context = Context {
+            client: Client::new(&host, &cancel),
+            sink: &host,
+            pool: name("backup"),
+            drive: Guid(7),
+            retry: String::new(),
+            errors_before: 0,
+        };
+        let tally = Tally { states: vec![state], ..Tally::default() };
+        Execution { context: &context, plan: &plan, tally }.prepare(&steps);
+        assert_eq!(host.asked.into_inner().unwrap(), asked);
+    }
+}
