@@ -116,12 +116,20 @@ fn one_gigabyte(lab: &mut Lab, rounds: usize) -> Result<Case> {
     patiently(lab, fill)?;
     let tools = [
         ("bare send | receive", "zfs send -w rpool/big@one | zfs receive -u bare/big"),
-        ("zferry", "zferry -q replicate rpool/big zferry/big"),
+        (
+            "zferry, from start to end",
+            "zferry --json replicate rpool/big zferry/big > /run/lab/told && cat /run/lab/told >> /run/lab/streams",
+        ),
     ];
     let remove = "zfs destroy -r bare/big 2>/dev/null; zfs destroy -r zferry/big 2>/dev/null; \
         for b in $(zfs list -H -o name -t bookmark rpool/big); do zfs destroy $b; done; \
         zpool wait -t free bare; zpool wait -t free zferry; true";
-    let series = in_turns(lab, rounds, &tools, |lab, _| patiently(lab, remove))?;
+    let mut series = in_turns(lab, rounds, &tools, |lab, _| patiently(lab, remove))?;
+    let told = lab.run("grep send-finished /run/lab/streams")?.exits(0)?.stdout();
+    let took = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["took"].as_f64();
+    let seconds: Vec<f64> = told.lines().filter_map(took).collect();
+    ensure!(seconds.len() == rounds, "{} streams ended in {rounds} rounds", seconds.len());
+    series.push(Series { tool: "zferry, its `zfs send | zfs receive` alone", seconds });
     Ok(Case { name: "One stream of 1 GiB".to_owned(), series })
 }
 
