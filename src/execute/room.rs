@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::event::Event;
 use crate::model::{Bytes, DatasetName, Guid, SnapshotName};
 use crate::plan::{MakeRoom, Need, Obsolete, Phase, Step, next_to_go};
-use crate::zfs::ZfsError;
+use crate::zfs::{ZfsError, argv};
 
 use super::{Execution, State, chain};
 
@@ -64,7 +64,8 @@ impl Execution<'_> {
         }
     }
 
-    /// Until ZFS frees nothing in the background any more, which is noticed only then.
+    /// Until ZFS frees nothing in the background any more, which is noticed only then, and what it freed can be used
+    /// (seen in the lab: before that it is said to be available, and a receive ends with "out of space").
     fn wait_until_freed(&self) -> Result<(), ZfsError> {
         let client = &self.context.client;
         let started = Instant::now();
@@ -75,7 +76,7 @@ impl Execution<'_> {
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(())
+        client.run(&argv::sync(&self.context.pool)).map(drop)
     }
 
     fn available(&self, open: &[(usize, MakeRoom)]) -> Result<Available, ZfsError> {

@@ -143,6 +143,12 @@ pub fn get_freeing(pool: &PoolName) -> Invocation {
     with(zpool(["get", "-Hp", "-o", "value", "freeing"], SHORT), [pool])
 }
 
+/// Waits until what was freed can be used: ZFS keeps it for two more transaction groups, and this command waits for as
+/// many (`txg_wait_synced` in txg.c: `TXG_DEFER_SIZE`).
+pub fn sync(pool: &PoolName) -> Invocation {
+    with(zpool(["sync"], LONG), [pool])
+}
+
 /// After the sends: the newest snapshot of each head, and whether the head is unmodified.
 pub fn list_heads<'a>(targets: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
     let columns = "name,prevsnap,written,receive_resume_token";

@@ -70,6 +70,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("get_written_since", get_written_since("#x", &b)),
         ("get_available", get_available([&dataset])),
         ("get_freeing", get_freeing(&pool)),
+        ("sync", sync(&pool)),
         ("list_heads", list_heads([&dataset])),
         ("list_named_snapshots", list_named_snapshots([&a, &b])),
         ("list_guids", list_guids([&pool])),
