@@ -206,7 +206,10 @@ pub enum Unplug {
     /// It was never imported by this run: what was true before is still true.
     Untouched,
     /// Somebody else imported it before the run, and it is left imported.
-    LeftImported,
+    LeftImported {
+        /// The command that has to be typed first.
+        first: String,
+    },
 }
 
 /// What is to be done after a drive was pulled out in mid-run.

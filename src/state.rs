@@ -155,8 +155,10 @@ pub struct Loaded {
 impl RunRecord {
     /// The record of a run that ended with `summary`.
     pub fn new(summary: &Summary, started: Timestamp, ended: Timestamp) -> Self {
-        let left_well =
-            matches!(summary.unplug, Unplug::Safe { .. } | Unplug::OthersInUse { .. } | Unplug::LeftImported);
+        let left_well = matches!(
+            summary.unplug,
+            Unplug::Safe { .. } | Unplug::OthersInUse { .. } | Unplug::LeftImported { .. }
+        );
         let outcome = match summary {
             Summary { interrupted: true, .. } => Outcome::Interrupted,
             Summary { failed: 0, .. } if left_well => Outcome::Complete,

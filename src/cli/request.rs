@@ -25,7 +25,9 @@ impl From<&args::Global> for Verbosity {
 /// What every request carries.
 pub fn common(global: &args::Global, host: &str, warnings: Vec<String>) -> Common {
     let format = if global.json { Format::Json } else { Format::Human };
-    Common { format, verbosity: Verbosity::from(global), host: host.to_owned(), warnings }
+    let named = global.config.as_ref().map(|path| format!(" --config {}", quoted(&path.to_string_lossy())));
+    let command = format!("zferry{}", named.unwrap_or_default());
+    Common { format, verbosity: Verbosity::from(global), command, host: host.to_owned(), warnings }
 }
 
 /// `run`
@@ -257,7 +259,8 @@ fn retry(typed: &args::Replicate) -> String {
 
 /// For a shell.
 fn quoted(word: &str) -> String {
-    if word.contains(' ') { format!("'{word}'") } else { word.to_owned() }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ pub fn replicate(request: &ReplicateRequest, cancel: Cancel) -> Result<u8, Failu
 pub fn plan(request: &PlanRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = World::new(&request.common, cancel.clone());
     let mut show = |drive: &str, plan: &Plan| {
-        show(request.common.format, drive, &format!("zferry run {drive}"), plan);
+        show(request.common.format, drive, &format!("{} run {drive}", request.common.command), plan);
     };
     let results = jobs::plan::plan(request, &world.environment(), &mut show);
     drop(world);

@@ -35,6 +35,8 @@ pub struct Common {
     pub format: Format,
     /// How much is said.
     pub verbosity: Verbosity,
+    /// How the user calls this program, with the configuration that was named.
+    pub command: String,
     /// This machine's name.
     pub host: String,
     /// What is allowed but probably not meant in the configuration; for the first lines of the report.

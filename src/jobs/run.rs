@@ -29,7 +29,7 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             last_used_by: request.last_used_by.as_deref(),
             after: after(drive.power_off),
             export_foreign: request.export == Export::Always,
-            retry: format!("zferry run {}", drive.name),
+            retry: format!("{} run {}", request.common.command, drive.name),
         };
         results.push(run.run(env));
     }

@@ -68,11 +68,9 @@ pub fn truth(drive: &str, unplug: &Unplug) -> Line {
         Unplug::OthersInUse { what } => {
             (Tone::Warning, format!("Do NOT unplug {drive} yet: its pool is exported, but {what}."))
         }
-        Unplug::LeftImported => (
+        Unplug::LeftImported { first } => (
             Tone::Warning,
-            format!(
-                "{drive} is still imported, as it was before; do NOT unplug it before `zferry eject {drive}`."
-            ),
+            format!("{drive} is still imported, as it was before; do NOT unplug it before `{first}`."),
         ),
         Unplug::Gone { then: Then::PlugIn, .. } => (
             Tone::Danger,
@@ -137,7 +135,7 @@ mod tests {
                 "Do NOT unplug t7 yet: its pool is exported, but /dev/sda2 is mounted on /mnt.",
             ),
             (
-                Unplug::LeftImported,
+                Unplug::LeftImported { first: "zferry eject t7".to_owned() },
                 Tone::Warning,
                 "t7 is still imported, as it was before; do NOT unplug it before `zferry eject t7`.",
             ),
@@ -174,7 +172,7 @@ mod tests {
         for unplug in [
             Unplug::Unsafe { why: "Safe to unplug t7".to_owned() },
             Unplug::OthersInUse { what: "Safe to unplug t7".to_owned() },
-            Unplug::LeftImported,
+            Unplug::LeftImported { first: "Safe to unplug t7".to_owned() },
             Unplug::Gone { why: "Safe to unplug t7".to_owned(), then: Then::Restart },
             Unplug::Untouched,
         ] {

@@ -97,7 +97,10 @@ fn a_run_is_complete_only_when_nothing_failed_and_the_drive_was_left_well() {
     let busy = || Unplug::Unsafe { why: "busy".to_owned() };
     let table = [
         (summary(5, 0, false, safe()), Outcome::Complete),
-        (summary(5, 0, false, Unplug::LeftImported), Outcome::Complete),
+        (
+            summary(5, 0, false, Unplug::LeftImported { first: "zferry eject t7".to_owned() }),
+            Outcome::Complete,
+        ),
         (summary(5, 1, false, safe()), Outcome::Partial),
         (summary(5, 0, false, busy()), Outcome::Partial),
         (summary(0, 5, false, safe()), Outcome::Failed),

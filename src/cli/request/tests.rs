@@ -133,3 +133,16 @@ fn everything_that_replicate_is_told_reaches_the_policy() {
         "what is offered is what was typed"
     );
 }
+
+#[test]
+fn a_command_that_is_printed_names_the_configuration_that_was_named() {
+    for (line, command) in [
+        ("zferry run a", "zferry"),
+        ("zferry --config ./my.toml run a", "zferry --config ./my.toml"),
+        ("zferry run a --config=$x;y", "zferry --config '$x;y'"),
+    ] {
+        assert_eq!(typed(line).1.command, command);
+    }
+    assert_eq!(quoted("rpool/my home"), "'rpool/my home'");
+    assert_eq!(quoted("it's"), r"'it'\''s'");
+}

@@ -39,7 +39,7 @@ impl Session {
             return Unplug::Gone { why, then: Then::PlugIn };
         }
         if self.how == ImportHow::Foreign && !export_foreign {
-            return Unplug::LeftImported;
+            return Unplug::LeftImported { first: self.eject() };
         }
         match (self.export(host), host.client.cancel().lost()) {
             (Ok(exported), _) => {
@@ -66,7 +66,7 @@ impl Session {
             Ok(_) => host.sink.event(Event::Exported { pool: self.pool.clone() }),
             Err(why) => {
                 host.sink.event(Event::NotExported { pool: self.pool.clone(), why });
-                let text = format!("Do NOT unplug {0} before `zferry eject {0}` said so.", self.drive);
+                let text = format!("Do NOT unplug {} before `{}` said so.", self.drive, self.eject());
                 host.sink.event(Event::Warning { text });
             }
         }
@@ -127,6 +127,12 @@ impl Session {
         }
     }
 
+    /// The command that lets it go. A pool that was given on the command line has no drive's name to eject.
+    fn eject(&self) -> String {
+        let command = if self.drive == self.pool.as_str() { "zpool export" } else { "zferry eject" };
+        format!("{command} {}", self.drive)
+    }
+
     /// The refusal with the processes that are the cause of it.
     fn why_not(&self, host: &Host<'_>, error: &crate::zfs::ZfsError) -> String {
         let mut holders = drive::list_holders(host.root, &self.pool);
@@ -137,10 +143,8 @@ impl Session {
         let named: Vec<_> = holders.iter().take(5).map(describe).collect();
         let more = holders.len().saturating_sub(named.len());
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        // A pool that was given on the command line has no drive's name to eject.
-        let retry = if self.drive == self.pool.as_str() { "zpool export" } else { "zferry eject" };
         let named = named.join("; ");
-        format!("“{}” is in use by {named}{more}; once that has ended: `{retry} {}`", self.pool, self.drive)
+        format!("“{}” is in use by {named}{more}; once that has ended: `{}`", self.pool, self.eject())
     }
 
     /// After the export: powers off where that is wanted. Where something else on the device is in use the pool is

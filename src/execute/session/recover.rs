@@ -69,9 +69,13 @@ impl Session {
         let cancel = guard(host, session.disks(), None);
         let client = host.client.with_cancel(&cancel);
         let before = newest_committed(host.root, &pool.name);
-        client.run(&argv::clear(&pool.name)).map_err(|source| SessionError::Zfs {
-            what: format!("{} is back, and its pool cannot be taken up again", wanted.drive),
-            source,
+        client.run(&argv::clear(&pool.name)).map_err(|source| match cancel.lost() {
+            // Once more: it is waited for again.
+            Some(why) => SessionError::Lost { drive: wanted.drive.to_owned(), why },
+            None => SessionError::Zfs {
+                what: format!("{} is back, and its pool cannot be taken up again", wanted.drive),
+                source,
+            },
         })?;
         let resumed = || !Watcher::is_suspended(host.root, &pool.name);
         let written = || newest_committed(host.root, &pool.name) > before;

@@ -97,7 +97,7 @@ fn nothing_to_do(lab: &mut Lab, rounds: usize) -> Result<Case> {
 /// One small new snapshot of every dataset.
 fn one_new_snapshot(lab: &mut Lab, rounds: usize) -> Result<Case> {
     let tools =
-        [("bare send | receive, one by one", BARE_INCREMENT), ("zferry", ZFERRY), ("syncoid", SYNCOID)];
+        [("bare send and receive, one by one", BARE_INCREMENT), ("zferry", ZFERRY), ("syncoid", SYNCOID)];
     let new = |lab: &mut Lab, round: usize| {
         let shell = format!(
             "set -e; mv /run/lab/next /run/lab/last; echo n{round} > /run/lab/next; \
@@ -115,7 +115,7 @@ fn one_gigabyte(lab: &mut Lab, rounds: usize) -> Result<Case> {
         zfs snapshot rpool/big@one";
     patiently(lab, fill)?;
     let tools = [
-        ("bare send | receive", "zfs send -w rpool/big@one | zfs receive -u bare/big"),
+        ("bare send and receive", "zfs send -w rpool/big@one | zfs receive -u bare/big"),
         (
             "zferry, from start to end",
             "zferry --json replicate rpool/big zferry/big > /run/lab/told && cat /run/lab/told >> /run/lab/streams",
@@ -129,7 +129,7 @@ fn one_gigabyte(lab: &mut Lab, rounds: usize) -> Result<Case> {
     let took = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["took"].as_f64();
     let seconds: Vec<f64> = told.lines().filter_map(took).collect();
     ensure!(seconds.len() == rounds, "{} streams ended in {rounds} rounds", seconds.len());
-    series.push(Series { tool: "zferry, its `zfs send | zfs receive` alone", seconds });
+    series.push(Series { tool: "zferry, its send and receive alone", seconds });
     Ok(Case { name: "One stream of 1 GiB".to_owned(), series })
 }
 

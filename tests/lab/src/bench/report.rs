@@ -8,9 +8,10 @@ use super::{Case, Fact};
 pub fn page(cases: &[Case], facts: &[Fact], about: &str, rounds: usize) -> String {
     let mut page = format!(
         "# Benchmarks\n\n\
-         Written by `cargo lab bench`. The tools did the same work in turns ({rounds} rounds), in one emulated guest, \
-         each with a USB drive of its own; the pools were imported before. **Only the ratios mean anything**: the times \
-         are those of an emulated machine, some twenty times slower than a real one.\n\n\
+         Written by `cargo lab bench`. The tools did the same work in turns ({rounds} rounds), in one emulated guest \
+         with one processor,\neach with a USB drive of its own; the pools were imported before. **Only the ratios mean \
+         anything**: the times are those\nof an emulated machine, some twenty times slower than a real one, on which \
+         nothing that runs side by side is faster.\n\n\
          Versions: {about}\n"
     );
     for case in cases {
