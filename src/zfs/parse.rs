@@ -1,7 +1,7 @@
 //! What `zfs` and `zpool` print, read into types. Pure. A line that does not parse is an error, never skipped:
 //! what is not understood must not become "there is nothing" (S16, S21).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -12,12 +12,13 @@ use crate::model::{
 };
 
 mod amounts;
+mod pools;
 
 pub use amounts::{amount, available};
+pub use pools::{Imported, Status, devices, pool_properties, pools, status, version};
 
 use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING};
 use super::program::UNMARKED;
-use super::version::Versions;
 
 /// Where and why an output is not what such a command prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -310,116 +311,6 @@ pub fn holds(output: &[u8]) -> Result<Vec<(SnapshotName, String)>, Unreadable> {
             Ok((row.read(0)?, row.columns[1].to_owned()))
         })
         .collect()
-}
-
-/// One imported pool, as [`super::argv::list_pools`] shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
-    /// Its name.
-    pub name: PoolName,
-    /// Its identity.
-    pub guid: Guid,
-    /// `ONLINE`, `DEGRADED`, `SUSPENDED` …
-    pub health: String,
-    /// Imported read-only.
-    pub readonly: bool,
-    /// The root that it was imported below.
-    pub altroot: Option<String>,
-}
-
-/// Output of [`super::argv::list_pools`].
-///
-/// # Errors
-/// When a line is not such a line.
-pub fn pools(output: &[u8]) -> Result<Vec<Imported>, Unreadable> {
-    rows::<5>(output)?
-        .map(|row| {
-            let row = row?;
-            let altroot = Some(row.columns[4]).filter(|root| !matches!(*root, "-" | ""));
-            Ok(Imported {
-                name: row.read(0)?,
-                guid: row.read(1)?,
-                health: row.columns[2].to_owned(),
-                readonly: row.columns[3] == "on",
-                altroot: altroot.map(str::to_owned),
-            })
-        })
-        .collect()
-}
-
-/// Output of [`super::argv::version`]: `zfs-2.3.2-2`, `zfs-kmod-2.3.2-2`. Packagers write what they like behind the
-/// number.
-///
-/// # Errors
-/// When it lacks one of the two, or breaks off.
-pub fn version(output: &[u8]) -> Result<Versions, Unreadable> {
-    let text = String::from_utf8_lossy(output);
-    let told = |line: &str, prefix: &str| {
-        let version = line.strip_prefix(prefix)?;
-        version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
-    };
-    let mut lines = text.lines();
-    let tools = lines.next().and_then(|line| told(line, "zfs-"));
-    let module = lines.next().and_then(|line| told(line, "zfs-kmod-"));
-    if tools.is_some() && module.is_some() && lines.next().is_none() && text.ends_with('\n') {
-        Ok(Versions { tools, module })
-    } else {
-        let what = "the versions of the tools and of the kernel module were expected".to_owned();
-        Err(Unreadable { line: 0, what })
-    }
-}
-
-/// Output of [`super::argv::get_pools`]: all properties of each pool.
-///
-/// # Errors
-/// When a line is not such a line.
-pub fn pool_properties(output: &[u8]) -> Result<BTreeMap<PoolName, BTreeMap<String, String>>, Unreadable> {
-    let mut all: BTreeMap<PoolName, BTreeMap<String, String>> = BTreeMap::new();
-    for row in rows::<3>(output)? {
-        let row = row?;
-        all.entry(row.read(0)?).or_default().insert(row.columns[1].to_owned(), row.columns[2].to_owned());
-    }
-    Ok(all)
-}
-
-/// Device nodes in the output of [`super::argv::list_devices`]: the lines that name a path.
-///
-/// # Errors
-/// When it is not UTF-8.
-pub fn devices(output: &[u8]) -> Result<Vec<std::path::PathBuf>, Unreadable> {
-    let text = std::str::from_utf8(output).map_err(|_| unreadable(0, "it is not UTF-8"))?;
-    let first = text.lines().map(|line| line.trim_start().split('\t').next().unwrap_or_default());
-    Ok(first.filter(|name| name.starts_with('/')).map(Into::into).collect())
-}
-
-/// What [`super::argv::status`] says of the pool's health.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// `ONLINE`, `DEGRADED`, `SUSPENDED` …
-    pub state: String,
-    /// All read, write and checksum errors of the pool and its devices.
-    pub errors: u64,
-}
-
-/// Output of [`super::argv::status`] (text: JSON came with ZFS 2.3).
-///
-/// # Errors
-/// When there is no state in it, or a counter is not a number.
-pub fn status(output: &[u8]) -> Result<Status, Unreadable> {
-    let text = std::str::from_utf8(output).map_err(|_| unreadable(0, "it is not UTF-8"))?;
-    let state = text.lines().find_map(|line| line.trim().strip_prefix("state:"));
-    let state = state.ok_or_else(|| unreadable(0, "no state in it"))?.trim().to_owned();
-    let mut errors: u64 = 0;
-    let table = text.lines().enumerate().skip_while(|(_, line)| !line.trim_start().starts_with("NAME "));
-    for (index, line) in table.skip(1).take_while(|(_, line)| !line.trim().is_empty()) {
-        let counters: Vec<_> = line.split_whitespace().skip(2).take(3).collect();
-        for counter in counters {
-            let value: u64 =
-                counter.parse().map_err(|_| unreadable(index + 1, "a counter is not a number"))?;
-            errors = errors.saturating_add(value);
-        }
-    }
-    Ok(Status { state, errors })
 }
 
 #[cfg(test)]
