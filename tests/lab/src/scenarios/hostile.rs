@@ -64,11 +64,11 @@ fn hostile(lab: &mut Lab) -> Result<()> {
 
     // A line break that continues as another dataset, of another pool even, up to where the real line goes on.
     lab.run("zfs create -o canmount=off rpool/nixos/innocent")?.exits(0)?;
-    let row = "\\tfilesystem\\t17\\t-\\t-\\t-\\t0\\t1\\t9\\t0\\t-\\t0\\tno\\toff\\tlz4\\t131072\\tlegacy\\t-\\t-\\t-\\t-\\t12";
+    let row = "\\tfilesystem\\t17\\t-\\t-\\t-\\t0\\t1\\t9\\t0\\t-\\t0\\tno\\toff\\tlz4\\t131072\\tlegacy\\t-\\t-\\t-\\t-\\t0\\t0\\t0\\t12";
     for (value, what) in [
-        ("1\\t2".to_owned(), "26 columns instead of 25"),
-        ("1\\n2".to_owned(), "22 columns instead of 25"),
-        (format!("1\\t-\\t-\\t-\\nrpool/nixos/innocent{row}"), "rpool/nixos/innocent was not asked for"),
+        ("1\\t2".to_owned(), "30 columns instead of 29"),
+        ("1\\n2".to_owned(), "25 columns instead of 29"),
+        (format!("1\\t-\\t-\\t-\\t-\\nrpool/nixos/innocent{row}"), "rpool/nixos/innocent was not asked for"),
     ] {
         meddle(lab, &t7, &format!("zfs set org.zferry:source=$'{value}' backup/eds/anna"))?;
         let run = lab.run("zferry run --no-power-off t7")?;
