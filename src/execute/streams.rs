@@ -88,10 +88,12 @@ impl Execution<'_> {
         let mut sent = Sent::default();
         for (index, step) in chain {
             let Step::Send(send) = step else { continue };
-            let result = if self.context.client.cancel().is_requested() {
-                Err(Stopped::Interrupted)
-            } else {
-                self.send_one(*index, send, &mut sent.bytes)
+            let cancel = self.context.client.cancel();
+            // Nothing is begun, nor said to begin, on a drive that is gone.
+            let result = match cancel.lost() {
+                Some(why) => Err(Stopped::Failed(why)),
+                None if cancel.is_requested() => Err(Stopped::Interrupted),
+                None => self.send_one(*index, send, &mut sent.bytes),
             };
             if let Err(stopped) = result {
                 sent.stopped = Some(stopped);
