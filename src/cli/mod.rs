@@ -157,6 +157,7 @@ fn elevated(typed: &[OsString], config: Option<OsString>) -> String {
     words.join(" ")
 }
 
+/// For a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

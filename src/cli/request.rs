@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::args;
 use super::failure::Failure;
+use super::{args, quoted};
 use crate::config::request::{
     Common, EjectRequest, Export, Format, Mode, PlanRequest, ReplicateRequest, RunRequest, Selection,
     StatusRequest, Verbosity, Wait,
@@ -255,12 +255,6 @@ fn retry(typed: &args::Replicate) -> String {
     }
     words.extend([&typed.source, &typed.target].map(|name| quoted(name.as_str())));
     words.join(" ")
-}
-
-/// For a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
