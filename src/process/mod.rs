@@ -19,6 +19,8 @@ mod child;
 mod complaint;
 mod pump;
 mod supervisor;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transfer;
 
 pub use cancel::{Cancel, Interruption};

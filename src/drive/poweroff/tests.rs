@@ -2,7 +2,8 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::drive::imitation::Imitation;
-use crate::process::{Exit, PipeOutput, Watch};
+use crate::process::Exit;
+use crate::process::testing::Commands;
 
 /// Answers requests to udisks from a list; unplugs a disk with the one that succeeds.
 struct Udisks<'a> {
@@ -18,8 +19,8 @@ impl<'a> Udisks<'a> {
     }
 }
 
-impl Runner for Udisks<'_> {
-    fn run(&self, command: &Invocation, _cancel: &Cancel) -> Result<Output, RunError> {
+impl Udisks<'_> {
+    fn answer(&self, command: &Invocation) -> Result<Output, RunError> {
         self.asked.lock().unwrap().push(command.to_string());
         if command.tool == Tool::Udevadm {
             return answer(0, "");
@@ -29,16 +30,6 @@ impl Runner for Udisks<'_> {
             self.host.unplug("sda");
         }
         answer
-    }
-
-    fn pipe(
-        &self,
-        _send: &Invocation,
-        _receive: &Invocation,
-        _watch: &mut dyn FnMut(u64) -> Watch,
-        _cancel: &Cancel,
-    ) -> Result<PipeOutput, RunError> {
-        unreachable!("powering off transfers nothing")
     }
 }
 
@@ -55,7 +46,8 @@ fn run(udisks: &Udisks<'_>, disk: &Disk, imported: &[&str]) -> Result<Outcome, P
     let root = udisks.host.root();
     let cancel = Cancel::new();
     let (pause, disappear) = (Duration::ZERO, Duration::ZERO);
-    PowerOff { root: &root, runner: udisks, disk, cancel: &cancel, pause, disappear }.run(&imported)
+    let runner = Commands(|command: &Invocation| udisks.answer(command));
+    PowerOff { root: &root, runner: &runner, disk, cancel: &cancel, pause, disappear }.run(&imported)
 }
 
 #[test]

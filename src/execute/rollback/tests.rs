@@ -6,7 +6,8 @@ use crate::event::{Event, Sink};
 use crate::execute::{Context, State, execute};
 use crate::model::Guid;
 use crate::plan::testing::{World, name, policy};
-use crate::process::{Cancel, Exit, Invocation, Output, PipeOutput, RunError, Runner, Watch};
+use crate::process::testing::Commands;
+use crate::process::{Cancel, Exit, Invocation, Output, RunError};
 use crate::zfs::Client;
 
 /// The pool as a rollback asks about it.
@@ -30,8 +31,8 @@ struct Host {
     told: Mutex<Vec<Event>>,
 }
 
-impl Runner for Host {
-    fn run(&self, command: &Invocation, _cancel: &Cancel) -> Result<Output, RunError> {
+impl Host {
+    fn answer(&self, command: &Invocation) -> Result<Output, RunError> {
         let Drive { guid, fates, written, errors } = self.drive;
         let verb = command.args[0].as_str();
         let stdout = match (verb, command.args.iter().any(|argument| argument.contains("ivsetguid"))) {
@@ -50,16 +51,6 @@ impl Runner for Host {
         self.asked.lock().unwrap().push(short);
         Ok(Output { exit: Exit::Code(0), stdout: stdout.into_bytes(), stderr: String::new() })
     }
-
-    fn pipe(
-        &self,
-        _send: &Invocation,
-        _receive: &Invocation,
-        _watch: &mut dyn FnMut(u64) -> Watch,
-        _cancel: &Cancel,
-    ) -> Result<PipeOutput, RunError> {
-        unreachable!("nothing is to be sent")
-    }
 }
 
 impl Sink for Host {
@@ -75,8 +66,9 @@ fn carried_out(drive: Drive, cancel: &Cancel) -> (Vec<String>, Vec<Event>, State
     policy.consents.rollback = vec![name("backup/eds")];
     let plan = world.plan(&[policy]);
     let host = Host { drive, asked: Mutex::default(), told: Mutex::default() };
+    let runner = Commands(|command: &Invocation| host.answer(command));
     let context = Context {
-        client: Client::new(&host, cancel),
+        client: Client::new(&runner, cancel),
         sink: &host,
         pool: name("backup"),
         drive: Guid(7),

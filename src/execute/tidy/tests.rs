@@ -7,7 +7,8 @@ use crate::execute::{Context, Execution, State, Tally};
 use crate::model::{Guid, ResumeState};
 use crate::plan::testing::{World, name, policy};
 use crate::plan::{Phase, Step};
-use crate::process::{Cancel, Exit, Invocation, Output, PipeOutput, RunError, Runner, Watch};
+use crate::process::testing::Commands;
+use crate::process::{Cancel, Exit, Invocation, Output, RunError};
 use crate::zfs::Client;
 
 #[derive(Default)]
@@ -15,20 +16,10 @@ struct Host {
     asked: Mutex<Vec<String>>,
 }
 
-impl Runner for Host {
-    fn run(&self, command: &Invocation, _cancel: &Cancel) -> Result<Output, RunError> {
+impl Host {
+    fn answer(&self, command: &Invocation) -> Result<Output, RunError> {
         self.asked.lock().unwrap().push(command.to_string());
         Ok(Output { exit: Exit::Code(0), stdout: Vec::new(), stderr: String::new() })
-    }
-
-    fn pipe(
-        &self,
-        _send: &Invocation,
-        _receive: &Invocation,
-        _watch: &mut dyn FnMut(u64) -> Watch,
-        _cancel: &Cancel,
-    ) -> Result<PipeOutput, RunError> {
-        unreachable!("nothing is to be sent")
     }
 }
 
@@ -53,8 +44,9 @@ fn what_is_refused_still_drops_what_leads_nowhere_and_what_failed_is_left_as_it_
         (State::Failed, &[]),
     ] {
         let (host, cancel) = (Host::default(), Cancel::new());
+        let runner = Commands(|command: &Invocation| host.answer(command));
         let context = Context {
-            client: Client::new(&host, &cancel),
+            client: Client::new(&runner, &cancel),
             sink: &host,
             pool: name("backup"),
             drive: Guid(7),
