@@ -92,31 +92,32 @@ fn matches(name: &str, filter: &str) -> bool {
     name.to_lowercase().contains(&filter.to_lowercase()) || paths::slug(name).contains(filter)
 }
 
-/// Runs the scenarios and returns how many passed and failed.
-pub fn run(trials: &[Trial], saved: &[Saved], share: &Share) -> Result<Tally> {
+/// Runs the scenarios, each so often, and returns how many runs passed and failed.
+pub fn run(trials: &[Trial], times: u16, saved: &[Saved], share: &Share) -> Result<Tally> {
     let runs = paths::cache()?.join("runs");
     remove_abandoned(&runs)?;
     println!("\nrunning {} scenarios in guests, {GUESTS} at a time", trials.len());
-    let waiting = Mutex::new(trials.iter());
+    let rounds = trials.iter().flat_map(|trial| (1..=times).map(move |round| (trial, round)));
+    let waiting = Mutex::new(rounds);
     let tally = Mutex::new(Tally::default());
     thread::scope(|scope| {
         for _ in 0..GUESTS {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some(trial) = next else { break };
+                    let Some((trial, round)) = next else { break };
                     let started = Instant::now();
                     let result = saved
                         .iter()
                         .find(|saved| saved.system.name == trial.system.name)
                         .context("its system was not prepared")
-                        .and_then(|saved| one(trial, saved, share, &runs));
+                        .and_then(|saved| one(trial, round, saved, share, &runs));
                     let seconds = started.elapsed().as_secs();
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     match result {
-                        Ok(()) => {
+                        Ok(remarks) => {
                             tally.passed += 1;
-                            println!("test {} ... ok ({seconds} s)", trial.title());
+                            println!("test {} ... ok ({seconds} s{remarks})", trial.title());
                         }
                         Err(error) => {
                             tally.failed += 1;
@@ -131,10 +132,10 @@ pub fn run(trials: &[Trial], saved: &[Saved], share: &Share) -> Result<Tally> {
     Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Runs one scenario in a guest of its own.
-fn one(trial: &Trial, saved: &Saved, share: &Share, runs: &Path) -> Result<()> {
+/// Runs one scenario in a guest of its own, and returns what it remarked.
+fn one(trial: &Trial, round: u16, saved: &Saved, share: &Share, runs: &Path) -> Result<String> {
     let slug = paths::slug(&trial.title());
-    let directory = runs.join(format!("{}-{slug}", std::process::id()));
+    let directory = runs.join(format!("{}-{round}-{slug}", std::process::id()));
     let console = Console::File(directory.join("console"));
     let mut lab = match Lab::start(saved, share.path(), &directory, console) {
         Ok(lab) => lab,
@@ -150,8 +151,10 @@ fn one(trial: &Trial, saved: &Saved, share: &Share, runs: &Path) -> Result<()> {
         .unwrap_or_else(|_| Err(anyhow::anyhow!("the scenario panicked; its message is above")));
     match result {
         Ok(()) => {
+            let remarks = lab.remarks().iter().map(|remark| format!("; {remark}")).collect();
             drop(lab);
-            fs::remove_dir_all(&directory).context("the scenario's files could not be removed")
+            fs::remove_dir_all(&directory).context("the scenario's files could not be removed")?;
+            Ok(remarks)
         }
         Err(error) => {
             lab.note(&format!("FAILED: {error:#}"));

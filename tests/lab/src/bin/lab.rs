@@ -40,6 +40,10 @@ enum Task {
         /// All scenarios
         #[arg(long)]
         full: bool,
+        /// Each so often, to see what happens only now and then
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "filter",
+              value_parser = clap::value_parser!(u16).range(1..))]
+        times: u16,
         /// Only list the scenarios
         #[arg(long)]
         list: bool,
@@ -109,9 +113,9 @@ fn perform(task: Task) -> Result<()> {
             list();
             Ok(())
         }
-        Task::Test { filter, full, on, .. } => {
+        Task::Test { filter, full, on, times, .. } => {
             let system = on.as_deref().map(recipe::named).transpose()?;
-            test(filter.as_deref(), full, system)
+            test(filter.as_deref(), full, system, times)
         }
         Task::Shell { failed, bare, on } => {
             let programs = if bare { Programs::None } else { Programs::Zferry };
@@ -174,7 +178,7 @@ fn list() {
 
 /// All checks, then the scenarios. Whatever keeps the scenarios from being run is
 /// a failure: a lab that was skipped must never look like one that passed.
-fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>) -> Result<()> {
+fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>, times: u16) -> Result<()> {
     let started = Instant::now();
     let selection = Selection::of(scenarios::all(), filter, full, system);
     if selection.chosen.is_empty() {
@@ -186,7 +190,7 @@ fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>) -> Re
         _ => Tally::default(),
     };
     let lab = prepare(Programs::Zferry, &selection.systems())
-        .and_then(|(saved, share)| runner::run(&selection.chosen, &saved, &share));
+        .and_then(|(saved, share)| runner::run(&selection.chosen, times, &saved, &share));
     match lab {
         Ok(scenarios) => tally += scenarios,
         Err(error) => {
@@ -195,8 +199,9 @@ fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>) -> Re
         }
     }
     println!(
-        "\nlab: {} scenarios ran, {} were left out{}; {} min in all",
+        "\nlab: {} scenarios ran{}, {} were left out{}; {} min in all",
         selection.chosen.len(),
+        if times > 1 { format!(" {times} times each") } else { String::new() },
         selection.left_out,
         match (selection.left_out, filter) {
             (0, _) => "",

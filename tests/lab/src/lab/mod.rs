@@ -40,6 +40,7 @@ pub struct Lab {
     attached: Vec<String>,
     /// When the scenario must have ended.
     deadline: Option<Instant>,
+    remarks: Vec<String>,
 }
 
 impl Lab {
@@ -130,6 +131,7 @@ impl Lab {
             transcript,
             attached: Vec::new(),
             deadline: None,
+            remarks: Vec::new(),
         };
         lab.transcript.note(&format!("the guest is there after {:.1} s", took.as_secs_f32()));
         lab.install_programs()?;
@@ -295,6 +297,17 @@ impl Lab {
     /// Adds a line to the transcript.
     pub fn note(&mut self, text: &str) {
         self.transcript.note(text);
+    }
+
+    /// Notes what is worth to be told of a scenario that passes.
+    pub fn remark(&mut self, text: &str) {
+        self.transcript.note(text);
+        self.remarks.push(text.to_owned());
+    }
+
+    /// What was remarked so far.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// The machine itself, for what is not said here.

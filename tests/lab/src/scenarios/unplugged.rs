@@ -32,13 +32,24 @@ pub fn scenarios() -> Vec<Scenario> {
 const SAID_WITHIN: Duration = Duration::from_secs(15);
 const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
 
+/// Pulls the drive out of a running backup. ZFS tries the writes that fail then again at once, in threads that come
+/// before everything else, until somebody gets to tell it that the disk is gone: tens of thousands of times a minute,
+/// and with the only processor of an emulated guest that may take minutes (measured with ZFS 2.4.4). A computer has
+/// other processors, on which everything else goes on. Here the threads of the drive's pool, which are younger than the
+/// run, give way to it.
+fn pull_in_mid_run(lab: &mut Lab, drive: &Drive, run: &Background) -> Result<()> {
+    let younger = format!("for p in $(pgrep ^z_); do [ $p -lt {} ] || renice -n 19 -p $p; done", run.pid);
+    lab.run(&younger)?;
+    lab.pull(drive)
+}
+
 /// Pulls the drive out, and waits until the run has said so.
 fn pull(lab: &mut Lab, drive: &Drive, run: &mut Background) -> Result<()> {
-    lab.pull(drive)?;
+    pull_in_mid_run(lab, drive, run)?;
     let pulled = Instant::now();
     lab.until_says(run, "t7 is gone")?;
     let took = pulled.elapsed();
-    lab.note(&format!("said after {:.1} s", took.as_secs_f32()));
+    lab.remark(&format!("said after {:.1} s", took.as_secs_f32()));
     ensure!(took < SAID_WITHIN, "it took {took:?} to say that the drive is gone");
     others_answer(lab)
 }
@@ -90,13 +101,14 @@ fn finished(lab: &mut Lab, t7: &Drive, run: &Output) -> Result<()> {
             .says("zio_encrypt")
             .context("the pool was not recovered, and it was not the kernel's fault")?;
         others_answer(lab)?;
-        lab.note("ZFS panicked");
+        lab.remark("ZFS panicked, the next run finished");
         lab.cut()?;
         lab.unlock_source("rpool")?;
         lab.plug(t7)?;
         lab.run("zferry -v run t7")?.exits(0)?.last_word(SAFE)?;
     } else {
         run.exits(0)?.last_word(SAFE)?;
+        lab.remark("the same run finished");
     }
     lab.gone(t7)?;
     arrived(lab, t7)
@@ -138,8 +150,10 @@ fn does_not_come_back(lab: &mut Lab) -> Result<()> {
         lab.plug(t7)?;
         let run = lab.run("zferry -v run t7")?;
         run.exits(0)?.says("zfs send -t")?.last_word(SAFE)?;
+        lab.remark("ZFS panicked, the run after a restart finished");
     } else {
         run.exits(0)?.says("zfs send -t")?.last_word(SAFE)?;
+        lab.remark("the next run finished");
     }
     lab.gone(t7)?;
     arrived(lab, t7)
@@ -217,7 +231,7 @@ fn in_every_phase(lab: &mut Lab) -> Result<()> {
         lab.plug_slow(&t7)?;
         let mut run = start(lab)?;
         lab.until_says(&mut run, words)?;
-        lab.pull(&t7)?;
+        pull_in_mid_run(lab, &t7, &run)?;
         std::thread::sleep(Duration::from_secs(8));
         others_answer(lab)?;
         lab.plug(&t7)?;
