@@ -1,9 +1,21 @@
 //! Resume tokens as ZFS writes them: `1-<checksum>-<length>-<hex of zlib of an XDR nvlist>`.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
 use crate::model::Guid;
 
-/// A token for the rest of the stream to `to`, of which some bytes arrived.
+type Stream = (Option<Guid>, Guid, bool);
+
+/// A token for the rest of the stream to `to`, of which some bytes arrived. Packed once: the exhaustive tests ask for
+/// the same few millions of times.
 pub fn token(from: Option<Guid>, to: Guid, raw: bool) -> String {
+    static PACKED: LazyLock<Mutex<HashMap<Stream, String>>> = LazyLock::new(Mutex::default);
+    let mut packed = PACKED.lock().unwrap();
+    packed.entry((from, to, raw)).or_insert_with(|| pack(from, to, raw)).clone()
+}
+
+fn pack(from: Option<Guid>, to: Guid, raw: bool) -> String {
     let mut packed = vec![1, 1, 0, 0];
     packed.extend([0, 0, 0, 0, 0, 0, 0, 1]);
     let numbers = [("object", 1), ("offset", 0), ("bytes", 3), ("toguid", to.0)];

@@ -1,8 +1,10 @@
 //! Tests of the planner as a whole: tables of situations, and histories at random.
 
 mod checking;
+mod exhaustive;
 mod histories;
 mod losses;
+mod oracle;
 mod properties;
 mod pruning;
 mod recognising;

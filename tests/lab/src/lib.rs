@@ -11,6 +11,7 @@
 //! - [`drive`]: a USB drive as seen from outside of the guest.
 //! - [`lab`]: all of this as the words that scenarios are written in.
 //! - [`scenarios`], [`runner`]: what is tried, two at a time.
+//! - [`mutants`]: whether the planner's tests would notice a bug.
 //! - [`demo`], [`shell`], [`mod@bench`]: for people.
 
 pub mod bench;
@@ -22,6 +23,7 @@ pub mod image;
 pub mod job;
 pub mod lab;
 pub mod machine;
+pub mod mutants;
 pub mod paths;
 pub mod protocol;
 pub mod runner;

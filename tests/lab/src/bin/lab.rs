@@ -12,7 +12,7 @@ use zferry_lab::image::recipe::{self, Recipe, TRIXIE};
 use zferry_lab::image::{build, saved};
 use zferry_lab::runner::{self, Selection};
 use zferry_lab::scenarios::{self, Tier};
-use zferry_lab::{bench, demo, shell};
+use zferry_lab::{bench, demo, mutants, shell};
 
 /// Real ZFS, real USB, real systemd: zferry's lab.
 #[derive(Debug, Parser)]
@@ -74,6 +74,11 @@ enum Task {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Put deliberate bugs into a copy of the planner, one after the other: its tests must notice each
+    Mutants {
+        /// Only bugs whose name contains this
+        filter: Option<String>,
+    },
     /// Pull a USB drive out of the guest of the open shell
     Pull {
         /// The drive
@@ -109,6 +114,7 @@ fn perform(task: Task) -> Result<()> {
             let (saved, share) = prepare_one(Programs::Shipped, &TRIXIE)?;
             bench::measure(&saved, &share, rounds)
         }
+        Task::Mutants { filter } => mutants::hunt(filter.as_deref()),
         Task::Test { list: true, .. } => {
             list();
             Ok(())
@@ -186,7 +192,7 @@ fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>, times
     }
     packages::ensure()?;
     let mut tally = match (filter, system) {
-        (None, None) => cargo::checks()?,
+        (None, None) => cargo::checks(full)?,
         _ => Tally::default(),
     };
     let lab = prepare(Programs::Zferry, &selection.systems())

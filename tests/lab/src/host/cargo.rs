@@ -26,15 +26,19 @@ impl std::ops::AddAssign for Tally {
 }
 
 /// Everything that needs no guest: layout, lints, unit, property and CLI tests,
-/// documentation. All of it runs even when some fails.
-pub fn checks() -> Result<Tally> {
+/// documentation; in full also what takes minutes. All of it runs even when some
+/// fails.
+pub fn checks(full: bool) -> Result<Tally> {
     let mut tally = Tally::default();
-    let steps: [(&str, &[&str]); 4] = [
+    let mut steps: Vec<(&str, &[&str])> = vec![
         ("layout", &["fmt", "--all", "--check"]),
         ("lints", &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ("tests", &["test", "--quiet", "--workspace"]),
         ("documentation", &["doc", "--quiet", "--workspace", "--no-deps"]),
     ];
+    if full {
+        steps.push(("long tests", &["test", "--release", "--quiet", "--lib", "--", "--ignored"]));
+    }
     for (name, arguments) in steps {
         eprintln!("lab: {name} (cargo {})", arguments.join(" "));
         let mut command = cargo()?;
@@ -159,7 +163,7 @@ fn build(arguments: &[&str], binary: &str) -> Result<PathBuf> {
     Ok(built)
 }
 
-fn cargo() -> Result<Command> {
+pub(crate) fn cargo() -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(paths::repository()?);
     Ok(command)
