@@ -15,6 +15,7 @@
 //! | [`jobs`] | one file per command, as the user would tell it |
 //! | [`event`], [`report`] | what happened as data; bars, lines, JSON, summary |
 //! | [`state`] | what is remembered between runs |
+//! | `sim` | a host in memory, for tests: text in, text out, with faults |
 //! | [`cli`] | what the user typed; errors to headings, hints and exit codes |
 //!
 //! # Dependencies point down only
@@ -35,5 +36,7 @@ pub mod observe;
 pub mod plan;
 pub mod process;
 pub mod report;
+#[cfg(test)]
+mod sim;
 pub mod state;
 pub mod zfs;

@@ -105,7 +105,8 @@ impl Execution<'_> {
         }
     }
 
-    /// Releases all holds of this run, also those of datasets that failed.
+    /// Releases all holds of this run, also those of datasets that failed, and looks whether they are gone. Where they
+    /// may not be, the bookmarks that tell the next run of them stay (S12).
     pub(super) fn release_holds(&mut self) {
         let steps: Vec<_> = self
             .plan
@@ -113,23 +114,22 @@ impl Execution<'_> {
             .filter(|(index, _)| !matches!(self.tally.states[*index], State::Vanished | State::Refused))
             .map(|(index, step)| (index, step.clone()))
             .collect();
+        let held: Vec<_> = held(&steps).into_iter().map(|(_, snapshot)| snapshot.clone()).collect();
         let tag = tag(self.context.drive);
-        let client = self.context.client;
-        let held = held(&steps);
-        side_by_side(&groups(&held), |group| {
-            if client.run(&argv::release(&tag, group.iter().map(|(_, snapshot)| *snapshot))).is_ok() {
-                return;
-            }
-            for (_, snapshot) in *group {
-                if let Err(error) = client.run(&argv::release(&tag, [*snapshot])) {
-                    log::debug!("{}", chain(&error));
-                }
-            }
-        });
+        if let Err(error) = release(&self.context.client, &tag, &held) {
+            self.holds_left = true;
+            self.warn(format!(
+                "The source's snapshots may still be held for this drive; the next run releases them: {}",
+                chain(&error)
+            ));
+        }
     }
 
-    /// Removes bookmarks.
+    /// Removes bookmarks, unless they are needed to find holds again.
     pub(super) fn unbookmark(&mut self, steps: &[(usize, Step)]) {
+        if self.holds_left {
+            return;
+        }
         let client = self.context.client;
         let results = side_by_side(steps, |(_, step)| match step {
             Step::Unbookmark(bookmark, _) => client.run(&argv::destroy_bookmark(bookmark)).err(),
@@ -169,6 +169,39 @@ fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> V
     results
 }
 
+/// Releases holds of this tag, as many at once as may be, and makes sure that they are gone.
+fn release(client: &Client<'_>, tag: &str, held: &[SnapshotName]) -> Result<(), ZfsError> {
+    let groups: Vec<_> = held.chunks(held.len().div_ceil(AT_ONCE).max(1)).collect();
+    side_by_side(&groups, |group| {
+        if client.run(&argv::release(tag, *group)).is_ok() {
+            return;
+        }
+        // One that is not held spoils the command for the others.
+        for snapshot in *group {
+            if let Err(error) = client.run(&argv::release(tag, [snapshot])) {
+                log::debug!("{}", chain(&error));
+            }
+        }
+    });
+    match of_tags(client, &[tag.to_owned()].into(), held)?.first() {
+        None => Ok(()),
+        Some((snapshot, tag)) => Err(ZfsError::Contradiction {
+            command: argv::release(tag, [snapshot]).to_string(),
+            message: "the snapshot is still held".to_owned(),
+        }),
+    }
+}
+
+/// The holds of these tags among those on these snapshots.
+fn of_tags(
+    client: &Client<'_>,
+    tags: &BTreeSet<String>,
+    snapshots: &[SnapshotName],
+) -> Result<Vec<(SnapshotName, String)>, ZfsError> {
+    let names: Vec<String> = snapshots.iter().map(ToString::to_string).collect();
+    Ok(client.holds(&names)?.into_iter().filter(|(_, tag)| tags.contains(tag)).collect())
+}
+
 /// Releases what runs that died left held, of this drive (whose lock we have) and of others whose lock is free. Holds
 /// only ever stand where a drive has more bookmarks than in rest, so that a host at rest is not asked anything.
 ///
@@ -179,22 +212,20 @@ pub fn release_stale_holds(
     source: &Side,
     is_dead: &dyn Fn(Guid) -> bool,
 ) -> Result<usize, ZfsError> {
-    let mut tags = BTreeSet::new();
-    let mut names = Vec::new();
+    let (mut tags, mut marked) = (BTreeSet::new(), BTreeSet::new());
     for dataset in source.datasets.values() {
         let ours: Vec<Ours> = dataset.history.bookmarks().iter().filter_map(Ours::read).collect();
         let drives: BTreeSet<Guid> = unfinished(&ours).filter(|&drive| is_dead(drive)).collect();
         let snapshots = ours.iter().filter(|ours| drives.contains(&ours.drive));
         let snapshots = snapshots.filter_map(|ours| dataset.history.snapshot(ours.guid));
-        names.extend(snapshots.map(|snapshot| format!("{}@{}", dataset.name, snapshot.name)));
+        marked.extend(snapshots.filter_map(|snapshot| dataset.name.snapshot(&snapshot.name).ok()));
         tags.extend(drives.into_iter().map(tag));
     }
-    if names.is_empty() {
-        return Ok(0);
-    }
-    let stale: Vec<_> = client.holds(&names)?.into_iter().filter(|(_, tag)| tags.contains(tag)).collect();
-    for (snapshot, tag) in &stale {
-        client.run(&argv::release(tag, [snapshot]))?;
+    let marked: Vec<_> = marked.into_iter().collect();
+    let stale = of_tags(client, &tags, &marked)?;
+    for tag in &tags {
+        let held: Vec<_> = stale.iter().filter(|(_, of)| of == tag).map(|(name, _)| name.clone()).collect();
+        release(client, tag, &held)?;
     }
     Ok(stale.len())
 }

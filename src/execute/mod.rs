@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub retry: String,
     /// Error counters of the drive's pool when the run began (S3).
     pub errors_before: u64,
+    /// Holds of an earlier run could not be released.
+    pub holds_left: bool,
 }
 
 /// How one dataset ended.
@@ -69,6 +71,8 @@ struct Execution<'a> {
     context: &'a Context<'a>,
     plan: &'a Plan,
     tally: Tally,
+    /// Snapshots of the source may be left held: what tells of them must stay.
+    holds_left: bool,
 }
 
 /// Carries out a plan that passed the checker.
@@ -78,7 +82,8 @@ pub fn execute(context: &Context<'_>, plan: &Plan) -> Tally {
         _ => State::Running,
     };
     let states = plan.datasets.iter().map(|dataset| state(&dataset.verdict)).collect();
-    let mut execution = Execution { context, plan, tally: Tally { states, ..Tally::default() } };
+    let tally = Tally { states, ..Tally::default() };
+    let mut execution = Execution { context, plan, tally, holds_left: context.holds_left };
     execution.announce();
     for phase in Phase::ALL {
         execution.phase(phase);

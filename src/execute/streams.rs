@@ -138,7 +138,8 @@ impl Execution<'_> {
     /// An error of the disk may be seen a moment before it is seen that the disk is gone.
     fn await_loss(&self) {
         let started = Instant::now();
-        while !self.is_lost() && started.elapsed() < FOREBODING {
+        let watched = self.context.client.cancel().is_watching();
+        while watched && !self.is_lost() && started.elapsed() < FOREBODING {
             std::thread::sleep(TELL);
         }
     }

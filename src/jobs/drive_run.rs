@@ -95,6 +95,7 @@ impl DriveRun<'_> {
     ) -> Result<(Tally, Vec<KnownCopy>), JobError> {
         check_name(self.drive, self.pool, session)?;
         let client = env.client();
+        let (inventory, holds_left) = self.observe_and_repair(env, session)?;
         let context = Context {
             client,
             sink: env.sink,
@@ -102,8 +103,8 @@ impl DriveRun<'_> {
             drive: self.guid,
             retry: self.retry.clone(),
             errors_before: session.errors,
+            holds_left,
         };
-        let inventory = self.observe_and_repair(env, session)?;
         let now = (env.clock)();
         let first = checked_plan(&self.policies, &inventory, now)?;
         let mut tally = execute::execute(&context, &first);
@@ -143,15 +144,22 @@ impl DriveRun<'_> {
         Ok((tally, copies))
     }
 
-    /// Looks at both sides, and first finishes what a run that died began: its holds, its swaps.
-    fn observe_and_repair(&self, env: &Environment<'_>, session: &Session) -> Result<Inventory, JobError> {
+    /// Looks at both sides, and first finishes what a run that died began: its holds, its swaps. Says too whether some
+    /// of the holds may be left.
+    fn observe_and_repair(
+        &self,
+        env: &Environment<'_>,
+        session: &Session,
+    ) -> Result<(Inventory, bool), JobError> {
         let client = env.client();
         let inventory = observe(&client, &self.policies, session)?;
         if plan::unrecognised(&self.policies, &inventory).is_some() {
-            return Ok(inventory); // the plan refuses everything
+            return Ok((inventory, true)); // the plan refuses everything
         }
         let is_dead = |drive: Guid| drive == self.guid || lock::is_free(env.locks, drive);
-        match execute::release_stale_holds(&client, &inventory.source, &is_dead) {
+        let released = execute::release_stale_holds(&client, &inventory.source, &is_dead);
+        let holds_left = released.is_err();
+        match released {
             Ok(0) => {}
             Ok(released) => env.sink.event(Event::Note {
                 text: format!(
@@ -165,14 +173,14 @@ impl DriveRun<'_> {
         }
         let repairs = plan::repairs(&inventory.target);
         if repairs.is_empty() {
-            return Ok(inventory);
+            return Ok((inventory, holds_left));
         }
         for repair in &repairs {
             env.sink.event(Event::Note { text: format!("Finishing an interrupted change: {repair}.") });
         }
         let what = "an interrupted change on the drive could not be finished";
         execute::repair(&client, &repairs).map_err(|source| JobError::Zfs { what, source })?;
-        observe(&client, &self.policies, session)
+        observe(&client, &self.policies, session).map(|inventory| (inventory, holds_left))
     }
 
     /// Releases what this run holds on its sources, once its drive is gone.

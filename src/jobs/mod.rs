@@ -6,6 +6,8 @@ pub mod eject;
 pub mod plan;
 pub mod replicate;
 pub mod run;
+#[cfg(test)]
+mod simulated;
 mod standing;
 pub mod status;
 mod trips;

@@ -74,6 +74,7 @@ fn carried_out(drive: Drive, cancel: &Cancel) -> (Vec<String>, Vec<Event>, State
         drive: Guid(7),
         retry: "zferry run t7".to_owned(),
         errors_before: 0,
+        holds_left: false,
     };
     let state = execute(&context, &plan).states.remove(0);
     (host.asked.into_inner().unwrap(), host.told.into_inner().unwrap(), state)

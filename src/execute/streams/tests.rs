@@ -89,11 +89,12 @@ fn send_and_tell(host: &Host, cancel: &Cancel, sink: &Begun) -> (Vec<(String, St
         drive: Guid(7),
         retry: String::new(),
         errors_before: 0,
+        holds_left: false,
     };
     let tally = Tally { states: vec![State::Running; plan.datasets.len()], ..Tally::default() };
     let steps: Vec<_> = plan.phase(Phase::Send).map(|(index, step)| (index, step.clone())).collect();
     assert_eq!(steps.len(), 10);
-    let mut execution = Execution { context: &context, plan: &plan, tally };
+    let mut execution = Execution { context: &context, plan: &plan, tally, holds_left: false };
     execution.send(&steps);
     let states = execution.tally.states.into_iter();
     let ended = plan.datasets.iter().map(|dataset| dataset.target.to_string()).zip(states);

@@ -52,9 +52,10 @@ fn what_is_refused_still_drops_what_leads_nowhere_and_what_failed_is_left_as_it_
             drive: Guid(7),
             retry: String::new(),
             errors_before: 0,
+            holds_left: false,
         };
         let tally = Tally { states: vec![state], ..Tally::default() };
-        Execution { context: &context, plan: &plan, tally }.prepare(&steps);
+        Execution { context: &context, plan: &plan, tally, holds_left: false }.prepare(&steps);
         assert_eq!(host.asked.into_inner().unwrap(), asked);
     }
 }

@@ -1,0 +1,135 @@
+//! A fault at every command, and two at random: after each the invariants hold, and one clean run completes (S12).
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::sim::Host;
+use crate::sim::fault::{Fault, Faulty, Place};
+use crate::sim::state::State;
+
+use super::setting::{
+    a_day_passes, clean_run, invariants_hold, new_host, outcome, run, the_parent_is_snapshotted,
+};
+
+/// Hosts before a run: the first, one that sends and prunes, one that swaps a placeholder.
+fn stages() -> [(&'static str, State); 3] {
+    let host = new_host();
+    let fresh = host.state();
+    clean_run(&host);
+    host.change(a_day_passes);
+    let daily = host.state();
+    clean_run(&host);
+    host.change(the_parent_is_snapshotted);
+    [("first run", fresh), ("daily run", daily), ("swap", host.state())]
+}
+
+/// The commands of a run on which nothing goes wrong, and what comes of it. A second run tidies what can only be tidied
+/// then: the name of a snapshot that was taken when it arrived.
+fn undisturbed(before: &State) -> (Vec<Place>, State) {
+    let host = Host::new(before.clone());
+    let faulty = Faulty::new(&host, Vec::new());
+    run(&faulty).unwrap();
+    let given = faulty.given();
+    clean_run(&host);
+    (given, host.state())
+}
+
+/// One run with these faults, then a clean one, and one that finds nothing to do but to tidy.
+fn disturb(before: &State, wanted: &State, faults: &[(Place, Fault)]) -> Result<(), String> {
+    let host = Host::new(before.clone());
+    let _ = run(&Faulty::new(&host, faults.to_vec()));
+    invariants_hold(before, &host.state())?;
+    clean_run(&host);
+    invariants_hold(before, &host.state())?;
+    let last = clean_run(&host);
+    if last.snapshots > 0 {
+        return Err("a clean run did not send everything".to_owned());
+    }
+    outcome(&host.state()).is(&outcome(wanted))
+}
+
+/// Does so much work on as many threads as there are processors, and wants nothing to be wrong.
+fn all_of(total: usize, work: impl Fn(usize) -> Result<(), String> + Sync) {
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let take = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= total {
+                break;
+            }
+            if let Err(why) = work(number) {
+                failures.lock().unwrap().push(why);
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(take))));
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {total}:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn after_a_fault_at_any_command_nothing_is_lost_and_the_next_run_completes() {
+    for (stage, before) in stages() {
+        let (commands, wanted) = undisturbed(&before);
+        all_of(commands.len() * Fault::ALL.len(), |number| {
+            let (at, fault) = (&commands[number / Fault::ALL.len()], Fault::ALL[number % Fault::ALL.len()]);
+            let explained = |why| format!("{stage}, {fault:?} at {at:?}: {why}");
+            disturb(&before, &wanted, &[(at.clone(), fault)]).map_err(explained)
+        });
+    }
+}
+
+/// So many pairs of faults in each run of the tests.
+const PAIRS: usize = 5_000;
+/// And with `cargo lab test --full`.
+const PAIRS_IN_FULL: usize = 100_000;
+
+/// Numbers that look like chance and are the same each time (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.0;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((number ^ (number >> 31)) % sides as u64).unwrap()
+    }
+}
+
+/// Two faults: of one run, or each of a run of its own.
+fn two_faults(stages: &[(&str, State, Vec<Place>)], number: usize) -> Result<(), String> {
+    let mut dice = Dice(number as u64);
+    let (stage, before, commands) = &stages[dice.roll(stages.len())];
+    let mut fault = || (commands[dice.roll(commands.len())].clone(), Fault::ALL[dice.roll(Fault::ALL.len())]);
+    let (first, second) = (fault(), fault());
+    let runs = if dice.roll(2) == 0 { vec![vec![first, second]] } else { vec![vec![first], vec![second]] };
+    let explained = |why: String| format!("pair {number}, {stage}, {runs:?}: {why}");
+    let host = Host::new(before.clone());
+    for faults in &runs {
+        let _ = run(&Faulty::new(&host, faults.clone()));
+        invariants_hold(before, &host.state()).map_err(explained)?;
+    }
+    clean_run(&host);
+    invariants_hold(before, &host.state()).and_then(|()| outcome(&host.state()).is_tidy()).map_err(explained)
+}
+
+fn many_pairs(pairs: usize) {
+    let stages = stages().map(|(stage, before)| {
+        let (commands, _) = undisturbed(&before);
+        (stage, before, commands)
+    });
+    all_of(pairs, |number| two_faults(&stages, number));
+}
+
+#[test]
+fn after_two_faults_nothing_is_lost_and_the_next_run_completes() {
+    many_pairs(PAIRS);
+}
+
+#[test]
+#[ignore = "minutes: `cargo lab test --full` runs it"]
+fn after_very_many_pairs_of_faults_nothing_is_lost_and_the_next_run_completes() {
+    many_pairs(PAIRS_IN_FULL);
+}

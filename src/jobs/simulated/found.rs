@@ -1,0 +1,46 @@
+//! What the simulation has found, each as a test with a name.
+
+use crate::sim::Host;
+use crate::sim::fault::{Fault, Faulty, Place};
+
+use super::setting::{clean_run, new_host, outcome, run};
+
+/// The commands of a first run that begin like this.
+fn commands(beginning: &str) -> Vec<Place> {
+    let host = new_host();
+    let faulty = Faulty::new(&host, Vec::new());
+    run(&faulty).unwrap();
+    let given = faulty.given().into_iter();
+    let found: Vec<_> = given.filter(|(text, _)| text.starts_with(beginning)).collect();
+    assert!(!found.is_empty(), "no command begins with {beginning}");
+    found
+}
+
+/// A first run with this fault, and what the next one leaves.
+fn holds_after(fault: (Place, Fault)) -> Host {
+    let host = new_host();
+    let _ = run(&Faulty::new(&host, vec![fault]));
+    clean_run(&host);
+    host
+}
+
+/// A snapshot with a pending and a verified bookmark was released twice; the second time failed, and ended the releasing
+/// of all others. Their bookmarks went in the same run, so that nothing told of them any more.
+#[test]
+fn a_run_that_died_while_it_released_its_holds_leaves_none_behind() {
+    for place in commands("zfs release") {
+        let host = holds_after((place, Fault::DiesBefore));
+        outcome(&host.state()).is_tidy().unwrap();
+    }
+}
+
+/// The same when `zfs release` fails, or only says that it succeeded.
+#[test]
+fn holds_that_could_not_be_released_are_released_by_the_next_run() {
+    for fault in [Fault::Fails, Fault::DoesNothing, Fault::Hangs] {
+        for place in commands("zfs release") {
+            let host = holds_after((place, fault));
+            outcome(&host.state()).is_tidy().unwrap();
+        }
+    }
+}
