@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, newest_committed, read_label};
 use crate::event::ImportHow;
+use crate::model::PoolName;
 use crate::process::Cancel;
+use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
 use crate::zfs::parse::Imported;
 
@@ -69,14 +71,7 @@ impl Session {
         let cancel = guard(host, session.disks(), None);
         let client = host.client.with_cancel(&cancel);
         let before = newest_committed(host.root, &pool.name);
-        client.run(&argv::clear(&pool.name)).map_err(|source| match cancel.lost() {
-            // Once more: it is waited for again.
-            Some(why) => SessionError::Lost { drive: wanted.drive.to_owned(), why },
-            None => SessionError::Zfs {
-                what: format!("{} is back, and its pool cannot be taken up again", wanted.drive),
-                source,
-            },
-        })?;
+        clear(&client, wanted.drive, &pool.name)?;
         let resumed = || !Watcher::is_suspended(host.root, &pool.name);
         let written = || newest_committed(host.root, &pool.name) > before;
         let let_go = || list_receivers(host.root, &pool.name).is_empty();
@@ -90,6 +85,17 @@ impl Session {
         }
         Ok(session)
     }
+}
+
+/// Tells the kernel to go on. One that refuses or does not answer will not do so the next time either (seen with ZFS
+/// 2.1.11, which keeps the disk FAULTED: "cannot clear errors: I/O error").
+fn clear(client: &Client<'_>, drive: &str, pool: &PoolName) -> Result<(), SessionError> {
+    let drive = drive.to_owned();
+    client.run(&argv::clear(pool)).map(drop).map_err(|error| match client.cancel().lost() {
+        // Once more: it is waited for again.
+        Some(why) => SessionError::Lost { drive, why },
+        None => SessionError::Stuck { drive, what: crate::execute::chain(&error) },
+    })
 }
 
 /// Waits for what the kernel does by itself when all is well.
@@ -141,5 +147,32 @@ fn refuse_if_received_into(host: &Host<'_>, pool: &Imported) -> Result<(), Sessi
     match living.next() {
         None => Ok(()),
         Some(pid) => Err(unfit(pool, format!("kill -KILL {pid}, then run again"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::testing::Commands;
+    use crate::process::{Exit, Output, RunError};
+
+    #[test]
+    fn a_kernel_that_does_not_go_on_is_told_as_such_and_a_second_loss_as_a_loss() {
+        let refuses = || {
+            let stderr = "cannot clear errors for backup: I/O error".to_owned();
+            Ok(Output { exit: Exit::Code(1), stdout: Vec::new(), stderr })
+        };
+        let hangs =
+            || Err(RunError::Deadline { command: "zpool clear".to_owned(), deadline: Duration::ZERO });
+        let answers: [fn() -> Result<Output, RunError>; 2] = [refuses, hangs];
+        let pool = "backup".parse().unwrap();
+        for answer in answers {
+            let host = Commands(move |_: &_| answer());
+            let (here, gone) = (Cancel::new(), Cancel::new().watching(|| Some("it is gone".to_owned())));
+            let stuck = clear(&Client::new(&host, &here), "t7", &pool);
+            assert!(matches!(stuck, Err(SessionError::Stuck { .. })), "{stuck:?}");
+            let lost = clear(&Client::new(&host, &gone), "t7", &pool);
+            assert!(matches!(lost, Err(SessionError::Lost { .. })), "{lost:?}");
+        }
     }
 }
