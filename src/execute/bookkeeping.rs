@@ -90,7 +90,7 @@ impl Execution<'_> {
         let groups = groups(&held);
         let results = side_by_side(&groups, |group| {
             let together = client.run(&argv::hold(&tag, group.iter().map(|(_, snapshot)| *snapshot)));
-            // One that is not there any more spoils the command for the others.
+            // One that is not there any more makes the whole command fail; the others are held by then.
             let alone = |(index, snapshot): &(usize, &SnapshotName)| {
                 client.run(&argv::hold(&tag, [*snapshot])).err().map(|error| (*index, error))
             };
@@ -176,7 +176,7 @@ fn release(client: &Client<'_>, tag: &str, held: &[SnapshotName]) -> Result<(), 
         if client.run(&argv::release(tag, *group)).is_ok() {
             return;
         }
-        // One that is not held spoils the command for the others.
+        // One that is not held makes the whole command fail; the others are released by then.
         for snapshot in *group {
             if let Err(error) = client.run(&argv::release(tag, [snapshot])) {
                 log::debug!("{}", chain(&error));

@@ -1,6 +1,6 @@
 //! Commands that change datasets, snapshots, bookmarks and holds (facts: zfs.md 4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Answer;
 use super::flags::Flags;
@@ -28,45 +28,37 @@ pub fn holds(state: &mut State, args: &[&str]) -> Answer {
     Ok(text)
 }
 
-/// `zfs hold TAG SNAPSHOTS`: all or none.
+/// `zfs hold TAG SNAPSHOTS`: one by one, and on behind one that cannot be held.
 pub fn hold(state: &mut State, args: &[&str]) -> Answer {
     let (&tag, names) = args.split_first().ok_or("missing tag")?;
-    for name in names {
-        let (dataset, snapshot) = at(name, '@')?;
-        let there = state.writable(dataset)?.named(snapshot).ok_or_else(|| no_dataset(name))?;
-        if there.holds.contains(tag) {
-            return Err(format!("cannot hold snapshot '{name}': tag already exists on this dataset"));
-        }
-    }
-    change_holds(state, names, |holds| holds.insert(tag.to_owned()))
+    each(names, |name| {
+        let added = held(state, name)?.insert(tag.to_owned());
+        let taken = format!("cannot hold snapshot '{name}': tag already exists on this dataset");
+        if added { Ok(()) } else { Err(taken) }
+    })
 }
 
-/// `zfs release TAG SNAPSHOTS`: all or none.
+/// `zfs release TAG SNAPSHOTS`: in the same way.
 pub fn release(state: &mut State, args: &[&str]) -> Answer {
     let (&tag, names) = args.split_first().ok_or("missing tag")?;
-    for name in names {
-        let (dataset, snapshot) = at(name, '@')?;
-        let there = state.writable(dataset)?.named(snapshot).ok_or_else(|| no_dataset(name))?;
-        if !there.holds.contains(tag) {
-            return Err(format!("cannot release hold from snapshot '{name}': no such tag on this dataset"));
-        }
-    }
-    change_holds(state, names, |holds| holds.remove(tag))
+    each(names, |name| {
+        let removed = held(state, name)?.remove(tag);
+        let missing = format!("cannot release hold from snapshot '{name}': no such tag on this dataset");
+        if removed { Ok(()) } else { Err(missing) }
+    })
 }
 
-fn change_holds(
-    state: &mut State,
-    names: &[&str],
-    how: impl Fn(&mut std::collections::BTreeSet<String>) -> bool,
-) -> Answer {
-    for name in names {
-        let (dataset, snapshot) = at(name, '@')?;
-        let there = state.writable(dataset)?;
-        for snapshot in there.snapshots.iter_mut().filter(|s| s.name == snapshot) {
-            how(&mut snapshot.holds);
-        }
-    }
-    Ok(String::new())
+/// The holds of a snapshot.
+fn held<'a>(state: &'a mut State, name: &str) -> Result<&'a mut BTreeSet<String>, String> {
+    let (dataset, called) = at(name, '@')?;
+    let there = state.writable(dataset)?.snapshots.iter_mut().find(|snapshot| snapshot.name == called);
+    there.map(|snapshot| &mut snapshot.holds).ok_or_else(|| no_dataset(name))
+}
+
+/// All of them, whatever becomes of single ones.
+fn each(names: &[&str], mut work: impl FnMut(&str) -> Result<(), String>) -> Answer {
+    let complaints: Vec<String> = names.iter().filter_map(|name| work(name).err()).collect();
+    if complaints.is_empty() { Ok(String::new()) } else { Err(complaints.join("\n")) }
 }
 
 /// `zfs bookmark FROM NEW`.
@@ -97,9 +89,42 @@ pub fn bookmark(state: &mut State, args: &[&str]) -> Answer {
     Ok(String::new())
 }
 
-/// `zfs destroy` of a bookmark or of an empty dataset; snapshots are destroyed by guid only, and so not by this.
+/// `zfs snapshot DATASET@NAME`.
+pub fn snapshot(state: &mut State, args: &[&str]) -> Answer {
+    let [name] = args else { return Err("wrong number of arguments".to_owned()) };
+    let (dataset, called) = at(name, '@')?;
+    let there = state.writable(dataset)?;
+    if there.named(called).is_some() {
+        return Err(format!("cannot create snapshot '{name}': dataset already exists"));
+    }
+    let written = there.written;
+    state.take_snapshot(dataset, called, written);
+    Ok(String::new())
+}
+
+fn destroy_snapshot(state: &mut State, name: &str) -> Answer {
+    let (dataset, called) = at(name, '@')?;
+    state.writable(dataset)?;
+    let snapshot = state.datasets[dataset].named(called).ok_or_else(|| no_dataset(name))?;
+    let (guid, clones) = (snapshot.guid, state.clones(dataset, snapshot));
+    if !snapshot.holds.is_empty() {
+        return Err(format!(
+            "cannot destroy snapshot {name}: it's being held. Run 'zfs holds -r {name}' to see holders."
+        ));
+    }
+    if clones > 0 {
+        return Err(format!("cannot destroy '{name}': snapshot has dependent clones"));
+    }
+    super::program::remove(state, dataset, guid);
+    Ok(String::new())
+}
+
+/// `zfs destroy` of a snapshot, a bookmark or an empty dataset.
 pub fn destroy(state: &mut State, args: &[&str]) -> Answer {
     let [name] = args else { return Err("wrong number of arguments".to_owned()) };
+    if name.contains('@') {
+        return destroy_snapshot(state, name);
+    }
     if let Some((dataset, called)) = name.split_once('#') {
         let there = state.writable(dataset)?.bookmarks.remove(called);
         return there.map(|_| String::new()).ok_or(format!("bookmark '{name}' does not exist."));

@@ -103,15 +103,15 @@ fn below<'a>(state: &'a State, top: &str, depth: usize, types: &[&str]) -> Resul
 impl Thing<'_> {
     /// A property's value and source; `-` where there is none.
     fn value(&self, state: &State, property: &str) -> (String, String) {
-        let value = match self {
+        let own = || match self {
             Self::Dataset(name, dataset) => dataset_value(state, name, dataset, property),
             Self::Snapshot(name, dataset, snapshot) => {
                 snapshot_value(state, name, dataset, snapshot, property)
             }
             Self::Bookmark(name, called, bookmark) => bookmark_value(name, called, bookmark, property),
         };
-        let value = value.map(|value| (value, "-".to_owned()));
-        value.or_else(|| self.set_value(state, property)).unwrap_or_else(|| ("-".to_owned(), "-".to_owned()))
+        let set = self.set_value(state, property);
+        set.unwrap_or_else(|| (own().unwrap_or_else(|| "-".to_owned()), "-".to_owned()))
     }
 
     /// One that was set here or above.

@@ -5,6 +5,7 @@
 //! change it, [`fault`] makes single commands go wrong.
 
 mod change;
+mod contract;
 pub mod fault;
 mod flags;
 mod list;
@@ -97,6 +98,7 @@ fn zfs(state: &mut State, args: &[&str], stdin: &[u8]) -> Answer {
         "holds" => change::holds(state, rest),
         "hold" => change::hold(state, rest),
         "release" => change::release(state, rest),
+        "snapshot" => change::snapshot(state, rest),
         "bookmark" => change::bookmark(state, rest),
         "destroy" => change::destroy(state, rest),
         "create" => change::create(state, rest),

@@ -48,7 +48,8 @@ fn check_destroy(state: &State, dataset: &str, guid: u64) -> i64 {
     }
 }
 
-fn remove(state: &mut State, dataset: &str, guid: u64) {
+/// Destroys a snapshot that nothing keeps.
+pub fn remove(state: &mut State, dataset: &str, guid: u64) {
     let Some(there) = state.datasets.get_mut(dataset) else { return };
     // The head differs from what is the newest now (facts: zfs.md decision 6).
     if there.snapshots.last().is_some_and(|newest| newest.guid == guid) {

@@ -207,14 +207,14 @@ impl Receiver<'_> {
                 Some(left) if left == partial => return Ok(()),
                 _ => return Err(format!("cannot receive resume stream: '{into}' has nothing to resume")),
             },
+            (None, Some(_)) => {
+                return Err(format!(
+                    "cannot receive new filesystem stream: destination '{into}' exists\nmust specify -F to overwrite it"
+                ));
+            }
             (_, Some(Some(_))) => {
                 return Err(format!(
                     "cannot receive: destination {into} contains partially-complete state from \"zfs receive -s\"."
-                ));
-            }
-            (None, Some(None)) => {
-                return Err(format!(
-                    "cannot receive new filesystem stream: destination '{into}' exists\nmust specify -F to overwrite it"
                 ));
             }
             (Some(_), None) => {
@@ -223,7 +223,7 @@ impl Receiver<'_> {
                 ));
             }
             (None, None) => self.create(state)?,
-            (Some(base), Some(None)) => self.fits(state.writable(into)?, base)?,
+            (Some(base), Some(None)) => self.fits(state.writable(into)?, base, &item.snapshot.name)?,
         }
         state.writable(into)?.partial = Some(partial);
         let needed = if item.from.is_some() { item.snapshot.written } else { item.snapshot.referenced };
@@ -256,9 +256,12 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    fn fits(&self, there: &Dataset, base: Base) -> Result<(), String> {
+    fn fits(&self, there: &Dataset, base: Base, name: &str) -> Result<(), String> {
         let into = self.into;
         let fails = |why: &str| Err(format!("cannot receive incremental stream: {why}"));
+        if there.named(self.name.unwrap_or(name)).is_some() {
+            return Err(format!("cannot restore to {into}@{name}: destination already exists"));
+        }
         match (&there.key, self.stream.raw, &self.stream.key) {
             (None, true, _) => {
                 return fails("cannot perform raw receive on top of existing unencrypted dataset");
@@ -291,9 +294,6 @@ impl Receiver<'_> {
         let fresh = state.new_number();
         let txg = state.next_txg(pool_of(self.into));
         let there = state.writable(self.into)?;
-        if there.named(name).is_some() {
-            return Err(format!("cannot restore to {}@{name}: destination already exists", self.into));
-        }
         there.partial = None;
         if let (Some(here), Some(key), true) = (&mut there.key, &self.stream.key, self.stream.raw) {
             here.salt = key.salt;

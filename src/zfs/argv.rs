@@ -368,12 +368,12 @@ pub fn destroy_bookmark(bookmark: &BookmarkName) -> Invocation {
     with(zfs(["destroy"], SHORT), [bookmark])
 }
 
-/// Holds snapshots of one pool, all or none.
+/// Holds snapshots, one by one: one that is not there keeps no other from being held (tests/contract, 4.2).
 pub fn hold<'a>(tag: &str, snapshots: impl IntoIterator<Item = &'a SnapshotName>) -> Invocation {
     with(zfs(["hold", tag], LONG), snapshots)
 }
 
-/// Releases holds.
+/// Releases holds, one by one as well.
 pub fn release<'a>(tag: &str, snapshots: impl IntoIterator<Item = &'a SnapshotName>) -> Invocation {
     with(zfs(["release", tag], LONG), snapshots)
 }

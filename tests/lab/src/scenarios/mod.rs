@@ -1,6 +1,7 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
 mod backup;
+mod contract;
 mod drives;
 mod estranged;
 mod hostile;
@@ -65,6 +66,7 @@ impl Scenario {
 pub fn all() -> Vec<Scenario> {
     [
         laboratory::scenarios(),
+        contract::scenarios(),
         backup::scenarios(),
         refusals::scenarios(),
         remedies::scenarios(),
