@@ -15,7 +15,7 @@ use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::{self, LockError};
 use crate::execute::session::SessionError;
 use crate::jobs::{self, DriveResult, Environment, JobError};
-use crate::plan::Plan;
+use crate::plan::{Afterwards, Plan};
 use crate::process::{Cancel, RunError, System};
 use crate::report::{self, Loudness, Output, Reporter};
 use crate::state::Store;
@@ -85,8 +85,9 @@ pub fn replicate(request: &ReplicateRequest, cancel: Cancel) -> Result<u8, Failu
     let results = match request.mode {
         Mode::Act => vec![jobs::replicate::replicate(request, &env)],
         Mode::Plan => {
-            let mut show =
-                |drive: &str, plan: &Plan| show(request.common.format, drive, &request.retry, plan);
+            let mut show = |drive: &str, then: &Afterwards<'_>, plan: &Plan| {
+                show(request.common.format, drive, then, plan);
+            };
             let planned = jobs::replicate::plan(request, &env).and_then(|drive| drive.plan(&env, &mut show));
             vec![planned.map(|planned| planned.summary)]
         }
@@ -98,19 +99,18 @@ pub fn replicate(request: &ReplicateRequest, cancel: Cancel) -> Result<u8, Failu
 /// `plan`, `run -n`
 pub fn plan(request: &PlanRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = World::new(&request.common, cancel.clone());
-    let mut show = |drive: &str, plan: &Plan| {
-        show(request.common.format, drive, &format!("{} run {drive}", request.common.command), plan);
-    };
+    let mut show =
+        |drive: &str, then: &Afterwards<'_>, plan: &Plan| show(request.common.format, drive, then, plan);
     let results = jobs::plan::plan(request, &world.environment(), &mut show);
     drop(world);
     let results = results.map_err(|error| failure_of(error, &cancel))?;
     worst(results.into_iter().map(|planned| planned.map(|planned| planned.summary)).collect(), &cancel)
 }
 
-fn show(format: Format, drive: &str, retry: &str, plan: &Plan) {
+fn show(format: Format, drive: &str, afterwards: &Afterwards<'_>, plan: &Plan) {
     super::print(&match format {
-        Format::Human => report::plan::text(drive, retry, plan),
-        Format::Json => format!("{}\n", report::plan::json(drive, retry, plan)),
+        Format::Human => report::plan::text(drive, afterwards, plan),
+        Format::Json => format!("{}\n", report::plan::json(drive, afterwards, plan)),
     });
 }
 

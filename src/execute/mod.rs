@@ -12,7 +12,7 @@ mod verify;
 
 use crate::event::{Event, Sink};
 use crate::model::{Bytes, Guid, PoolName};
-use crate::plan::{Phase, Plan, Step, Verdict};
+use crate::plan::{Afterwards, Phase, Plan, Step, Verdict};
 use crate::zfs::{Client, ZfsError};
 
 pub use bookkeeping::release_stale_holds;
@@ -28,8 +28,8 @@ pub struct Context<'a> {
     pub pool: PoolName,
     /// The drive's pool guid: part of the names of bookmarks and of the holds' tag.
     pub drive: Guid,
-    /// The command that the user typed, for consents to be put behind.
-    pub retry: String,
+    /// What there is when a person types what is printed.
+    pub afterwards: Afterwards<'a>,
     /// Error counters of the drive's pool when the run began (S3).
     pub errors_before: u64,
     /// Holds of an earlier run could not be released.
@@ -101,7 +101,7 @@ impl Execution<'_> {
                     source: source.clone(),
                     target: target.clone(),
                     finding: refusal.finding(source, target).to_string(),
-                    remedies: refusal.remedies(source, target, &self.context.retry),
+                    remedies: refusal.remedies(source, target, &self.context.afterwards),
                 });
             }
             for step in dataset.steps.iter().filter(|step| matches!(step, Step::Rollback(_))) {

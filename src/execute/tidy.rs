@@ -129,7 +129,7 @@ impl Execution<'_> {
             .filter(|(_, state)| matches!(state, State::Running | State::Refused))
             .flat_map(|(dataset, _)| {
                 let held = dataset.held_back.as_ref();
-                let held = held.map(|held| held.warning(&dataset.target, &self.context.retry));
+                let held = held.map(|held| held.warning(&dataset.target, self.context.afterwards.retry));
                 dataset.warnings.iter().cloned().chain(held)
             })
             .collect();

@@ -9,7 +9,7 @@ use crate::execute::lock::{self, Lock};
 use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, State, Tally};
 use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
-use crate::plan::{self, DatasetPlan, Plan};
+use crate::plan::{self, Afterwards, DatasetPlan, Plan};
 use crate::state::{DriveState, KnownCopy, RunRecord, StateWarning};
 use crate::zfs::argv::{self, Access};
 use crate::zfs::{Client, ZfsError};
@@ -75,6 +75,10 @@ impl DriveRun<'_> {
         Ok(summary)
     }
 
+    pub(super) fn afterwards(&self, session: &Session) -> Afterwards<'_> {
+        Afterwards { retry: &self.retry, imported: session.stays_imported(self.export_foreign) }
+    }
+
     pub(super) fn wanted(&self) -> Wanted<'_> {
         Wanted {
             drive: self.drive,
@@ -101,7 +105,7 @@ impl DriveRun<'_> {
             sink: env.sink,
             pool: session.pool.clone(),
             drive: self.guid,
-            retry: self.retry.clone(),
+            afterwards: self.afterwards(session),
             errors_before: session.errors,
             holds_left,
         };

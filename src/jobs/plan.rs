@@ -6,7 +6,7 @@ use crate::config::request::PlanRequest;
 use crate::event::{Event, Summary};
 use crate::execute::session::{After, Session, Wanted};
 use crate::model::{Guid, Policy, PoolName};
-use crate::plan::Plan;
+use crate::plan::{Afterwards, Plan};
 use crate::zfs::argv::Access;
 
 use super::connected::{patience, select};
@@ -36,7 +36,12 @@ pub struct PlanOfDrive<'a> {
     pub policies: Vec<Policy>,
     /// How long to wait for it.
     pub wait: Duration,
+    /// The command that would do it.
+    pub retry: String,
 }
+
+/// Gets a drive's name, its plan, and what there is when a person types what the plan says.
+pub type Show<'a> = dyn FnMut(&str, &Afterwards<'_>, &Plan) + 'a;
 
 /// Plans for each drive that is meant. `show` gets each plan before the drive's last line is told.
 ///
@@ -45,7 +50,7 @@ pub struct PlanOfDrive<'a> {
 pub fn plan(
     request: &PlanRequest,
     env: &Environment<'_>,
-    show: &mut dyn FnMut(&str, &Plan),
+    show: &mut Show<'_>,
 ) -> Result<Vec<Result<Planned, JobError>>, JobError> {
     let drives = select(&request.drives, request.selection, request.wait, env)?;
     let one = |drive: &&crate::config::Drive| {
@@ -55,6 +60,7 @@ pub fn plan(
             guid: drive.guid,
             policies: drive.policies(&request.consents),
             wait: patience(request.wait, env),
+            retry: format!("{} run {}", request.common.command, drive.name),
         };
         wanted.plan(env, show)
     };
@@ -66,11 +72,7 @@ impl PlanOfDrive<'_> {
     ///
     /// # Errors
     /// When the drive cannot be looked at.
-    pub fn plan(
-        &self,
-        env: &Environment<'_>,
-        show: &mut dyn FnMut(&str, &Plan),
-    ) -> Result<Planned, JobError> {
+    pub fn plan(&self, env: &Environment<'_>, show: &mut Show<'_>) -> Result<Planned, JobError> {
         let started = Instant::now();
         let _lock = take_lock(env, self.guid)?;
         let host = env.host();
@@ -88,13 +90,15 @@ impl PlanOfDrive<'_> {
         let guarded = session.guard(&host);
         let env = &Environment { cancel: &guarded, ..*env };
         let host = env.host();
-        let examined = session.examine(&host, Access::ReadOnly);
+        let imported = session.stays_imported(false);
+        let afterwards = Afterwards { retry: &self.retry, imported };
+        let examined = session.examine(&host, Access::ReadOnly, &afterwards);
         let planned = examined
             .map_err(JobError::from)
             .and_then(|()| check_name(self.drive, self.pool, &session))
             .and_then(|()| self.look(env, &session));
         if let Ok(plan) = &planned {
-            show(self.drive, plan);
+            show(self.drive, &afterwards, plan);
         }
         let unplug = session.close(&host, After::Export, false);
         let refused = planned.as_ref().map_or(1, |plan| plan.refused().count());

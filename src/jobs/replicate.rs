@@ -46,6 +46,7 @@ pub fn plan<'a>(request: &'a ReplicateRequest, env: &Environment<'_>) -> Result<
         guid,
         policies: policies(request, guid),
         wait: Duration::ZERO,
+        retry: request.retry.clone(),
     })
 }
 

@@ -117,7 +117,7 @@ impl DriveRun<'_> {
         }
         let guarded = session.guard(&env.host());
         let env = &Environment { cancel: &guarded, ..*env };
-        let examined = session.examine(&env.host(), Access::ReadWrite);
+        let examined = session.examine(&env.host(), Access::ReadWrite, &self.afterwards(&session));
         let work = examined.map_err(JobError::from).and_then(|()| self.work(env, &session));
         let ours = session.how != ImportHow::Foreign;
         match work {

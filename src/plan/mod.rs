@@ -38,6 +38,7 @@ pub use keys::some_of;
 pub use prune::{HeldBack, PruneHold};
 pub use questions::{Doubt, Question, Questions, doubts, questions};
 pub use refusal::{Limit, Refusal};
+pub use remedy::Afterwards;
 pub use rollback::{Keeper, Stuck};
 pub use room::next_to_go;
 pub use step::{

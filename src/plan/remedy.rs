@@ -1,20 +1,42 @@
 //! What the user can do about a refusal, as commands to type wherever a command does it. Said from here, so that `plan`
 //! and `run` use the same words.
 
-use crate::model::{DatasetName, SnapshotName};
+use crate::model::{DatasetName, PoolName, SnapshotName};
 use crate::zfs::argv;
 
 use super::refusal::count;
 use super::{Frees, Limit, Refusal};
 
+/// What there is when a person types what was printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Afterwards<'a> {
+    /// The command that was typed, for consents to be put behind.
+    pub retry: &'a str,
+    /// Whether the pool is imported then: it is when it was before.
+    pub imported: bool,
+}
+
+impl Afterwards<'_> {
+    /// A command that wants the pool, which may have to be brought back for it and let go again.
+    pub fn on_drive(&self, pool: &PoolName, command: &str) -> String {
+        if self.imported {
+            command.to_owned()
+        } else {
+            format!("zpool import -N {pool} && {command} && zpool export {pool}")
+        }
+    }
+}
+
 impl Refusal {
-    /// What the user can do: each a sentence, or a command to type. `retry` is the command that the user typed, for
-    /// consents to be put behind.
-    pub fn remedies(&self, source: &DatasetName, target: &DatasetName, retry: &str) -> Vec<String> {
-        let pool = target.pool();
-        // The run exports the pool when it is over, so that each command has to bring it back and let it go again.
-        let on_drive =
-            |command: String| format!("zpool import -N {pool} && {command} && zpool export {pool}");
+    /// What the user can do: each a sentence, or a command to type.
+    pub fn remedies(
+        &self,
+        source: &DatasetName,
+        target: &DatasetName,
+        afterwards: &Afterwards<'_>,
+    ) -> Vec<String> {
+        let (pool, retry) = (target.pool(), afterwards.retry);
+        let on_drive = |command: String| afterwards.on_drive(&pool, &command);
         let aside = || {
             let (from, to) = (quote(target.as_str()), quote(&format!("{target}_old")));
             on_drive(format!("zfs rename {from} {to} && zfs set {}=on {to}", argv::PROPERTY_RETIRED))

@@ -16,12 +16,14 @@ use crate::model::{
     Side, SnapName, Snapshot, SnapshotDetail, SnapshotFilter, Txg, WantedKey, glob_set,
 };
 
-use super::{DatasetPlan, Plan, Question, Refusal, Verdict, check, doubts, plan, questions};
+use super::{Afterwards, DatasetPlan, Plan, Question, Refusal, Verdict, check, doubts, plan, questions};
 
 /// The drive of all tests.
 pub const DRIVE: Guid = Guid(7);
 /// Another one.
 pub const OTHER_DRIVE: Guid = Guid(8);
+/// After a run that exported its pool.
+pub const EXPORTED: Afterwards<'_> = Afterwards { retry: "zferry run t7", imported: false };
 
 /// Parses a name of any kind.
 pub fn name<T: std::str::FromStr>(text: &str) -> T

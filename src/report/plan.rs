@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::model::Bytes;
-use crate::plan::{DatasetPlan, Phase, Plan, Step, Verdict};
+use crate::plan::{Afterwards, DatasetPlan, Phase, Plan, Step, Verdict};
 
 /// For people, on standard output.
-pub fn text(drive: &str, retry: &str, plan: &Plan) -> String {
+pub fn text(drive: &str, afterwards: &Afterwards<'_>, plan: &Plan) -> String {
     let mut lines = Vec::new();
     for dataset in &plan.datasets {
-        dataset_lines(dataset, retry, &mut lines);
+        dataset_lines(dataset, afterwards, &mut lines);
     }
     lines.extend(plan.warnings.iter().cloned());
     let streams: usize = plan.datasets.iter().map(|dataset| dataset.sends().count()).sum();
@@ -26,7 +26,7 @@ pub fn text(drive: &str, retry: &str, plan: &Plan) -> String {
     lines.join("\n") + "\n"
 }
 
-fn dataset_lines(dataset: &DatasetPlan, retry: &str, lines: &mut Vec<String>) {
+fn dataset_lines(dataset: &DatasetPlan, afterwards: &Afterwards<'_>, lines: &mut Vec<String>) {
     let (source, target) = (&dataset.source, &dataset.target);
     lines.push(format!("{source} -> {target}"));
     match &dataset.verdict {
@@ -36,7 +36,10 @@ fn dataset_lines(dataset: &DatasetPlan, retry: &str, lines: &mut Vec<String>) {
         Verdict::Refused(refusal) => {
             lines.push(format!("  refused: {}", refusal.finding(source, target)));
             lines.extend(
-                refusal.remedies(source, target, retry).iter().map(|remedy| format!("    try: {remedy}")),
+                refusal
+                    .remedies(source, target, afterwards)
+                    .iter()
+                    .map(|remedy| format!("    try: {remedy}")),
             );
         }
     }
@@ -48,7 +51,7 @@ fn dataset_lines(dataset: &DatasetPlan, retry: &str, lines: &mut Vec<String>) {
         lines.push(format!("  {step}{size}"));
     }
     if let Some(held) = &dataset.held_back {
-        lines.push(format!("  {}", held.warning(target, retry)));
+        lines.push(format!("  {}", held.warning(target, afterwards.retry)));
     }
     lines.extend(dataset.warnings.iter().chain(&dataset.notes).map(|text| format!("  {text}")));
 }
@@ -62,8 +65,9 @@ fn is_told(step: &Step) -> bool {
 }
 
 /// For machines.
-pub fn json(drive: &str, retry: &str, plan: &Plan) -> Value {
-    let datasets: Vec<Value> = plan.datasets.iter().map(|dataset| dataset_json(dataset, retry)).collect();
+pub fn json(drive: &str, afterwards: &Afterwards<'_>, plan: &Plan) -> Value {
+    let datasets: Vec<Value> =
+        plan.datasets.iter().map(|dataset| dataset_json(dataset, afterwards)).collect();
     json!({
         "v": 1,
         "event": "plan",
@@ -75,7 +79,7 @@ pub fn json(drive: &str, retry: &str, plan: &Plan) -> Value {
     })
 }
 
-fn dataset_json(dataset: &DatasetPlan, retry: &str) -> Value {
+fn dataset_json(dataset: &DatasetPlan, afterwards: &Afterwards<'_>) -> Value {
     let (source, target) = (&dataset.source, &dataset.target);
     let (verdict, refusal) = match &dataset.verdict {
         Verdict::UpToDate => ("up-to-date", Value::Null),
@@ -85,7 +89,7 @@ fn dataset_json(dataset: &DatasetPlan, retry: &str) -> Value {
             "refused",
             json!({
                 "finding": refusal.finding(source, target).to_string(),
-                "remedies": refusal.remedies(source, target, retry),
+                "remedies": refusal.remedies(source, target, afterwards),
             }),
         ),
     };

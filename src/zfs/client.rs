@@ -114,6 +114,14 @@ impl<'a> Client<'a> {
         self.ask(&argv::status(pool), parse::status)
     }
 
+    /// What of a pool is damaged.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn damage(&self, pool: &PoolName) -> Result<Vec<String>, ZfsError> {
+        self.ask(&argv::damage(pool), |output| parse::damage(output, pool))
+    }
+
     /// Device nodes of one pool, or of all.
     ///
     /// # Errors

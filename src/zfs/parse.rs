@@ -15,7 +15,7 @@ mod amounts;
 mod pools;
 
 pub use amounts::{amount, available};
-pub use pools::{Imported, Status, devices, pool_properties, pools, status, version};
+pub use pools::{Imported, Status, damage, devices, pool_properties, pools, status, version};
 
 use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING};
 use super::program::UNMARKED;

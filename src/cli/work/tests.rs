@@ -104,7 +104,7 @@ fn failure(host: &Host, line: &str) -> Failure {
         }
         Command::Plan(typed) => {
             let request = request::plan(typed, settings(), common).unwrap();
-            let results = |env: &Environment<'_>| jobs::plan::plan(&request, env, &mut |_, _| panic!());
+            let results = |env: &Environment<'_>| jobs::plan::plan(&request, env, &mut |_, _, _| panic!());
             host.job(|env| results(env)?.into_iter().collect::<Result<Vec<_>, _>>()).map(drop)
         }
         Command::Replicate(typed) => {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use crate::event::{Event, Sink};
 use crate::execute::{Context, State, execute};
 use crate::model::Guid;
-use crate::plan::testing::{World, name, policy};
+use crate::plan::testing::{EXPORTED, World, name, policy};
 use crate::process::testing::Commands;
 use crate::process::{Cancel, Exit, Invocation, Output, RunError};
 use crate::zfs::Client;
@@ -72,7 +72,7 @@ fn carried_out(drive: Drive, cancel: &Cancel) -> (Vec<String>, Vec<Event>, State
         sink: &host,
         pool: name("backup"),
         drive: Guid(7),
-        retry: "zferry run t7".to_owned(),
+        afterwards: EXPORTED,
         errors_before: 0,
         holds_left: false,
     };

@@ -32,13 +32,18 @@ pub struct Exported {
 }
 
 impl Session {
+    /// Whether the pool is imported when the session is over: somebody else's is left alone unless `export_foreign`.
+    pub fn stays_imported(&self, export_foreign: bool) -> bool {
+        self.how == ImportHow::Foreign && !export_foreign
+    }
+
     /// Ends the session and says whether the drive may be unplugged. A drive that is gone is not touched any more
     /// (S13). A pool that somebody else imported is left alone unless `export_foreign`.
     pub fn close(&self, host: &Host<'_>, after: After, export_foreign: bool) -> Unplug {
         if let Some(why) = host.client.cancel().lost() {
             return Unplug::Gone { why, then: Then::PlugIn };
         }
-        if self.how == ImportHow::Foreign && !export_foreign {
+        if self.stays_imported(export_foreign) {
             return Unplug::LeftImported { first: self.eject() };
         }
         match (self.export(host), host.client.cancel().lost()) {

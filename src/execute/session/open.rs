@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::drive::{Label, Member, PoolState, WaitError, list_members, read_label, wait_for_pool};
 use crate::event::{Event, ImportHow};
 use crate::model::{Guid, PoolFacts, PoolName};
+use crate::plan::Afterwards;
 use crate::process::Tool;
 use crate::zfs::argv::{self, Access, ForeignHost};
 use crate::zfs::parse::Imported;
@@ -171,7 +172,12 @@ impl Session {
     ///
     /// # Errors
     /// When it must not be written to, or its state is not known. The session goes on, to be closed.
-    pub fn examine(&mut self, host: &Host<'_>, access: Access) -> Result<(), SessionError> {
+    pub fn examine(
+        &mut self,
+        host: &Host<'_>,
+        access: Access,
+        afterwards: &Afterwards<'_>,
+    ) -> Result<(), SessionError> {
         let asked = |source| zfs(format!("the state of {} is not known", self.pool), source);
         let status = host.client.status(&self.pool).map_err(asked)?;
         let properties = host.client.pool_properties([&self.pool]).map_err(asked)?;
@@ -182,6 +188,9 @@ impl Session {
         };
         self.facts.features = all.into_iter().flatten().filter_map(feature).collect();
         self.errors = status.errors;
+        if status.damage {
+            self.tell_damage(host, afterwards)?;
+        }
         if access == Access::ReadOnly {
             return Ok(());
         }
@@ -189,19 +198,37 @@ impl Session {
             Err(SessionError::Unfit { pool: self.pool.clone(), finding: finding.to_owned(), remedy })
         };
         if status.state != "ONLINE" {
-            return unfit(
-                &format!("its state is {}", status.state),
-                format!("zpool status -v {}", self.pool),
-            );
+            let look = afterwards.on_drive(&self.pool, &format!("zpool status -v {}", self.pool));
+            return unfit(&format!("its state is {}", status.state), look);
         }
         if property("readonly") == Some("on") {
-            return unfit("it is imported read-only", format!("zpool export {}, then run again", self.pool));
+            let remedy = format!("zpool export {}   (then run again)", self.pool);
+            return unfit("it is imported read-only", remedy);
         }
         if !matches!(property("checkpoint"), None | Some("-" | "" | "none")) {
-            let remedy = format!("zpool checkpoint --discard {}", self.pool);
+            let remedy = afterwards.on_drive(&self.pool, &format!("zpool checkpoint -d -w {}", self.pool));
             return unfit("it has a checkpoint, so that nothing that is pruned would become free", remedy);
         }
         self.await_receivers(host)
+    }
+
+    /// What is damaged on the drive keeps nothing from being backed up there: a copy with one bad file is worth more
+    /// than none. It is told in every run, until it is gone.
+    fn tell_damage(&self, host: &Host<'_>, afterwards: &Afterwards<'_>) -> Result<(), SessionError> {
+        let asked = |source| zfs(format!("what is damaged on {} is not known", self.pool), source);
+        let damaged = host.client.damage(&self.pool).map_err(asked)?;
+        let Some(first) = damaged.first() else { return Ok(()) };
+        let others = match damaged.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        let text = format!(
+            "Data on the drive is damaged and cannot be restored from it: {}{others}. What is sent now is not affected. A drive that damages data may do so again: keep another copy, and consider a new one. `{}` lists what is damaged; what was destroyed since is forgotten after two scrubs.",
+            crate::process::printable(first),
+            afterwards.on_drive(&self.pool, &format!("zpool status -v {}", self.pool)),
+        );
+        host.sink.event(Event::Warning { text });
+        Ok(())
     }
 }
 

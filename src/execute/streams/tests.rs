@@ -7,7 +7,7 @@ use super::*;
 use crate::execute::{Context, Tally};
 use crate::model::Guid;
 use crate::plan::Phase;
-use crate::plan::testing::{World, name, policy};
+use crate::plan::testing::{EXPORTED, World, name, policy};
 use crate::process::{Cancel, Output, Runner, Tool};
 use crate::zfs::Client;
 
@@ -87,7 +87,7 @@ fn send_and_tell(host: &Host, cancel: &Cancel, sink: &Begun) -> (Vec<(String, St
         sink,
         pool: name("backup"),
         drive: Guid(7),
-        retry: String::new(),
+        afterwards: EXPORTED,
         errors_before: 0,
         holds_left: false,
     };

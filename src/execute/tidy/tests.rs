@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use crate::event::{Event, Sink};
 use crate::execute::{Context, Execution, State, Tally};
 use crate::model::{Guid, ResumeState};
-use crate::plan::testing::{World, name, policy};
+use crate::plan::testing::{EXPORTED, World, name, policy};
 use crate::plan::{Phase, Step};
 use crate::process::testing::Commands;
 use crate::process::{Cancel, Exit, Invocation, Output, RunError};
@@ -50,7 +50,7 @@ fn what_is_refused_still_drops_what_leads_nowhere_and_what_failed_is_left_as_it_
             sink: &host,
             pool: name("backup"),
             drive: Guid(7),
-            retry: String::new(),
+            afterwards: EXPORTED,
             errors_before: 0,
             holds_left: false,
         };

@@ -12,7 +12,7 @@ use crate::execute::{State as Ending, Tally};
 use crate::jobs::drive_run::DriveRun;
 use crate::jobs::{Environment, JobError};
 use crate::model::{Guid, Policy, PoolName};
-use crate::plan::testing::name;
+use crate::plan::testing::{EXPORTED, name};
 use crate::process::{Cancel, Runner};
 use crate::sim::Host;
 use crate::sim::state::{Dataset, State};
@@ -106,7 +106,7 @@ pub fn run(runner: &dyn Runner) -> Result<Tally, JobError> {
         retry: "zferry run t7".to_owned(),
     };
     let mut session = Session::adopted("t7", &pool, DRIVE, vec![name("rpool"), pool.clone()]);
-    session.examine(&env.host(), Access::ReadWrite)?;
+    session.examine(&env.host(), Access::ReadWrite, &EXPORTED)?;
     run.work(&env, &session).map(|(tally, _)| tally)
 }
 

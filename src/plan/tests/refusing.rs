@@ -6,8 +6,8 @@ use crate::model::{
     Bytes, Dataset, DatasetFilter, DatasetKind, Guid, IvsetGuid, KeyStatus, Policy, SendMode,
 };
 use crate::plan::refusal::Made;
-use crate::plan::testing::{World, encryption, guid_of, name, policy, refusal, streams, without};
-use crate::plan::{Frees, Limit, Refusal, Verdict};
+use crate::plan::testing::{EXPORTED, World, encryption, guid_of, name, policy, refusal, streams, without};
+use crate::plan::{Afterwards, Frees, Limit, Refusal, Verdict};
 
 fn refused(world: &World, policy: &Policy) -> Option<Refusal> {
     let plan = world.only(policy);
@@ -16,11 +16,7 @@ fn refused(world: &World, policy: &Policy) -> Option<Refusal> {
         let sentence = finding.ends_with('.') || matches!(refusal, Refusal::NameTooLong(_));
         assert!(sentence && !finding.contains("  "), "{finding}");
         let quiet = matches!(refusal, Refusal::Redacted(_));
-        assert_eq!(
-            refusal.remedies(&plan.source, &plan.target, "zferry run t7").is_empty(),
-            quiet,
-            "{finding}"
-        );
+        assert_eq!(refusal.remedies(&plan.source, &plan.target, &EXPORTED).is_empty(), quiet, "{finding}");
         assert!(plan.steps.is_empty() && plan.held_back.is_none());
     }
     refusal(&plan).cloned()
@@ -183,9 +179,13 @@ fn snapshots_that_went_to_a_promoted_clone_can_be_taken_back() {
     assert!(
         told.ends_with("tank/data is a clone of tank/clone@a: if tank/clone was promoted, they went there.")
     );
-    let remedies = refusal.remedies(&plan.source, &plan.target, "zferry run t7");
+    let remedies = refusal.remedies(&plan.source, &plan.target, &EXPORTED);
     assert_eq!(remedies[0], "zfs promote tank/data   (takes back what went to tank/clone)");
-    assert!(remedies[1].contains("zfs rename backup/eds backup/eds_old"));
+    let aside = "zfs rename backup/eds backup/eds_old && zfs set org.zferry:retired=on backup/eds_old";
+    assert!(remedies[1].starts_with(&format!("zpool import -N backup && {aside} && zpool export backup ")));
+    // A pool that was imported before the run is so when the command is typed.
+    let imported = Afterwards { imported: true, ..EXPORTED };
+    assert!(refusal.remedies(&plan.source, &plan.target, &imported)[1].starts_with(&format!("{aside}  ")));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::{Bytes, Guid, Inventory, Policy, ResumeState, glob_set};
 use crate::plan::testing::tokens::token;
-use crate::plan::testing::{World, name, policy, refusal, show_dataset, streams};
+use crate::plan::testing::{EXPORTED, World, name, policy, refusal, show_dataset, streams};
 use crate::plan::{Drop, Frees, Keeper, Obsolete, Plan, Refusal, Rollback, Step, check, plan};
 
 fn consenting(target: &str) -> Policy {
@@ -111,7 +111,7 @@ fn what_is_held_cloned_or_protected_stays_whatever_is_consented_to() {
         let (dataset, Some(refusal)) = (&plan.datasets[0], refusal(&plan.datasets[0])) else { panic!() };
         let told = refusal.finding(&dataset.source, &dataset.target).to_string();
         assert!(told.contains(words), "{told}");
-        let remedies = refusal.remedies(&dataset.source, &dataset.target, "zferry run t7");
+        let remedies = refusal.remedies(&dataset.source, &dataset.target, &EXPORTED);
         assert!(!remedies.iter().any(|remedy| remedy.contains("--rollback-target")), "{remedies:?}");
         assert!(remedies[0].contains("zfs rename backup/eds backup/eds_old"), "{remedies:?}");
         assert!(plan.warnings[0].contains("refused all the same"), "{:?}", plan.warnings);
@@ -122,7 +122,7 @@ fn what_is_held_cloned_or_protected_stays_whatever_is_consented_to() {
 fn renaming_aside_is_offered_before_destroying() {
     for world in [both("@a,1 @b,2", "@a,1", 9), both("@a,1 @b,2", "@a,1 @mine,8", 0)] {
         let plan = world.only(&policy());
-        let remedies = refusal(&plan).unwrap().remedies(&plan.source, &plan.target, "zferry run t7");
+        let remedies = refusal(&plan).unwrap().remedies(&plan.source, &plan.target, &EXPORTED);
         assert!(remedies[0].contains("zfs rename backup/eds backup/eds_old"));
         let flag = "zferry run t7 --rollback-target=backup/eds   (destroys it, and it may be the only copy)";
         assert_eq!(remedies[1], flag);

@@ -2,7 +2,7 @@
 
 use crate::model::{Bytes, Consents, Dataset, Guid, Policy, ResumeState};
 use crate::plan::testing::tokens::token;
-use crate::plan::testing::{World, name, policy, prunes, refusal, streams};
+use crate::plan::testing::{EXPORTED, World, name, policy, prunes, refusal, streams};
 use crate::plan::{DatasetPlan, Drop, Frees, Limit, MakeRoom, Obsolete, Refusal, Step, next_to_go};
 
 const MIB: u64 = 1 << 20;
@@ -91,7 +91,7 @@ fn what_cannot_fit_is_refused_with_the_account_and_still_gives_free_what_it_can(
     assert_eq!(early(&plan), "backup/eds@old1 backup/eds@old2");
     let (source, target) = (name("tank/data"), name("backup/eds"));
     insta::assert_snapshot!(
-        format!("{}\n{}", expected.finding(&source, &target), expected.remedies(&source, &target, "zferry run t7").join("\n")),
+        format!("{}\n{}", expected.finding(&source, &target), expected.remedies(&source, &target, &EXPORTED).join("\n")),
         @r"
     About 100 MiB are to be sent and 29.0 MiB are available on the drive. 2 snapshots there that the source no longer has may go now, which frees 70.0 MiB at most.
     make room on the drive, exclude datasets, or use a larger drive
@@ -116,7 +116,7 @@ fn what_needs_a_consent_does_not_go_and_is_told_of() {
     };
     assert_eq!(frees.least, Bytes(108 * MIB));
     assert!(plan.held_back.is_some() && made_room(&plan).is_none());
-    let remedies = refused.remedies(&plan.source, &plan.target, "zferry run t7").join("\n");
+    let remedies = refused.remedies(&plan.source, &plan.target, &EXPORTED).join("\n");
     assert!(remedies.starts_with("--accept-source-loss=backup/eds"), "{remedies}");
     let consents = Consents { source_loss: vec![name("backup/eds")], ..Consents::default() };
     let plan = world.only(&Policy { consents, ..policy() });
@@ -154,7 +154,7 @@ fn a_quota_is_told_from_a_full_pool_with_the_command_that_raises_it() {
         let plan = world.only(&policy);
         let Some(refused @ Refusal::NoSpace { limit, .. }) = refusal(&plan) else { panic!("{at}: {plan:?}") };
         assert_eq!(*limit, expected, "{at}");
-        let remedy = &refused.remedies(&plan.source, &plan.target, "zferry run t7")[0];
+        let remedy = &refused.remedies(&plan.source, &plan.target, &EXPORTED)[0];
         if let Limit::Quota { property, raised, .. } = expected {
             let command = format!("zfs set {property}={}M {at} && zpool export backup", raised.0 / MIB);
             assert!(remedy.contains(&command), "{remedy}");

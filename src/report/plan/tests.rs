@@ -8,6 +8,7 @@ use super::*;
 use crate::model::{
     Base, Bookmark, DatasetKind, DatasetName, Guid, IvsetGuid, SendMode, Snapshot, SnapshotName, Txg,
 };
+use crate::plan::testing::EXPORTED;
 use crate::plan::{
     Bookmarking, Delivery, Drop, Expected, Frees, HeldBack, MakeRoom, Obsolete, PruneHold, Refusal, Rollback,
     SendKind, SendStep,
@@ -146,12 +147,12 @@ fn everything() -> Plan {
 
 #[test]
 fn a_plan_is_told_step_by_step_without_its_bookkeeping() {
-    insta::assert_snapshot!(text("t7", "zferry run t7", &everything()));
+    insta::assert_snapshot!(text("t7", &EXPORTED, &everything()));
 }
 
 #[test]
 fn machines_get_every_step() {
-    let value = json("t7", "zferry run t7", &everything());
+    let value = json("t7", &EXPORTED, &everything());
     insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
 }
 

@@ -1,5 +1,7 @@
 //! Every command line, as it is written, and what none of them may contain.
 
+use std::path::PathBuf;
+
 use super::*;
 
 fn snapshot(text: &str) -> SnapshotName {
@@ -81,6 +83,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("list_devices", list_devices(None)),
         ("list_devices", list_devices(Some(&pool))),
         ("status", status(&pool)),
+        ("damage", damage(&pool)),
         ("export", export(&pool)),
         ("clear", clear(&pool)),
         ("send_resume", send_resume("1-a-b-c")),
@@ -165,9 +168,10 @@ fn nothing_that_is_forbidden_can_be_built() {
 }
 
 #[test]
-fn every_function_of_this_file_is_looked_through() {
-    let text = include_str!("../argv.rs");
-    let functions = text.lines().filter_map(|line| line.strip_prefix("pub fn "));
+fn every_function_that_builds_a_command_is_looked_through() {
+    let texts = [include_str!("../argv.rs"), include_str!("pools.rs")];
+    let functions =
+        texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("pub fn "));
     let built: Vec<_> = everything().into_iter().map(|(name, _)| name).collect();
     let mut counted = 0;
     for function in functions {

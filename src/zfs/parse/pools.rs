@@ -93,6 +93,8 @@ pub struct Status {
     pub state: String,
     /// All read, write and checksum errors of the pool and its devices.
     pub errors: u64,
+    /// Data is known to be damaged, if only that of a receive that was cut off.
+    pub damage: bool,
 }
 
 /// Output of [`crate::zfs::argv::status`] (text: JSON came with ZFS 2.3).
@@ -113,5 +115,24 @@ pub fn status(output: &[u8]) -> Result<Status, Unreadable> {
             errors = errors.saturating_add(value);
         }
     }
-    Ok(Status { state, errors })
+    let damage = text.lines().any(|line| line.starts_with("errors:") && line != UNDAMAGED);
+    Ok(Status { state, errors, damage })
+}
+
+const UNDAMAGED: &str = "errors: No known data errors";
+
+/// What of the pool's datasets is damaged, as [`crate::zfs::argv::damage`] lists it: `DATASET[@SNAPSHOT]:` and a path or
+/// the number of an object. What a receive that was cut off left (`%recv`) and what is no longer in any dataset is not
+/// counted: that goes by itself.
+///
+/// # Errors
+/// When it is not UTF-8.
+pub fn damage(output: &[u8], pool: &PoolName) -> Result<Vec<String>, Unreadable> {
+    let text = std::str::from_utf8(output).map_err(|_| unreadable(0, "it is not UTF-8"))?;
+    let listed = text.lines().skip_while(|line| !line.starts_with("errors:")).skip(1).map(str::trim);
+    let of_the_pool = |line: &&str| {
+        let rest = line.strip_prefix(pool.as_str()).unwrap_or_default();
+        rest.starts_with(['/', '@', ':']) && !rest.contains("/%recv")
+    };
+    Ok(listed.filter(of_the_pool).map(str::to_owned).collect())
 }

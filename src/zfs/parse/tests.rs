@@ -146,10 +146,21 @@ fn amounts_are_single_numbers() {
 }
 
 #[test]
+fn what_is_damaged_is_told_but_not_what_goes_by_itself() {
+    let text = "  pool: backup\n state: ONLINE\n\nerrors: Permanent errors have been detected in the following files:\n\n        backup/eds@b:<0x2>\n        backup/my eds:/a file\n        backup/eds/%recv:<0x2>\n        <0x5a>:<0x2>\n        backup2/eds:<0x2>\n\n";
+    let found = damage(text.as_bytes(), &"backup".parse().unwrap()).unwrap();
+    assert_eq!(found, ["backup/eds@b:<0x2>", "backup/my eds:/a file"]);
+    assert!(damage(b"garbage", &"backup".parse().unwrap()).unwrap().is_empty());
+}
+
+#[test]
 fn error_counters_are_summed_over_the_pool_and_its_devices() {
     // zpool status -p, ZFS 2.4.4, Debian 13.
     let text = b"  pool: backup\n state: ONLINE\n  scan: none requested\nconfig:\n\n\tNAME        STATE     READ WRITE CKSUM\n\tbackup      ONLINE       0     0     2\n\t  sda1      ONLINE       1     0     2\n\nerrors: No known data errors\n";
-    assert_eq!(status(text).unwrap(), Status { state: "ONLINE".into(), errors: 5 });
+    assert_eq!(status(text).unwrap(), Status { state: "ONLINE".into(), errors: 5, damage: false });
+    let damaged =
+        String::from_utf8_lossy(text).replace("No known data errors", "2 data errors, use '-v' for a list");
+    assert!(status(damaged.as_bytes()).unwrap().damage);
     assert!(status(b"garbage").is_err());
 }
 
