@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::Scenario;
 use super::session::{arrived, much};
 use crate::drive::Drive;
-use crate::lab::Lab;
+use crate::lab::{CTRL_C, Lab};
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -16,7 +16,9 @@ pub fn scenarios() -> Vec<Scenario> {
             "a range that was killed goes on from what had arrived, though the source has destroyed all of it",
             range_is_killed,
         ),
-        Scenario::full("an interruption early, in the middle or late costs little", early_and_late),
+        Scenario::full("an interruption early in a stream costs little", early),
+        Scenario::full("an interruption in the middle of a stream costs little", midway),
+        Scenario::full("an interruption late in a stream costs little", late),
         Scenario::full("a run goes on when its terminal is closed", closed_terminal),
     ]
 }
@@ -81,46 +83,108 @@ fn range_is_killed(lab: &mut Lab) -> Result<()> {
     lab.nothing_is_held("rpool")
 }
 
+/// How a run is interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interruption {
+    CtrlC,
+    Kill,
+    Stop,
+    Cut,
+}
+
+use Interruption::{CtrlC, Cut, Kill, Stop};
+
+/// What travels in each round.
+const MEGABYTES: u64 = 90;
+
+fn early(lab: &mut Lab) -> Result<()> {
+    interrupted_after(lab, 10)
+}
+
+fn midway(lab: &mut Lab) -> Result<()> {
+    interrupted_after(lab, 45)
+}
+
+fn late(lab: &mut Lab) -> Result<()> {
+    interrupted_after(lab, 72)
+}
+
 /// What the next run sends is at most what the token did not acknowledge, and a little.
-fn early_and_late(lab: &mut Lab) -> Result<()> {
+fn interrupted_after(lab: &mut Lab, megabytes: u32) -> Result<()> {
     let (t7, _) = lab.setting("768M")?;
     lab.run("zferry run t7")?.exits(0)?;
     lab.gone(&t7)?;
-    for (round, (megabytes, stop)) in
-        [(12, "kill -KILL $MAIN"), (60, "systemctl stop zferry-lab-run"), (75, "kill -KILL $MAIN")]
-            .iter()
-            .enumerate()
-    {
-        lab.run(&format!("head -c 90M /dev/urandom > /home/anna/film{round} && zpool sync rpool"))?
+    for (round, how) in [CtrlC, Kill, Stop, Cut].into_iter().enumerate() {
+        let one_round = format!("{how:?} after {megabytes} MB");
+        lab.note(&one_round);
+        lab.run(&format!("head -c {MEGABYTES}M /dev/urandom > /home/anna/film{round} && zpool sync rpool"))?
             .exits(0)?;
         lab.snapshot("rpool/nixos/home", &format!("film{round}"))?;
-        lab.plug_slow(&t7)?;
-        lab.run("systemd-run --quiet --unit=zferry-lab-run --collect zferry run t7")?.exits(0)?;
-        let before = 8 + round as u64 * 95;
-        let before = u32::try_from(before).context("small")?;
-        lab.until_written("backup", before + megabytes)?;
-        lab.run(&format!("MAIN=$(systemctl show -P MainPID zferry-lab-run); {stop}"))?.exits(0)?;
-        lab.wait_until(
-            "the run has ended",
-            Duration::from_secs(120),
-            "! systemctl is-active -q zferry-lab-run && ! pgrep -x zfs",
-        )?;
-        if stop.starts_with("systemctl") {
-            lab.gone(&t7)?;
-            t7.is_exported().context("a run that was stopped let the drive go")?;
-            lab.plug(&t7)?;
-        }
-        let told = lab.zferry("run t7")?;
-        let acknowledged = u64::from(*megabytes) * MIB;
-        // Later on, the receiver may have had all of it, and needed time only to write it.
-        told.sent_between(u64::from(round == 0), (91 * MIB).saturating_sub(acknowledged) + SLACK)?;
-        told.ends_with(&format!("{SAFE}."))?;
-        lab.gone(&t7)?;
-        arrived(lab, &t7)?;
-        lab.run("zferry eject t7")?.exits(0)?;
-        lab.gone(&t7)?;
+        interrupt(lab, &t7, how, megabytes).with_context(|| one_round.clone())?;
+        goes_on(lab, &t7, how).context(one_round)?;
     }
     Ok(())
+}
+
+/// Begins a run, and interrupts it when so much more is on the drive.
+fn interrupt(lab: &mut Lab, t7: &Drive, how: Interruption, megabytes: u32) -> Result<()> {
+    lab.plug(t7)?;
+    let allocated = lab.on_drive(t7, "backup", "zpool list -Hp -o allocated backup")?.number()?;
+    let until = u32::try_from(allocated / 1_000_000).context("a small drive")? + megabytes;
+    lab.plug_slow(t7)?;
+    if how == CtrlC {
+        let run = lab.on_terminal("zferry run t7")?;
+        lab.until_written("backup", until)?;
+        lab.type_into(&run, CTRL_C)?;
+        lab.finish(run)?.exits(130)?.last_word(SAFE)?;
+    } else {
+        lab.run("systemd-run --quiet --unit=zferry-lab-run --collect zferry run t7")?.exits(0)?;
+        lab.until_written("backup", until)?;
+    }
+    match how {
+        CtrlC => return lab.gone(t7),
+        Kill => lab.run("kill -KILL $(systemctl show -P MainPID zferry-lab-run)")?.exits(0)?,
+        Stop => lab.run("systemctl stop zferry-lab-run")?.exits(0)?,
+        Cut => {
+            lab.cut()?;
+            return lab.unlock_source("rpool");
+        }
+    };
+    let ended = "! systemctl is-active -q zferry-lab-run && ! pgrep -x zfs";
+    lab.wait_until("the run has ended", Duration::from_secs(120), ended)?;
+    if how == Stop {
+        lab.gone(t7)?;
+        t7.is_exported().context("a run that was stopped let the drive go")?;
+    }
+    Ok(())
+}
+
+/// The next run resumes, and sends no more than it must.
+fn goes_on(lab: &mut Lab, t7: &Drive, how: Interruption) -> Result<()> {
+    let look = "zfs send -nvt $(zfs get -Hp -o value receive_resume_token backup/eds/anna) 2>&1";
+    let token = if how == Kill {
+        lab.run(look)?
+    } else {
+        lab.plug(t7)?;
+        lab.on_drive(t7, "backup", look)?
+    };
+    let acknowledged = token.stdout();
+    let acknowledged = acknowledged.lines().find_map(|line| line.trim().strip_prefix("bytes = 0x"));
+    let acknowledged = acknowledged.with_context(|| format!("no token\n{}", token.stdout()))?;
+    let acknowledged = u64::from_str_radix(acknowledged, 16).context("not a number of bytes")?;
+    let told = lab.zferry("-v run t7")?;
+    told.says("zfs send -t")?
+        .sent_between(1, ((MEGABYTES + 1) * MIB).saturating_sub(acknowledged) + SLACK)?
+        .ends_with(&format!("{SAFE}."))?;
+    if how == Kill {
+        told.says("was left imported by an earlier run that was cut off; this run exports it")?;
+    }
+    let sent = told.count("sent")?;
+    lab.remark(&format!("{how:?}: {} MB were there, {} MB sent", acknowledged / MIB, sent / MIB));
+    lab.gone(t7)?;
+    arrived(lab, t7)?;
+    lab.run("zferry eject t7")?.exits(0)?;
+    lab.gone(t7)
 }
 
 fn closed_terminal(lab: &mut Lab) -> Result<()> {

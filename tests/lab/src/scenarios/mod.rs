@@ -1,6 +1,7 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
 mod backup;
+mod boundaries;
 mod contract;
 mod drives;
 mod estranged;
@@ -18,6 +19,7 @@ mod remedies;
 mod session;
 mod space;
 mod structure;
+mod unfit;
 mod unplugged;
 
 use anyhow::Result;
@@ -74,7 +76,9 @@ pub fn all() -> Vec<Scenario> {
         session::scenarios(),
         interrupted::scenarios(),
         unplugged::scenarios(),
+        boundaries::scenarios(),
         structure::scenarios(),
+        unfit::scenarios(),
         reading::scenarios(),
         increments::scenarios(),
         peers::scenarios(),

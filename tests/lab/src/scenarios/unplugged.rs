@@ -37,7 +37,7 @@ const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
 /// and with the only processor of an emulated guest that may take minutes (measured with ZFS 2.4.4). A computer has
 /// other processors, on which everything else goes on. Here the threads of the drive's pool, which are younger than the
 /// run, give way to it.
-fn pull_in_mid_run(lab: &mut Lab, drive: &Drive, run: &Background) -> Result<()> {
+pub(super) fn pull_in_mid_run(lab: &mut Lab, drive: &Drive, run: &Background) -> Result<()> {
     let younger = format!("for p in $(pgrep ^z_); do [ $p -lt {} ] || renice -n 19 -p $p; done", run.pid);
     lab.run(&younger)?;
     lab.pull(drive)
@@ -93,7 +93,7 @@ fn comes_back(lab: &mut Lab) -> Result<()> {
 
 /// The run went on where it was; or ZFS did not, which happens (see [`the_kernel_is_at_fault`]): then the run says that
 /// the computer has to be restarted, touches nothing more, and the next run goes on where this one was.
-fn finished(lab: &mut Lab, t7: &Drive, run: &Output) -> Result<()> {
+pub(super) fn finished(lab: &mut Lab, t7: &Drive, run: &Output) -> Result<()> {
     if run.says("the kernel does not go on with its pool").is_ok() {
         run.exits(1)?.last_word("Restart this computer, then run again. What had arrived on t7 is kept")?;
         the_kernel_is_at_fault(lab)?;
@@ -126,7 +126,7 @@ fn the_kernel_is_at_fault(lab: &mut Lab) -> Result<()> {
 }
 
 /// A run that may have to wait for the kernel.
-fn start(lab: &mut Lab) -> Result<Background> {
+pub(super) fn start(lab: &mut Lab) -> Result<Background> {
     lab.start_command(Command::shell("zferry -v run t7").within(Duration::from_secs(600)))
 }
 

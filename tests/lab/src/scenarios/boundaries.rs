@@ -1,0 +1,205 @@
+//! A run that is killed, whose drive is pulled out, or whose computer loses its power, exactly before or after each of
+//! its commands. One more run, with no word more than usual, must bring everything over, whole.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Scenario;
+use super::unplugged::{finished, pull_in_mid_run, start};
+use crate::drive::Drive;
+use crate::lab::{KEY, Lab};
+use crate::protocol::Ended;
+
+const HOME: &str = "rpool/nixos/home";
+
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::full("a run may be killed before each of its commands", |lab| {
+            every(lab, Fault::KillBefore)
+        }),
+        Scenario::full("a run may be killed after each of its commands", |lab| every(lab, Fault::KillAfter)),
+        Scenario::full("a drive may be pulled out before each command of a run", |lab| {
+            every(lab, Fault::Pull)
+        }),
+        Scenario::full("the power may fail at each command of a run", |lab| every(lab, Fault::Cut)),
+        Scenario::full("a run may be killed, pulled from and cut off at any time", some_of_each),
+    ]
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// `kill -9` before the command is run.
+    KillBefore,
+    /// `kill -9` when it has taken effect, and nobody has been told.
+    KillAfter,
+    /// The cable is pulled before it is run, and plugged in again.
+    Pull,
+    /// The computer's power fails before it is run.
+    Cut,
+}
+
+/// A command of a run, in the order in which they come.
+#[derive(Debug, Clone, Copy)]
+struct Boundary {
+    /// What it does.
+    name: &'static str,
+    tool: &'static str,
+    /// Its arguments, as a pattern of the shell.
+    arguments: &'static str,
+}
+
+const fn at(name: &'static str, tool: &'static str, arguments: &'static str) -> Boundary {
+    Boundary { name, tool, arguments }
+}
+
+const IMPORT: Boundary = at("import", "zpool", "import -N *");
+const LIST: Boundary = at("list", "zfs", "list * filesystem,volume *");
+const PROTECT: Boundary = at("protect", "zfs", "program -j rpool *");
+const HOLD: Boundary = at("hold", "zfs", "hold *");
+const SEND: Boundary = at("send", "zfs", "send *");
+const RECEIVE: Boundary = at("receive", "zfs", "receive *");
+const VERIFY: Boundary = at("verify", "zfs", "list *name,guid,ivsetguid *");
+const PRUNE: Boundary = at("prune", "zfs", "program -j backup *");
+const REDUCE: Boundary = at("reduce", "zfs", "destroy *#*");
+const RELEASE: Boundary = at("release", "zfs", "release *");
+const RECORD: Boundary = at("record", "zfs", "set *last-run*");
+const EXPORT: Boundary = at("export", "zpool", "export backup");
+const POWER_OFF: Boundary = at("power-off", "udisksctl", "power-off *");
+
+const ALL: [Boundary; 13] =
+    [IMPORT, LIST, PROTECT, HOLD, SEND, RECEIVE, VERIFY, PRUNE, REDUCE, RELEASE, RECORD, EXPORT, POWER_OFF];
+
+fn every(lab: &mut Lab, fault: Fault) -> Result<()> {
+    // After the export there is nothing that could be pulled out of a run.
+    let last = if fault == Fault::Pull { ALL.len() - 1 } else { ALL.len() };
+    let rounds: Vec<_> = ALL[..last].iter().map(|boundary| (fault, *boundary)).collect();
+    rounds_of(lab, &rounds)
+}
+
+fn some_of_each(lab: &mut Lab) -> Result<()> {
+    use Fault::{Cut, KillAfter, KillBefore, Pull};
+    let rounds = [
+        (KillAfter, HOLD),
+        (KillBefore, RECEIVE),
+        (KillAfter, EXPORT),
+        (Pull, LIST),
+        (Pull, RECEIVE),
+        (Pull, PRUNE),
+        (Cut, PROTECT),
+        (Cut, RECEIVE),
+        (Cut, EXPORT),
+    ];
+    rounds_of(lab, &rounds)
+}
+
+fn rounds_of(lab: &mut Lab, rounds: &[(Fault, Boundary)]) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    lab.backup(&t7, "")?;
+    for (number, (fault, boundary)) in rounds.iter().enumerate() {
+        let what = format!("{fault:?} at {}", boundary.name);
+        lab.note(&format!("round {number}: {what}"));
+        one(lab, &t7, number, *fault, *boundary).context(what)?;
+    }
+    lab.remark(&format!("{} rounds", rounds.len()));
+    same_files(lab, &t7)
+}
+
+fn one(lab: &mut Lab, t7: &Drive, number: usize, fault: Fault, boundary: Boundary) -> Result<()> {
+    // Something to send in two datasets, and something to prune.
+    lab.run(&format!(
+        "set -e; head -c 3M /dev/urandom > /home/anna/film; echo {number} > /home/number; zpool sync rpool; \
+         zfs snapshot -r {HOME}@round{number}; zfs destroy {HOME}/anna@round{} 2>/dev/null || true",
+        number.saturating_sub(2)
+    ))?
+    .exits(0)?;
+    set_trap(lab, fault, boundary)?;
+    match fault {
+        Fault::KillBefore | Fault::KillAfter => {
+            let run = lab.run_in_background("zferry run t7")?;
+            let run = lab.finish(run)?;
+            let killed = matches!(run.ended(), Some(Ended::Signal(9)));
+            ensure!(killed, "the run was not killed: {:?}\n{}", run.ended(), run.stderr());
+            no_trap(lab, boundary)?;
+        }
+        Fault::Pull => {
+            let run = start(lab)?;
+            wait_for_trap(lab)?;
+            pull_in_mid_run(lab, t7, &run)?;
+            // The tool must not hold for ever what the run has given up.
+            lab.run("touch /run/lab/go")?.exits(0)?;
+            std::thread::sleep(Duration::from_secs(3));
+            lab.plug(t7)?;
+            let run = lab.finish(run)?;
+            no_trap(lab, boundary)?;
+            return finished(lab, t7, &run);
+        }
+        Fault::Cut => {
+            lab.run_in_background("zferry run t7")?;
+            wait_for_trap(lab)?;
+            lab.cut()?;
+            lab.unlock_source("rpool")?;
+        }
+    }
+    // A run that was killed behind the power-off has let the drive go.
+    if lab.run(&format!("test -e {}", t7.device()))?.exits(0).is_err() {
+        lab.plug(t7)?;
+    }
+    lab.zferry("run t7")?
+        .counts(&[("failed", 0)])?
+        .ends_with("Safe to unplug t7 (exported and powered off).")?;
+    lab.gone(t7)?;
+    super::session::arrived(lab, t7)
+}
+
+/// From now on something happens at this command, once.
+fn set_trap(lab: &mut Lab, fault: Fault, boundary: Boundary) -> Result<()> {
+    let at_the_command = match fault {
+        Fault::KillBefore => "kill -KILL $PPID; exit 1",
+        Fault::KillAfter => "$real \"$@\"; code=$?; kill -KILL $PPID; exit $code",
+        Fault::Pull | Fault::Cut => "touch /run/lab/there; until test -e /run/lab/go; do sleep 0.1; done",
+    };
+    lab.run("rm -rf /run/lab/once /run/lab/there /run/lab/go")?.exits(0)?;
+    // Patterns with spaces are quoted where they are literal: the arguments are compared as one text.
+    let pattern = boundary.arguments.replace(' ', "\\ ");
+    lab.in_place_of(
+        boundary.tool,
+        &format!(
+            "if [[ \"$*\" == {pattern} ]] && mkdir /run/lab/once 2>/dev/null; then {at_the_command}; fi\n\
+             exec $real \"$@\""
+        ),
+    )
+}
+
+fn wait_for_trap(lab: &mut Lab) -> Result<()> {
+    lab.wait_until("the run is at that command", Duration::from_secs(90), "test -e /run/lab/there")
+}
+
+fn no_trap(lab: &mut Lab, boundary: Boundary) -> Result<()> {
+    lab.run("test -d /run/lab/once")?.exits(0).context("the run never came to that command")?;
+    lab.real_again(boundary.tool)
+}
+
+/// Unlocked for once, every snapshot of the drive holds the files that the source's has.
+fn same_files(lab: &mut Lab, t7: &Drive) -> Result<()> {
+    lab.plug(t7)?;
+    let sums = |pool: &str, top: &str| {
+        format!(
+            "mkdir -p /run/lab/sums; for s in $(zfs list -H -o name -t snapshot -r {pool}/{top}); do \
+             mount -t zfs $s /run/lab/sums || exit 1; ( cd /run/lab/sums; echo ${{s#{pool}/{top}}}; \
+             find . -type f -exec sha256sum {{}} + | sort ); umount /run/lab/sums; done"
+        )
+    };
+    let here = lab.run(&sums("rpool", "nixos/home"))?;
+    let unlock = format!(
+        "zfs list -H -o name -r backup/eds | xargs -n 1 zfs load-key -L file://{KEY} >&2; {}; \
+         zfs list -H -o name -r backup/eds | xargs -n 1 zfs unload-key >&2",
+        sums("backup", "eds")
+    );
+    let there = lab.on_drive(t7, "backup", &unlock)?;
+    ensure!(here.stdout().lines().count() > 6, "no files: {}", here.stdout());
+    let differs = here.stdout() != there.stdout();
+    ensure!(!differs, "the files differ:\n{}\n{}", here.stdout(), there.stdout());
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Pools that are not as they should be, and datasets that cannot be sent as they are: said with a way out that works.
+
+use anyhow::{Context, Result};
+
+use super::Scenario;
+use super::remedies::{backed_up, complete, on_the_drive, remedy, state, unchanged};
+use crate::command::Output;
+use crate::drive::Drive;
+use crate::lab::Lab;
+
+const HOME: &str = "rpool/nixos/home";
+const STAYS: &str = "Safe to unplug t7 (exported; still powered)";
+
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::full("a pool that is not as it should be is left as it is, and the way out works", unfit),
+        Scenario::full("a drive whose data is damaged is told of, and nothing is pruned on it", damaged),
+        Scenario::full(
+            "a dataset that cannot be sent as it is is told why, and the way out works",
+            unsendable,
+        ),
+    ]
+}
+
+/// A run that must not touch the drive.
+fn refused(lab: &mut Lab, drive: &Drive, words: &str) -> Result<Output> {
+    let before = lab.snapshots_on(drive, "backup/eds")?;
+    let refused = lab.run("zferry run --no-power-off t7")?;
+    refused.exits(1)?.says(words)?.last_word(STAYS)?;
+    lab.nothing_is_held("rpool")?;
+    lab.drive_has(drive, "backup/eds", &before)?;
+    Ok(refused)
+}
+
+fn typed(lab: &mut Lab, output: &Output, words: &str) -> Result<Output> {
+    let line = remedy(output, words)?;
+    let typed = lab.run(&line)?;
+    typed.exits(0).with_context(|| format!("the remedy {line:?}"))?;
+    Ok(typed)
+}
+
+fn unfit(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    backed_up(lab, &t7, "ben")?;
+    lab.snapshot(HOME, "third")?;
+
+    on_the_drive(lab, guid, "zpool checkpoint backup")?;
+    let checkpoint = refused(lab, &t7, "it has a checkpoint")?;
+    typed(lab, &checkpoint, "zpool checkpoint -d")?;
+    lab.backup(&t7, "")?.counts(&[("done", 3), ("snapshots", 3)])?;
+
+    // Somebody imported it to look at it.
+    lab.run(&format!("zpool import -N -o readonly=on -o cachefile=none -d /dev/disk/by-id {guid}"))?
+        .exits(0)?;
+    let readonly = lab.run("zferry run --no-power-off t7")?;
+    readonly.exits(1)?.says("it is imported read-only")?.last_word("t7 is still imported")?;
+    typed(lab, &readonly, "zpool export")?;
+    lab.backup(&t7, "")?.counts(&[("done", 3), ("sent", 0)])?;
+
+    degraded(lab, &t7, guid)
+}
+
+/// A mirror of two disks, one of which was left at home.
+fn degraded(lab: &mut Lab, t7: &Drive, guid: u64) -> Result<()> {
+    let second = lab.drive("second", "512M")?;
+    lab.plug(&second)?;
+    let (first, other) = (t7.partition(), second.device());
+    let attach = format!("zpool attach -f backup {first} {other}; zpool wait -t resilver backup");
+    on_the_drive(lab, guid, &attach)?;
+    lab.pull(&second)?;
+    lab.snapshot(HOME, "fourth")?;
+    let degraded = refused(lab, t7, "its state is DEGRADED")?;
+    typed(lab, &degraded, "zpool status")?.says("UNAVAIL")?;
+    lab.plug(&second)?;
+    lab.backup(t7, "")?.counts(&[("done", 3), ("snapshots", 3)])?;
+    Ok(())
+}
+
+/// A byte of a file is not what it was, and ZFS has noticed.
+fn damaged(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    backed_up(lab, &t7, "ben")?;
+    let partition = t7.partition();
+    // The first block of the first file: behind the two labels and the boot block, 4 MiB (on-disk format, 1.2).
+    lab.run(&format!(
+        "set -e; block=$(zdb -e -p /dev/disk/by-id -dddddd backup/eds/ben | grep -o 'L0 0:[0-9a-f]*:20000' | head -1); \
+         offset=$(echo $block | cut -d: -f2); echo damaged | \
+         dd of={partition} bs=1 seek=$(( 0x400000 + 0x$offset + 100 )) conv=notrunc,fsync"
+    ))?
+    .exits(0)?;
+    on_the_drive(lab, guid, "zpool scrub -w backup; zpool status -v backup; zpool status -p backup")?;
+    let look = "zpool status -v backup; zpool status -p backup; zpool events -v | tail -50";
+    on_the_drive(lab, guid, look)?;
+    Ok(())
+}
+
+fn unsendable(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    backed_up(lab, &t7, "ben carl")?;
+    let others = "zfs create rpool/nixos/home/empty; zfs destroy -r rpool/nixos/home/ben; \
+         zfs create -V 8M rpool/nixos/home/ben; zfs create -o recordsize=1M rpool/nixos/home/large; \
+         head -c 3M /dev/urandom > /home/large/file";
+    lab.run(&format!("set -e; {others}"))?.exits(0)?;
+    for dataset in ["ben", "carl", "large"] {
+        lab.run(&format!("zfs snapshot {HOME}/{dataset}@third"))?.exits(0)?;
+    }
+    lab.write(
+        "/etc/zferry/config.toml",
+        format!(
+            "[drives.t7]\npool = \"backup\"\npool-guid = \"{guid}\"\n\n\
+             [backups.home]\nsource = \"{HOME}\"\ntarget = \"eds\"\nprune = \"mirror\"\nexclude = [\"carl\", \"anna\"]\n\n\
+             [backups.carl]\nsource = \"{HOME}/carl\"\ntarget = \"eds/carl\"\nprune = \"never\"\nsend = \"plain\"\nallow-plaintext = true\n\n\
+             [backups.anna]\nsource = \"{HOME}/anna\"\ntarget = \"eds/anna\"\nprune = \"never\"\nsnapshots = {{ include = [\"weekly*\"] }}\n"
+        ),
+    )?;
+    let targets = ["anna", "ben", "carl"];
+    let before = state(lab, &t7, &targets, &targets)?;
+    let run = lab.run("zferry run --no-power-off t7")?;
+    run.exits(1)?
+        .says("rpool/nixos/home/empty has no snapshot, so there is nothing to send")?
+        .says("One of rpool/nixos/home/ben and backup/eds/ben is a volume and the other a filesystem")?
+        .says("backup/eds/carl was received the other way (raw or plain) than `send` says now")?
+        .says("rpool/nixos/home/anna has 3 snapshots, and none of them is selected")?
+        .says("4 of 6 datasets were not backed up")?
+        .last_word(STAYS)?;
+    unchanged(&before, &state(lab, &t7, &targets, &targets)?)?;
+
+    typed(lab, &run, "zfs snapshot rpool/nixos/home/empty")?;
+    typed(lab, &run, "zfs rename backup/eds/ben ")?;
+    lab.configure_drive("t7", guid, "")?;
+    lab.backup(&t7, "")?.counts(&[("done", 6), ("failed", 0)])?;
+    complete(lab, guid, &["anna", "ben", "carl", "empty", "large"])
+}
