@@ -198,7 +198,7 @@ fn code(summary: &Summary, cancel: &Cancel) -> u8 {
 
 /// From what went wrong to what the user reads.
 fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
-    let hints = hints(&error);
+    let hints = error.remedies();
     match &error {
         JobError::Interrupted | JobError::Session(SessionError::Interrupted { .. }) => {
             Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
@@ -251,43 +251,6 @@ fn unusable(error: &ZfsError) -> Usable {
         ZfsError::Failed { kind: Kind::Permission, .. } => Usable::NotPermitted,
         ZfsError::Unreadable { .. } | ZfsError::Contradiction { .. } => Usable::Broken,
         _ => Usable::Yes,
-    }
-}
-
-fn hints(error: &JobError) -> Vec<String> {
-    match error {
-        JobError::Session(SessionError::Absent { other: Some((disk, guid)), pool, guid: wanted, .. }) => {
-            vec![format!(
-                "{disk} is connected and has a pool {pool} too, but it is another one (guid {guid}, not {wanted})"
-            )]
-        }
-        JobError::Session(SessionError::ForeignHost { host, .. }) => {
-            let name = host.split(' ').next().unwrap_or_default();
-            let there = format!("export it there: `zpool export` on {name}");
-            // It comes from the drive, and is about to be typed.
-            if name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-                let here = format!(
-                    "if {name} will not use it any more, the same command with --last-used-by={name}"
-                );
-                vec![there, here]
-            } else {
-                vec!["that is no host's name: find out where the drive was before you use it".to_owned()]
-            }
-        }
-        JobError::Session(SessionError::NameTaken { name, .. }) => {
-            vec![format!("zpool export {name}, and run again")]
-        }
-        JobError::Session(SessionError::Unfit { remedy, .. }) => vec![remedy.clone()],
-        JobError::Session(SessionError::Stuck { .. }) => {
-            vec!["restart this computer, and run again: what had arrived on the drive is kept".to_owned()]
-        }
-        JobError::Session(SessionError::Changed { .. }) => vec![
-            "nothing was written to it here, and what is on it is as the other computer left it".to_owned(),
-            "unplug it, restart this computer, and only then plug it in again".to_owned(),
-        ],
-        JobError::OtherName { found, .. } => vec![format!("set pool = \"{found}\" in the configuration")],
-        JobError::Ambiguous { .. } => vec!["say which one with --pool-guid".to_owned()],
-        _ => Vec::new(),
     }
 }
 

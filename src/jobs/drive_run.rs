@@ -210,11 +210,14 @@ impl DriveRun<'_> {
 
     /// The work could not be done: every backup failed for this reason.
     pub(super) fn failed(&self, env: &Environment<'_>, error: &JobError) -> Tally {
+        let remedies = error.remedies();
         for policy in &self.policies {
-            env.sink.event(Event::Failed {
-                source: policy.source.clone(),
-                target: policy.target.clone(),
-                error: execute::chain(error),
+            let (source, target) = (policy.source.clone(), policy.target.clone());
+            let error = execute::chain(error);
+            env.sink.event(if remedies.is_empty() {
+                Event::Failed { source, target, error }
+            } else {
+                Event::Refused { source, target, finding: format!("{error}."), remedies: remedies.clone() }
             });
         }
         Tally { states: vec![State::Failed; self.policies.len()], ..Tally::default() }

@@ -4,6 +4,7 @@ mod connected;
 mod drive_run;
 pub mod eject;
 pub mod plan;
+mod remedies;
 pub mod replicate;
 pub mod run;
 #[cfg(test)]

@@ -75,8 +75,7 @@ impl DriveRun<'_> {
                         JobError::Session(SessionError::Stuck { .. }) => Then::Restart,
                         _ => Then::PlugIn,
                     };
-                    let text = format!("{}.", crate::execute::chain(&error));
-                    env.sink.event(Event::Warning { text });
+                    env.sink.event(Event::Warning { text: after_loss(&error) });
                     return Ok(self.give_up(env, why, then));
                 }
             };
@@ -140,5 +139,14 @@ impl DriveRun<'_> {
             Unplug::Gone { why, .. } => Trip::Lost { why, ours },
             unplug => Trip::Closed(unplug),
         })
+    }
+}
+
+/// What the last line does not say by itself.
+fn after_loss(error: &JobError) -> String {
+    let told = crate::execute::chain(error);
+    match error {
+        JobError::Session(SessionError::Unfit { remedy, .. }) => format!("{told}. Try: {remedy}"),
+        _ => format!("{told}."),
     }
 }

@@ -219,7 +219,7 @@ fn no_command_to_type_is_made_of_what_a_drive_says() {
         ("\u{fffd}[2J", false),
     ] {
         let error = SessionError::ForeignHost { drive: "t7".to_owned(), host: host.to_owned() };
-        let hints = hints(&JobError::Session(error)).join(" ");
+        let hints = JobError::Session(error).remedies().join(" ");
         assert_eq!(hints.contains("--last-used-by="), typed, "{hints}");
         assert!(typed || !hints.contains("reboot"), "{hints}");
     }

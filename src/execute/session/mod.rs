@@ -171,7 +171,7 @@ pub enum SessionError {
         given: String,
     },
     /// The pool is not in a state to be written to.
-    #[error("{pool} is not in a state to be written to: {finding} (try: {remedy})")]
+    #[error("{pool} is not in a state to be written to: {finding}")]
     Unfit {
         /// The pool.
         pool: PoolName,

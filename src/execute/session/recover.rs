@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, newest_committed, read_label};
 use crate::event::ImportHow;
-use crate::model::PoolName;
+use crate::model::{PoolName, Txg};
 use crate::process::Cancel;
 use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
@@ -15,9 +15,23 @@ use crate::zfs::parse::Imported;
 use super::open::LABEL;
 use super::{Host, Session, SessionError, Wanted, altroot, guard};
 
-/// What the kernel gets for each step of taking the drive back: at least one transaction group every few seconds.
-const PATIENCE: Duration = Duration::from_secs(90);
-const PAUSE: Duration = Duration::from_millis(250);
+/// What the kernel gets for each step of taking the drive back. One that goes on ends a transaction group every few
+/// seconds; but a computer that is busy, or a slow drive, may need minutes for what was under way.
+const PATIENCE: Patience = Patience {
+    at_a_standstill: Duration::from_secs(90),
+    altogether: Duration::from_secs(6 * 60),
+    pause: Duration::from_millis(250),
+};
+
+/// How long is waited for something.
+struct Patience {
+    /// While nothing is written.
+    at_a_standstill: Duration,
+    /// In all.
+    altogether: Duration,
+    /// Between two looks.
+    pause: Duration,
+}
 
 /// What is to be done with a pool that is imported already.
 pub(super) enum Found {
@@ -73,7 +87,8 @@ impl Session {
         let before = newest_committed(host.root, &pool.name);
         clear(&client, wanted.drive, &pool.name)?;
         let resumed = || !Watcher::is_suspended(host.root, &pool.name);
-        let written = || newest_committed(host.root, &pool.name) > before;
+        let newest = || newest_committed(host.root, &pool.name);
+        let written = || newest() > before;
         let let_go = || list_receivers(host.root, &pool.name).is_empty();
         let steps: [(&dyn Fn() -> bool, &str); 3] = [
             (&resumed, "the pool stays suspended"),
@@ -81,7 +96,12 @@ impl Session {
             (&let_go, "the receive that was cut off does not end"),
         ];
         for (is_so, otherwise) in steps {
-            wait_until(wanted, &cancel, is_so, otherwise)?;
+            wait_until(&PATIENCE, &cancel, is_so, &newest).map_err(|given_up| match given_up {
+                GivenUp::Lost(why) => SessionError::Lost { drive: wanted.drive.to_owned(), why },
+                GivenUp::Stuck => {
+                    SessionError::Stuck { drive: wanted.drive.to_owned(), what: otherwise.to_owned() }
+                }
+            })?;
         }
         Ok(session)
     }
@@ -98,23 +118,36 @@ fn clear(client: &Client<'_>, drive: &str, pool: &PoolName) -> Result<(), Sessio
     })
 }
 
-/// Waits for what the kernel does by itself when all is well.
+/// Why something is waited for no longer.
+#[derive(Debug, PartialEq, Eq)]
+enum GivenUp {
+    /// The drive is gone once more.
+    Lost(String),
+    /// Nothing happens, or not that.
+    Stuck,
+}
+
+/// Waits for what the kernel does by itself when all is well; for longer while `newest` shows that it goes on.
 fn wait_until(
-    wanted: &Wanted<'_>,
+    patience: &Patience,
     cancel: &Cancel,
     is_so: &dyn Fn() -> bool,
-    otherwise: &str,
-) -> Result<(), SessionError> {
-    let drive = wanted.drive.to_owned();
+    newest: &dyn Fn() -> Option<Txg>,
+) -> Result<(), GivenUp> {
     let started = Instant::now();
+    let (mut last, mut went_on) = (newest(), started);
     while !is_so() {
         if let Some(why) = cancel.lost() {
-            return Err(SessionError::Lost { drive, why });
+            return Err(GivenUp::Lost(why));
         }
-        if started.elapsed() > PATIENCE {
-            return Err(SessionError::Stuck { drive, what: otherwise.to_owned() });
+        let now = newest();
+        if now > last {
+            (last, went_on) = (now, Instant::now());
         }
-        std::thread::sleep(PAUSE);
+        if went_on.elapsed() > patience.at_a_standstill || started.elapsed() > patience.altogether {
+            return Err(GivenUp::Stuck);
+        }
+        std::thread::sleep(patience.pause);
     }
     Ok(())
 }
@@ -174,5 +207,31 @@ mod tests {
             let lost = clear(&Client::new(&host, &gone), "t7", &pool);
             assert!(matches!(lost, Err(SessionError::Lost { .. })), "{lost:?}");
         }
+    }
+
+    #[test]
+    fn a_kernel_that_goes_on_gets_more_time_and_none_gets_all_of_it() {
+        use std::cell::Cell;
+        let patience = Patience {
+            at_a_standstill: Duration::from_millis(60),
+            altogether: Duration::from_secs(2),
+            pause: Duration::from_millis(5),
+        };
+        let here = Cancel::new();
+        let gone = Cancel::new().watching(|| Some("it is gone".to_owned()));
+        let looks = Cell::new(0);
+        let goes_on = || {
+            looks.set(looks.get() + 1);
+            Some(Txg(looks.get()))
+        };
+        let stands = || Some(Txg(7));
+        let late = || looks.get() > 10;
+        assert_eq!(wait_until(&patience, &here, &late, &goes_on), Ok(()));
+        let started = Instant::now();
+        assert_eq!(wait_until(&patience, &here, &|| false, &goes_on), Err(GivenUp::Stuck));
+        assert!(started.elapsed() >= patience.altogether);
+        assert_eq!(wait_until(&patience, &here, &|| false, &stands), Err(GivenUp::Stuck));
+        let lost = GivenUp::Lost("it is gone".to_owned());
+        assert_eq!(wait_until(&patience, &gone, &|| false, &stands), Err(lost));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::Scenario;
-use super::unplugged::{finished, pull_in_mid_run, start};
+use super::unplugged::{finished, plug_again, pull_in_mid_run, start};
 use crate::drive::Drive;
 use crate::lab::{KEY, Lab};
 use crate::protocol::Ended;
@@ -130,7 +130,7 @@ fn one(lab: &mut Lab, t7: &Drive, number: usize, fault: Fault, boundary: Boundar
             // The tool must not hold for ever what the run has given up.
             lab.run("touch /run/lab/go")?.exits(0)?;
             std::thread::sleep(Duration::from_secs(3));
-            lab.plug(t7)?;
+            plug_again(lab, t7)?;
             let run = lab.finish(run)?;
             no_trap(lab, boundary)?;
             return finished(lab, t7, &run);

@@ -14,7 +14,10 @@ const STAYS: &str = "Safe to unplug t7 (exported; still powered)";
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::full("a pool that is not as it should be is left as it is, and the way out works", unfit),
-        Scenario::full("a drive whose data is damaged is told of, and nothing is pruned on it", damaged),
+        Scenario::full(
+            "damaged data on a drive is told of in every run, and keeps nothing from being backed up",
+            damaged,
+        ),
         Scenario::full(
             "a dataset that cannot be sent as it is is told why, and the way out works",
             unsendable,
@@ -88,10 +91,26 @@ fn damaged(lab: &mut Lab) -> Result<()> {
          dd of={partition} bs=1 seek=$(( 0x400000 + 0x$offset + 100 )) conv=notrunc,fsync"
     ))?
     .exits(0)?;
-    on_the_drive(lab, guid, "zpool scrub -w backup; zpool status -v backup; zpool status -p backup")?;
-    let look = "zpool status -v backup; zpool status -p backup; zpool events -v | tail -50";
-    on_the_drive(lab, guid, look)?;
-    Ok(())
+    on_the_drive(lab, guid, "zpool scrub -w backup")?;
+    lab.run(&format!("zfs destroy {HOME}/anna@autosnap_2026-01-01_00:00:00_daily"))?.exits(0)?;
+    lab.snapshot(HOME, "third")?;
+    let told = "Data on the drive is damaged and cannot be restored from it: backup/eds/ben";
+    lab.run("zferry plan t7")?.exits(0)?.says(told)?;
+    lab.backup(&t7, "")?.says(told)?.counts(&[
+        ("done", 3),
+        ("snapshots", 3),
+        ("pruned", 1),
+        ("warnings", 1),
+    ])?;
+    let run = lab.run("zferry run --no-power-off t7")?;
+    run.exits(0)?.says(told)?;
+    let printed = run.stderr();
+    let line = printed.split('`').find(|text| text.contains("zpool status -v")).context("no command")?;
+    lab.run(line)?.exits(0)?.says("backup/eds/ben")?;
+
+    on_the_drive(lab, guid, "zfs destroy -r backup/eds/ben; zpool scrub -w backup; zpool scrub -w backup")?;
+    lab.backup(&t7, "")?.counts(&[("done", 3), ("snapshots", 2), ("warnings", 0)])?;
+    complete(lab, guid, &["ben"])
 }
 
 fn unsendable(lab: &mut Lab) -> Result<()> {

@@ -62,6 +62,17 @@ fn others_answer(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
+/// Plugs the drive in again. Before, the threads that gave way get their turn back, when ZFS has stopped trying: what
+/// they do now is what everybody waits for, and the event daemon still has hundreds of scripts to run.
+pub(super) fn plug_again(lab: &mut Lab, drive: &Drive) -> Result<()> {
+    lab.run(
+        "state=/proc/spl/kstat/zfs/backup/state; for second in {1..20}; do \
+         test -e $state && test $(cat $state) != SUSPENDED || break; sleep 1; done; \
+         for p in $(pgrep ^z_); do renice -n -19 -p $p; done",
+    )?;
+    lab.plug(drive)
+}
+
 fn wait_for_replug(lab: &mut Lab, time: &str) -> Result<()> {
     let line = format!("sed -i '/^pool-guid/a replug-wait = \"{time}\"' /etc/zferry/config.toml");
     lab.run(&line)?.exits(0)?;
@@ -84,7 +95,7 @@ fn comes_back(lab: &mut Lab) -> Result<()> {
         bail!("the run did not wait for its own drive");
     }
     lab.pull(&other)?;
-    lab.plug(&t7)?;
+    plug_again(lab, &t7)?;
     let run = lab.finish(run)?;
     finished(lab, &t7, &run)?;
     run.says("zfs send -t").or_else(|_| run.says("Restart this computer"))?;
@@ -149,7 +160,7 @@ fn does_not_come_back(lab: &mut Lab) -> Result<()> {
     lab.nothing_is_held("rpool")?;
     others_answer(lab)?;
     lab.run("zferry run t7")?.exits(75)?.says("t7 is not connected")?;
-    lab.plug(t7)?;
+    plug_again(lab, t7)?;
     let run = start(lab)?;
     let run = lab.finish(run)?;
     if run.says("The drive is back").is_err() {
@@ -244,7 +255,7 @@ fn in_every_phase(lab: &mut Lab) -> Result<()> {
         pull_in_mid_run(lab, &t7, &run)?;
         std::thread::sleep(Duration::from_secs(8));
         others_answer(lab)?;
-        lab.plug(&t7)?;
+        plug_again(lab, &t7)?;
         let run = lab.finish(run)?;
         finished(lab, &t7, &run).with_context(|| format!("pulled at `{words}`"))?;
         lab.plug(&t7)?;

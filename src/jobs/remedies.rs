@@ -1,0 +1,46 @@
+//! What a user can do when a drive could not be worked with.
+
+use crate::execute::session::SessionError;
+
+use super::JobError;
+
+impl JobError {
+    /// Each a command or a sentence; none where the error says it all.
+    pub fn remedies(&self) -> Vec<String> {
+        match self {
+            Self::Session(SessionError::Absent { other: Some((disk, guid)), pool, guid: wanted, .. }) => {
+                vec![format!(
+                    "{disk} is connected and has a pool {pool} too, but it is another one (guid {guid}, not {wanted})"
+                )]
+            }
+            Self::Session(SessionError::ForeignHost { host, .. }) => {
+                let name = host.split(' ').next().unwrap_or_default();
+                let there = format!("export it there: `zpool export` on {name}");
+                // It comes from the drive, and is about to be typed.
+                if name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+                    let here = format!(
+                        "if {name} will not use it any more, the same command with --last-used-by={name}"
+                    );
+                    vec![there, here]
+                } else {
+                    vec!["that is no host's name: find out where the drive was before you use it".to_owned()]
+                }
+            }
+            Self::Session(SessionError::NameTaken { name, .. }) => {
+                vec![format!("zpool export {name}, and run again")]
+            }
+            Self::Session(SessionError::Unfit { remedy, .. }) => vec![remedy.clone()],
+            Self::Session(SessionError::Stuck { .. }) => {
+                vec!["restart this computer, and run again: what had arrived on the drive is kept".to_owned()]
+            }
+            Self::Session(SessionError::Changed { .. }) => vec![
+                "nothing was written to it here, and what is on it is as the other computer left it"
+                    .to_owned(),
+                "unplug it, restart this computer, and only then plug it in again".to_owned(),
+            ],
+            Self::OtherName { found, .. } => vec![format!("set pool = \"{found}\" in the configuration")],
+            Self::Ambiguous { .. } => vec!["say which one with --pool-guid".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
