@@ -135,6 +135,9 @@ impl DriveRun<'_> {
         if guarded.lost().is_none() && account.tally.states.contains(&State::Running) {
             self.record_on_drive(env, &session);
         }
+        if guarded.lost().is_none() {
+            session.tell_damage(&env.host(), &self.afterwards(&session));
+        }
         Ok(match session.close(&env.host(), self.after, self.export_foreign) {
             Unplug::Gone { why, .. } => Trip::Lost { why, ours },
             unplug => Trip::Closed(unplug),

@@ -114,12 +114,14 @@ impl<'a> Client<'a> {
         self.ask(&argv::status(pool), parse::status)
     }
 
-    /// What of a pool is damaged.
+    /// What of a pool is damaged, as far as ZFS tells.
     ///
     /// # Errors
     /// As for every request.
     pub fn damage(&self, pool: &PoolName) -> Result<Vec<String>, ZfsError> {
-        self.ask(&argv::damage(pool), |output| parse::damage(output, pool))
+        // What it complains of is that it cannot tell.
+        let output = self.run(&argv::damage(pool))?;
+        Ok(parse::damage(&output.stdout, pool).unwrap_or_default())
     }
 
     /// Device nodes of one pool, or of all.

@@ -2,6 +2,7 @@
 //! confirmed export makes [`Exported`], without which nothing is powered off and nobody is told "Safe to unplug".
 
 mod close;
+mod damage;
 mod open;
 mod recover;
 mod streams;
@@ -48,6 +49,8 @@ pub struct Session {
     pub members: Vec<Member>,
     /// Error counters when the session began.
     pub errors: u64,
+    /// Whether ZFS knew of damaged data then.
+    damaged: bool,
     /// Of ZFS on this host; nothing in a session that is only closed.
     pub versions: Versions,
     /// What the labels said before, for a read-only session.
@@ -69,6 +72,7 @@ impl Session {
             imported,
             members: Vec::new(),
             errors: 0,
+            damaged: false,
             versions: Versions::default(),
             labels: Vec::new(),
             found_only: false,

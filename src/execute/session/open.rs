@@ -157,6 +157,7 @@ impl Session {
             imported,
             members,
             errors: 0,
+            damaged: false,
             labels,
             found_only: false,
             versions: Versions::default(),
@@ -188,9 +189,7 @@ impl Session {
         };
         self.facts.features = all.into_iter().flatten().filter_map(feature).collect();
         self.errors = status.errors;
-        if status.damage {
-            self.tell_damage(host, afterwards)?;
-        }
+        self.damaged = status.damage.is_some();
         if access == Access::ReadOnly {
             return Ok(());
         }
@@ -210,25 +209,6 @@ impl Session {
             return unfit("it has a checkpoint, so that nothing that is pruned would become free", remedy);
         }
         self.await_receivers(host)
-    }
-
-    /// What is damaged on the drive keeps nothing from being backed up there: a copy with one bad file is worth more
-    /// than none. It is told in every run, until it is gone.
-    fn tell_damage(&self, host: &Host<'_>, afterwards: &Afterwards<'_>) -> Result<(), SessionError> {
-        let asked = |source| zfs(format!("what is damaged on {} is not known", self.pool), source);
-        let damaged = host.client.damage(&self.pool).map_err(asked)?;
-        let Some(first) = damaged.first() else { return Ok(()) };
-        let others = match damaged.len() - 1 {
-            0 => String::new(),
-            others => format!(" and {others} more"),
-        };
-        let text = format!(
-            "Data on the drive is damaged and cannot be restored from it: {}{others}. What is sent now is not affected. A drive that damages data may do so again: keep another copy, and consider a new one. `{}` lists what is damaged; what was destroyed since is forgotten after two scrubs.",
-            crate::process::printable(first),
-            afterwards.on_drive(&self.pool, &format!("zpool status -v {}", self.pool)),
-        );
-        host.sink.event(Event::Warning { text });
-        Ok(())
     }
 }
 

@@ -93,8 +93,8 @@ pub struct Status {
     pub state: String,
     /// All read, write and checksum errors of the pool and its devices.
     pub errors: u64,
-    /// Data is known to be damaged, if only that of a receive that was cut off.
-    pub damage: bool,
+    /// What is counted of damaged data, if only that of a receive that was cut off: `2 data errors`.
+    pub damage: Option<String>,
 }
 
 /// Output of [`crate::zfs::argv::status`] (text: JSON came with ZFS 2.3).
@@ -115,15 +115,15 @@ pub fn status(output: &[u8]) -> Result<Status, Unreadable> {
             errors = errors.saturating_add(value);
         }
     }
-    let damage = text.lines().any(|line| line.starts_with("errors:") && line != UNDAMAGED);
+    let damage = text.lines().find_map(|line| line.strip_prefix("errors: "));
+    let damage = damage.filter(|damage| *damage != "No known data errors");
+    let damage = damage.map(|damage| damage.split(',').next().unwrap_or_default().to_owned());
     Ok(Status { state, errors, damage })
 }
 
-const UNDAMAGED: &str = "errors: No known data errors";
-
 /// What of the pool's datasets is damaged, as [`crate::zfs::argv::damage`] lists it: `DATASET[@SNAPSHOT]:` and a path or
 /// the number of an object. What a receive that was cut off left (`%recv`) and what is no longer in any dataset is not
-/// counted: that goes by itself.
+/// counted: that goes by itself. Nothing where ZFS does not say (2.4.4 does not while a key is not loaded).
 ///
 /// # Errors
 /// When it is not UTF-8.
