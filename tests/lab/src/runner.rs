@@ -189,7 +189,11 @@ fn remove_abandoned(runs: &Path) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let process = name.split('-').next().unwrap_or_default();
         if !Path::new("/proc").join(process).exists() {
-            fs::remove_dir_all(&path)?;
+            match fs::remove_dir_all(&path) {
+                // Another lab that began at the same moment was quicker.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
         }
     }
     Ok(())

@@ -94,8 +94,8 @@ enum Interruption {
 
 use Interruption::{CtrlC, Cut, Kill, Stop};
 
-/// What travels in each round.
-const MEGABYTES: u64 = 90;
+/// What travels in each round. Of the last 30 or so all is sent already while it is being written.
+const MEGABYTES: u64 = 120;
 
 fn early(lab: &mut Lab) -> Result<()> {
     interrupted_after(lab, 10)
@@ -106,12 +106,12 @@ fn midway(lab: &mut Lab) -> Result<()> {
 }
 
 fn late(lab: &mut Lab) -> Result<()> {
-    interrupted_after(lab, 72)
+    interrupted_after(lab, 80)
 }
 
 /// What the next run sends is at most what the token did not acknowledge, and a little.
 fn interrupted_after(lab: &mut Lab, megabytes: u32) -> Result<()> {
-    let (t7, _) = lab.setting("768M")?;
+    let (t7, _) = lab.setting("1G")?;
     lab.run("zferry run t7")?.exits(0)?;
     lab.gone(&t7)?;
     for (round, how) in [CtrlC, Kill, Stop, Cut].into_iter().enumerate() {
@@ -129,8 +129,8 @@ fn interrupted_after(lab: &mut Lab, megabytes: u32) -> Result<()> {
 /// Begins a run, and interrupts it when so much more is on the drive.
 fn interrupt(lab: &mut Lab, t7: &Drive, how: Interruption, megabytes: u32) -> Result<()> {
     lab.plug(t7)?;
-    let allocated = lab.on_drive(t7, "backup", "zpool list -Hp -o allocated backup")?.number()?;
-    let until = u32::try_from(allocated / 1_000_000).context("a small drive")? + megabytes;
+    let used = lab.on_drive(t7, "backup", "zfs get -Hp -o value used backup")?.number()?;
+    let until = u32::try_from(used / 1_000_000).context("a small drive")? + megabytes;
     lab.plug_slow(t7)?;
     if how == CtrlC {
         let run = lab.on_terminal("zferry run t7")?;
