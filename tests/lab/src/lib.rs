@@ -29,4 +29,5 @@ pub mod protocol;
 pub mod runner;
 pub mod scenarios;
 pub mod shell;
+pub mod soak;
 pub mod transcript;

@@ -12,7 +12,7 @@ use zferry_lab::image::recipe::{self, Recipe, TRIXIE};
 use zferry_lab::image::{build, saved};
 use zferry_lab::runner::{self, Selection};
 use zferry_lab::scenarios::{self, Tier};
-use zferry_lab::{bench, demo, mutants, shell};
+use zferry_lab::{bench, demo, mutants, shell, soak};
 
 /// Real ZFS, real USB, real systemd: zferry's lab.
 #[derive(Debug, Parser)]
@@ -79,6 +79,15 @@ enum Task {
         /// Only bugs whose name contains this
         filter: Option<String>,
     },
+    /// Months in the life of a laptop and two drives, with everything that goes wrong; goes on where it stopped
+    Soak {
+        /// So many rounds, of one to two minutes each
+        #[arg(long, value_name = "N")]
+        rounds: u64,
+        /// What everything is drawn from
+        #[arg(long, value_name = "S")]
+        seed: u64,
+    },
     /// Pull a USB drive out of the guest of the open shell
     Pull {
         /// The drive
@@ -113,6 +122,10 @@ fn perform(task: Task) -> Result<()> {
         Task::Bench { rounds } => {
             let (saved, share) = prepare_one(Programs::Shipped, &TRIXIE)?;
             bench::measure(&saved, &share, rounds)
+        }
+        Task::Soak { rounds, seed } => {
+            let (saved, share) = prepare_one(Programs::Zferry, &TRIXIE)?;
+            soak::soak(&saved, &share, seed, rounds)
         }
         Task::Mutants { filter } => mutants::hunt(filter.as_deref()),
         Task::Test { list: true, .. } => {

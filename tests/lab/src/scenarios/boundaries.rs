@@ -1,6 +1,7 @@
 //! A run that is killed, whose drive is pulled out, or whose computer loses its power, exactly before or after each of
 //! its commands. One more run, with no word more than usual, must bring everything over, whole.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -181,25 +182,44 @@ fn no_trap(lab: &mut Lab, boundary: Boundary) -> Result<()> {
     lab.real_again(boundary.tool)
 }
 
-/// Unlocked for once, every snapshot of the drive holds the files that the source's has.
-fn same_files(lab: &mut Lab, t7: &Drive) -> Result<()> {
-    lab.plug(t7)?;
+/// Unlocked for once, every snapshot that the source has holds the same files on the drive.
+pub fn same_files(lab: &mut Lab, drive: &Drive) -> Result<()> {
+    lab.plug(drive)?;
     let sums = |pool: &str, top: &str| {
         format!(
-            "mkdir -p /run/lab/sums; for s in $(zfs list -H -o name -t snapshot -r {pool}/{top}); do \
-             mount -t zfs $s /run/lab/sums || exit 1; ( cd /run/lab/sums; echo ${{s#{pool}/{top}}}; \
-             find . -type f -exec sha256sum {{}} + | sort ); umount /run/lab/sums; done"
+            "mkdir -p /run/lab/sums; zfs list -H -o name,guid -t snapshot -r {pool}/{top} | while read -r s guid; do \
+             place=${{s%@*}}; echo \"= ${{place#{pool}/{top}}} $guid\"; mount -t zfs $s /run/lab/sums || continue; \
+             ( cd /run/lab/sums; find . -type f -exec sha256sum {{}} + | sort ); umount /run/lab/sums; done"
         )
     };
     let here = lab.run(&sums("rpool", "nixos/home"))?;
     let unlock = format!(
         "zfs list -H -o name -r backup/eds | xargs -n 1 zfs load-key -L file://{KEY} >&2; {}; \
-         zfs list -H -o name -r backup/eds | xargs -n 1 zfs unload-key >&2",
+         zfs list -H -o name -r backup/eds | xargs -n 1 zfs unload-key >&2; true",
         sums("backup", "eds")
     );
-    let there = lab.on_drive(t7, "backup", &unlock)?;
-    ensure!(here.stdout().lines().count() > 6, "no files: {}", here.stdout());
-    let differs = here.stdout() != there.stdout();
-    ensure!(!differs, "the files differ:\n{}\n{}", here.stdout(), there.stdout());
+    let there = lab.on_drive(drive, "backup", &unlock)?;
+    let (here, there) = (by_snapshot(&here.exits(0)?.stdout()), by_snapshot(&there.stdout()));
+    ensure!(here.values().any(|files| !files.is_empty()), "no files on the source");
+    for (snapshot, files) in here {
+        let copy = there.get(&snapshot);
+        ensure!(copy == Some(&files), "{snapshot} has the files\n{files:#?}\nand its copy\n{copy:#?}");
+    }
     Ok(())
+}
+
+/// The files of each snapshot, by its place and guid.
+fn by_snapshot(sums: &str) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut current = String::new();
+    for line in sums.lines() {
+        match line.strip_prefix("= ") {
+            Some(snapshot) => {
+                current = snapshot.to_owned();
+                all.entry(current.clone()).or_default();
+            }
+            None => all.entry(current.clone()).or_default().push(line.to_owned()),
+        }
+    }
+    all
 }

@@ -1,7 +1,7 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
 mod backup;
-mod boundaries;
+pub(crate) mod boundaries;
 mod contract;
 mod drives;
 mod estranged;
@@ -20,7 +20,7 @@ mod session;
 mod space;
 mod structure;
 mod unfit;
-mod unplugged;
+pub(crate) mod unplugged;
 
 use anyhow::Result;
 

@@ -37,7 +37,7 @@ const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
 /// and with the only processor of an emulated guest that may take minutes (measured with ZFS 2.4.4). A computer has
 /// other processors, on which everything else goes on. Here the threads of the drive's pool, which are younger than the
 /// run, give way to it.
-pub(super) fn pull_in_mid_run(lab: &mut Lab, drive: &Drive, run: &Background) -> Result<()> {
+pub fn pull_in_mid_run(lab: &mut Lab, drive: &Drive, run: &Background) -> Result<()> {
     let younger = format!("for p in $(pgrep ^z_); do [ $p -lt {} ] || renice -n 19 -p $p; done", run.pid);
     lab.run(&younger)?;
     lab.pull(drive)
@@ -64,7 +64,7 @@ fn others_answer(lab: &mut Lab) -> Result<()> {
 
 /// Plugs the drive in again. Before, the threads that gave way get their turn back, when ZFS has stopped trying: what
 /// they do now is what everybody waits for, and the event daemon still has hundreds of scripts to run.
-pub(super) fn plug_again(lab: &mut Lab, drive: &Drive) -> Result<()> {
+pub fn plug_again(lab: &mut Lab, drive: &Drive) -> Result<()> {
     lab.run(
         "state=/proc/spl/kstat/zfs/backup/state; for second in {1..20}; do \
          test -e $state && test $(cat $state) != SUSPENDED || break; sleep 1; done; \
@@ -138,7 +138,12 @@ fn the_kernel_is_at_fault(lab: &mut Lab) -> Result<()> {
 
 /// A run that may have to wait for the kernel.
 pub(super) fn start(lab: &mut Lab) -> Result<Background> {
-    lab.start_command(Command::shell("zferry -v run t7").within(Duration::from_secs(600)))
+    start_run(lab, "t7")
+}
+
+/// The same, of any drive.
+pub fn start_run(lab: &mut Lab, drive: &str) -> Result<Background> {
+    lab.start_command(Command::shell(&format!("zferry -v run {drive}")).within(Duration::from_secs(600)))
 }
 
 /// Nobody plugs it in again: the run ends, and the next one finishes what it left.
