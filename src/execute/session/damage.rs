@@ -4,6 +4,7 @@
 use crate::event::Event;
 use crate::plan::Afterwards;
 use crate::process::printable;
+use crate::report::text::count;
 
 use super::{Host, Session};
 
@@ -25,9 +26,15 @@ impl Session {
         let pool = &self.pool;
         let look = afterwards.on_drive(pool, &format!("zpool scrub -w {pool} && zpool status -v {pool}"));
         let text = format!(
-            "ZFS counts {} on the drive{named}. They may be left from a time when it was pulled out; or what is damaged cannot be restored from it. A scrub tells: `{look}`. What was sent now is not affected.",
-            printable(&counted)
+            "ZFS counts {} on the drive{named}. That may be left from a time when it was pulled out; or what is damaged cannot be restored from it. A scrub tells: `{look}`. What was sent now is not affected.",
+            in_words(&counted)
         );
         host.sink.event(Event::Warning { text });
     }
+}
+
+/// ZFS says `1 data errors`.
+fn in_words(counted: &str) -> String {
+    let number = counted.split(' ').next().and_then(|number| number.parse().ok());
+    number.map_or("damaged data".to_owned(), |number| count(number, "data error"))
 }
