@@ -2,6 +2,7 @@
 //! notice, nobody would.
 
 mod list;
+mod rules;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,34 +31,66 @@ pub struct Mutant {
 /// The tests that have to notice: all of the planner.
 const TESTS: [&str; 3] = ["test", "--quiet", "--lib"];
 const PLANNER: &str = "plan::";
+const CONTRACT: &str = "sim::contract";
 /// Those that take a minute are asked only when the others noticed nothing.
 const LONG: &str = "plan::tests::exhaustive";
 
-/// Tries those whose name contains the filter, all without one, and says which of them were caught by what.
+/// Tries those whose name contains the filter, all without one, and says which of them were caught by what: the planner's
+/// bugs by its tests, the simulation without a rule by the case of that rule.
 ///
 /// # Errors
 /// When one was not caught, or could not be tried.
 pub fn hunt(filter: Option<&str>) -> Result<()> {
     let copy = Copy::make()?;
-    let sound = copy.test(&[PLANNER])?;
+    let sound = copy.test(&["--", PLANNER, CONTRACT])?;
     ensure!(sound.passed, "the tests fail without any deliberate bug:\n{}", sound.printed);
-    let chosen = ALL.iter().filter(|mutant| filter.is_none_or(|filter| mutant.name.contains(filter)));
-    let (mut caught, mut missed) = (0, Vec::new());
-    for mutant in chosen {
-        match copy.with(mutant)? {
+    let chosen = |mutant: &&Mutant| filter.is_none_or(|filter| mutant.name.contains(filter));
+    let mut count = Count::default();
+    for mutant in ALL.iter().filter(chosen) {
+        let by = copy.with(mutant)?;
+        count.add(mutant, (!by.is_empty()).then(|| format!("{} tests, such as {}", by.len(), by[0])));
+    }
+    println!("\n{} of {} deliberate bugs of the planner were caught", count.caught, count.all());
+    let mut missed = count.missed;
+    let mut count = Count::default();
+    for rule in rules::ALL.iter().filter(chosen) {
+        let run = copy.broken(rule, |copy| copy.test(&[CONTRACT]))?;
+        count.add(rule, run.printed.contains(&format!(" {}] ", rule.name)).then(|| "its case".to_owned()));
+    }
+    println!(
+        "\n{} of {} rules that were switched off in the simulation were missed there",
+        count.caught,
+        count.all()
+    );
+    missed.extend(count.missed);
+    ensure!(missed.is_empty(), "not caught: {}", missed.join("; "));
+    Ok(())
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Count {
+    caught: usize,
+    missed: Vec<&'static str>,
+}
+
+impl Count {
+    fn add(&mut self, mutant: &Mutant, by: Option<String>) {
+        match by {
             Some(by) => {
-                caught += 1;
-                println!("caught  {} (by {} tests, such as {})", mutant.name, by.len(), by[0]);
+                self.caught += 1;
+                println!("caught  {} (by {by})", mutant.name);
             }
             None => {
-                missed.push(mutant.name);
+                self.missed.push(mutant.name);
                 println!("MISSED  {} ({})", mutant.name, mutant.file);
             }
         }
     }
-    println!("\n{caught} of {} deliberate bugs of the planner were caught", caught + missed.len());
-    ensure!(missed.is_empty(), "not caught: {}", missed.join("; "));
-    Ok(())
+
+    fn all(&self) -> usize {
+        self.caught + self.missed.len()
+    }
 }
 
 /// The sources, where they may be broken.
@@ -89,24 +122,26 @@ impl Copy {
     }
 
     /// The tests that caught it.
-    fn with(&self, mutant: &Mutant) -> Result<Option<Vec<String>>> {
+    fn with(&self, mutant: &Mutant) -> Result<Vec<String>> {
+        let run = self.broken(mutant, |copy| {
+            let run = copy.test(&[PLANNER, "--", "--skip", LONG])?;
+            if run.passed { copy.test(&[LONG]) } else { Ok(run) }
+        })?;
+        let by = failures(&run.printed);
+        if !run.passed && by.is_empty() {
+            bail!("“{}” could not be tried:\n{}", mutant.name, run.printed);
+        }
+        Ok(by)
+    }
+
+    /// Does something while the sources are broken in this way.
+    fn broken(&self, mutant: &Mutant, body: impl FnOnce(&Self) -> Result<Run>) -> Result<Run> {
         let path = self.directory.join("sources").join(mutant.file);
         let sound = fs::read_to_string(&path)?;
         fs::write(&path, sound.replacen(mutant.is, mutant.becomes, 1))?;
-        let run = self.test(&[PLANNER, "--", "--skip", LONG]).and_then(|run| match run.passed {
-            true => self.test(&[LONG]),
-            false => Ok(run),
-        });
+        let run = body(self);
         fs::write(&path, sound)?;
-        let run = run.with_context(|| format!("“{}” could not be tried", mutant.name))?;
-        if run.passed {
-            return Ok(None);
-        }
-        let by: Vec<String> = failures(&run.printed);
-        if by.is_empty() {
-            bail!("“{}” could not be tried:\n{}", mutant.name, run.printed);
-        }
-        Ok(Some(by))
+        run.with_context(|| format!("“{}” could not be tried", mutant.name))
     }
 
     fn test(&self, which: &[&str]) -> Result<Run> {
@@ -157,12 +192,23 @@ mod tests {
     #[test]
     fn every_bug_can_still_be_made() {
         let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-        for mutant in ALL {
+        for mutant in ALL.iter().chain(super::rules::ALL) {
             let source = std::fs::read_to_string(format!("{repository}/{}", mutant.file)).unwrap();
             assert_eq!(source.matches(mutant.is).count(), 1, "{}", mutant.name);
             assert_ne!(mutant.is, mutant.becomes, "{}", mutant.name);
         }
         assert!(ALL.len() >= 20);
+    }
+
+    #[test]
+    fn every_rule_of_the_contract_can_be_switched_off() {
+        let rules = include_str!("../../../contract/rules.txt");
+        let named =
+            rules.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']')?.split_once(' '));
+        for (section, rule) in named {
+            let switched_off = super::rules::ALL.iter().filter(|mutant| mutant.name == rule).count();
+            assert_eq!(switched_off, 1, "{section} {rule}");
+        }
     }
 
     #[test]

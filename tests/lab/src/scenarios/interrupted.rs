@@ -94,19 +94,19 @@ enum Interruption {
 
 use Interruption::{CtrlC, Cut, Kill, Stop};
 
-/// What travels in each round. Of the last 30 or so all is sent already while it is being written.
+/// What travels in each round. Some 40 of them are sent already when the first one is written.
 const MEGABYTES: u64 = 120;
 
 fn early(lab: &mut Lab) -> Result<()> {
-    interrupted_after(lab, 10)
+    interrupted_after(lab, 5)
 }
 
 fn midway(lab: &mut Lab) -> Result<()> {
-    interrupted_after(lab, 45)
+    interrupted_after(lab, 35)
 }
 
 fn late(lab: &mut Lab) -> Result<()> {
-    interrupted_after(lab, 80)
+    interrupted_after(lab, 66)
 }
 
 /// What the next run sends is at most what the token did not acknowledge, and a little.
