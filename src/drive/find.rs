@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use udev::{Device, Enumerator};
 
-use super::{Disk, Member};
+use super::{Disk, Member, Root};
 use crate::model::Guid;
 
 /// Why the devices of a pool cannot be named.
@@ -53,8 +53,8 @@ pub fn list_members() -> io::Result<Vec<Member>> {
 ///
 /// # Errors
 /// When udev does not answer, or when two of them are copies.
-pub fn find_pool(pool: Guid) -> Result<Vec<Member>, FindError> {
-    let members = list_members()?;
+pub fn find_pool(root: &Root, pool: Guid) -> Result<Vec<Member>, FindError> {
+    let members = root.members()?;
     reject_copies(members.into_iter().filter(|member| member.pool_guid == pool).collect())
 }
 

@@ -4,11 +4,15 @@
 //! from a device are untrusted: a pool's guid decides, its name is for people.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::Guid;
 
 mod busy;
+mod devices;
 mod find;
 #[cfg(test)]
 mod imitation;
@@ -22,23 +26,49 @@ mod wait;
 mod watch;
 
 pub use busy::{Holder, list_holders};
-pub use find::{FindError, find_pool, list_members};
+pub use devices::{Attached, Devices};
+pub use find::FindError;
 pub use in_use::{InUse, find_other_use};
-pub use label::{Label, LabelError, PoolState, read_label};
+pub use label::{Label, LabelError, PoolState};
 pub use poweroff::{Outcome, PowerOffError, power_off};
 pub use receivers::{is_dying, list_receivers};
 pub use returned::{Handwriting, newest_committed};
 pub use wait::{WaitError, wait_for_pool};
 pub use watch::Watcher;
 
-/// Where `/sys`, `/proc`, `/dev` and `/etc` are: `/`, or a directory with an imitation of them in tests.
+/// Where `/sys`, `/proc`, `/dev` and `/etc` are (`/`, or a directory with an imitation of them in tests), and who tells
+/// of devices.
 #[derive(Debug, Clone)]
-pub struct Root(PathBuf);
+pub struct Root {
+    directory: PathBuf,
+    devices: Arc<dyn Devices>,
+}
 
 impl Root {
-    /// An imitation of the host below this directory.
+    /// An imitation of the host below this directory, with the devices that are attached to this one.
     pub fn imitation(directory: PathBuf) -> Self {
-        Self(directory)
+        Self { directory, ..Self::default() }
+    }
+
+    /// An imitation of the host and of its devices.
+    pub fn with_devices(directory: PathBuf, devices: Arc<dyn Devices>) -> Self {
+        Self { directory, devices }
+    }
+
+    /// All devices that belong to a pool, sorted by node.
+    ///
+    /// # Errors
+    /// When udev does not answer.
+    pub fn members(&self) -> io::Result<Vec<Member>> {
+        self.devices.members()
+    }
+
+    /// What a device's labels say at this moment.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has none.
+    pub fn label(&self, device: &Path, within: Duration) -> Result<Label, LabelError> {
+        self.devices.label(device, within)
     }
 
     /// The version of ZFS in the kernel, as it says itself; nothing where it is not loaded.
@@ -49,7 +79,7 @@ impl Root {
     /// Where an absolute path of the host is found.
     fn at(&self, absolute: impl AsRef<Path>) -> PathBuf {
         let path = absolute.as_ref();
-        self.0.join(path.strip_prefix("/").unwrap_or(path))
+        self.directory.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// A small file of the kernel without the line break at its end; nothing when it is not there or not text.
@@ -83,7 +113,7 @@ impl Root {
 /// The host itself.
 impl Default for Root {
     fn default() -> Self {
-        Self(PathBuf::from("/"))
+        Self { directory: PathBuf::from("/"), devices: Arc::new(Attached) }
     }
 }
 

@@ -8,8 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use udev::MonitorBuilder;
 
-use super::Member;
 use super::find::{FindError, find_pool};
+use super::{Member, Root};
 use crate::model::Guid;
 use crate::process::Cancel;
 
@@ -52,6 +52,7 @@ impl From<io::Error> for WaitError {
 /// # Errors
 /// When it did not appear in time, somebody asked to stop, or its devices cannot be told.
 pub fn wait_for_pool(
+    root: &Root,
     pool: Guid,
     within: Duration,
     cancel: &Cancel,
@@ -65,7 +66,7 @@ pub fn wait_for_pool(
         let is_announced = monitor.iter().count() > 0;
         if is_announced || listed_at.is_none_or(|at| at.elapsed() >= RELIST) {
             listed_at = Some(Instant::now());
-            let members = find_pool(pool)?;
+            let members = find_pool(root, pool)?;
             if !members.is_empty() {
                 return Ok(members);
             }
@@ -98,7 +99,8 @@ mod tests {
     fn a_drive_that_does_not_come_is_given_up_in_time_with_a_countdown() {
         let mut ticks = Vec::new();
         let within = Duration::from_millis(500);
-        let outcome = wait_for_pool(Guid(1), within, &Cancel::new(), &mut |left| ticks.push(left));
+        let outcome =
+            wait_for_pool(&Root::default(), Guid(1), within, &Cancel::new(), &mut |left| ticks.push(left));
         assert!(matches!(outcome, Err(WaitError::Late { pool: Guid(1), .. })), "{outcome:?}");
         assert!(ticks.len() >= 2 && ticks.is_sorted_by(|a, b| a > b), "{ticks:?}");
     }
@@ -106,7 +108,9 @@ mod tests {
     #[test]
     fn waiting_ends_when_somebody_asks_to_stop() {
         let cancel = Cancel::new();
-        let outcome = wait_for_pool(Guid(1), Duration::from_secs(60), &cancel, &mut |_| cancel.request(2));
+        let outcome = wait_for_pool(&Root::default(), Guid(1), Duration::from_secs(60), &cancel, &mut |_| {
+            cancel.request(2)
+        });
         assert!(matches!(outcome, Err(WaitError::Cancelled)), "{outcome:?}");
     }
 }

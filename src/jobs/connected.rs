@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::config::Drive;
 use crate::config::request::{Selection, Wait};
-use crate::drive::list_members;
 
 use super::{Environment, JobError};
 
@@ -42,7 +41,7 @@ pub fn select<'a>(
     let names: Vec<_> = drives.iter().map(|drive| drive.name.to_string()).collect();
     let mut told = false;
     loop {
-        let members = list_members().unwrap_or_default();
+        let members = env.root.members().unwrap_or_default();
         let is_there = |drive: &&Drive| members.iter().any(|member| member.pool_guid == drive.guid);
         let connected: Vec<_> = drives.iter().filter(is_there).collect();
         if !connected.is_empty() {

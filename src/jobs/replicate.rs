@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::request::ReplicateRequest;
-use crate::drive::list_members;
 use crate::execute::session::SessionError;
 use crate::model::{Guid, Policy};
 
@@ -61,7 +60,7 @@ fn pool_guid(request: &ReplicateRequest, env: &Environment<'_>) -> Result<Guid, 
     }
     let imported = env.client().pools().map_err(SessionError::Tools)?;
     let imported = imported.into_iter().filter(|pool| pool.name == request.pool).map(|pool| pool.guid);
-    let connected = list_members().unwrap_or_default().into_iter();
+    let connected = env.root.members().unwrap_or_default().into_iter();
     let connected = connected.filter(|m| m.pool_name == request.pool.as_str()).map(|member| member.pool_guid);
     let all: BTreeSet<Guid> = imported.chain(connected).collect();
     match all.iter().collect::<Vec<_>>().as_slice() {

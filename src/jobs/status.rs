@@ -2,7 +2,7 @@
 
 use crate::config::Drive;
 use crate::config::request::StatusRequest;
-use crate::drive::{Member, list_members};
+use crate::drive::Member;
 use crate::event::Event;
 use crate::execute::chain;
 use crate::execute::session::SessionError;
@@ -24,7 +24,7 @@ pub fn status(request: &StatusRequest, env: &Environment<'_>) -> Result<Vec<Driv
     let policies: Vec<_> =
         request.drives.iter().flat_map(|drive| drive.policies(&Consents::default())).collect();
     env.advise(&versions, &policies);
-    let members = list_members().unwrap_or_else(|error| {
+    let members = env.root.members().unwrap_or_else(|error| {
         let text = format!("Which drives are connected is not known: udev does not answer ({error}).");
         env.sink.event(Event::Warning { text });
         Vec::new()

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::drive::{self, Holder, Label, Outcome, PoolState, read_label};
+use crate::drive::{self, Holder, Label, Outcome, PoolState};
 use crate::event::{Event, ImportHow, Then, Unplug};
 use crate::zfs::{Kind, argv};
 
@@ -106,7 +106,7 @@ impl Session {
             return Err("the export cannot be confirmed: udev knows no device of the pool".to_owned());
         }
         for member in &self.members {
-            let label = read_label(&member.node, LABEL).map_err(|error| {
+            let label = host.root.label(&member.node, LABEL).map_err(|error| {
                 format!("the export cannot be confirmed: {}", crate::execute::chain(&error))
             })?;
             self.check_label(&label)?;

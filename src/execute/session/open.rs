@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::drive::{Label, Member, PoolState, WaitError, list_members, read_label, wait_for_pool};
+use crate::drive::{Label, Member, PoolState, WaitError, wait_for_pool};
 use crate::event::{Event, ImportHow};
 use crate::model::{Guid, PoolFacts, PoolName};
 use crate::plan::Afterwards;
@@ -93,7 +93,7 @@ impl Session {
                 return Self::import(host, wanted, &pools(host)?);
             }
         };
-        let members = members(wanted).unwrap_or_default();
+        let members = members(host, wanted).unwrap_or_default();
         Ok(Self::new(wanted, pool.name.clone(), how, members, Vec::new()))
     }
 
@@ -105,7 +105,7 @@ impl Session {
             devices: members.iter().map(|member| member.node.clone()).collect(),
         });
         let labels: Vec<Label> =
-            members.iter().filter_map(|member| read_label(&member.node, LABEL).ok()).collect();
+            members.iter().filter_map(|member| host.root.label(&member.node, LABEL).ok()).collect();
         if let Some(label) = labels.first() {
             refuse_name(wanted, label, imported)?;
         }
@@ -222,8 +222,8 @@ fn zfs(what: String, source: ZfsError) -> SessionError {
 }
 
 /// The drive's devices now, without waiting.
-fn members(wanted: &Wanted<'_>) -> Option<Vec<Member>> {
-    let all = list_members().ok()?;
+fn members(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<Vec<Member>> {
+    let all = host.root.members().ok()?;
     Some(all.into_iter().filter(|member| member.pool_guid == wanted.guid).collect())
 }
 
@@ -237,7 +237,7 @@ fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, SessionErro
             host.sink.event(Event::Waiting { drive: drive.clone(), seconds: wanted.wait.as_secs() });
         }
     };
-    match wait_for_pool(wanted.guid, wanted.wait, host.client.cancel(), &mut tick) {
+    match wait_for_pool(host.root, wanted.guid, wanted.wait, host.client.cancel(), &mut tick) {
         Ok(members) => Ok(members),
         Err(WaitError::Cancelled) => Err(SessionError::Interrupted { drive }),
         Err(WaitError::Find(source)) => Err(SessionError::Find { drive, source }),
@@ -245,14 +245,14 @@ fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, SessionErro
             drive,
             pool: wanted.pool.clone(),
             guid: wanted.guid,
-            other: namesake(wanted),
+            other: namesake(host, wanted),
         }),
     }
 }
 
 /// Another connected drive whose pool has the same name: the first thing that a person wonders about.
-fn namesake(wanted: &Wanted<'_>) -> Option<(String, Guid)> {
-    let all = list_members().ok()?;
+fn namesake(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<(String, Guid)> {
+    let all = host.root.members().ok()?;
     let other = all.into_iter().find(|member| member.pool_name == wanted.pool.as_str())?;
     Some((other.disk.to_string(), other.pool_guid))
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, newest_committed, read_label};
+use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, newest_committed};
 use crate::event::ImportHow;
 use crate::model::{PoolName, Txg};
 use crate::process::Cancel;
@@ -161,7 +161,7 @@ fn refuse_if_changed(
 ) -> Result<(), SessionError> {
     let here = Handwriting::of(host.root, &pool.name);
     for member in members {
-        let evidence = match read_label(&member.node, LABEL) {
+        let evidence = match host.root.label(&member.node, LABEL) {
             Ok(label) => here.differs(&label, wanted.guid),
             Err(error) => Some(crate::execute::chain(&error)),
         };

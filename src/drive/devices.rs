@@ -1,0 +1,39 @@
+//! Who tells of devices: udev and the devices themselves; in tests something that imitates both.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::find::list_members;
+use super::label::read_label;
+use super::{Label, LabelError, Member};
+
+/// Answers what a session asks about devices.
+pub trait Devices: fmt::Debug + Send + Sync {
+    /// All devices that belong to a pool, sorted by node.
+    ///
+    /// # Errors
+    /// When udev does not answer.
+    fn members(&self) -> io::Result<Vec<Member>>;
+
+    /// What a device's labels say at this moment.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has none.
+    fn label(&self, device: &Path, within: Duration) -> Result<Label, LabelError>;
+}
+
+/// Those of this host.
+#[derive(Debug)]
+pub struct Attached;
+
+impl Devices for Attached {
+    fn members(&self) -> io::Result<Vec<Member>> {
+        list_members()
+    }
+
+    fn label(&self, device: &Path, within: Duration) -> Result<Label, LabelError> {
+        read_label(device, within)
+    }
+}
