@@ -1,37 +1,41 @@
 //! A host's `/sys`, `/proc` and `/dev` in a temporary directory, for tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::{Disk, Root};
 
 /// The directory and what is put into it.
-pub(super) struct Imitation(TempDir);
+pub(crate) struct Imitation(TempDir);
 
 impl Imitation {
     /// With an empty table of mounts.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let host = Self(tempfile::tempdir().unwrap());
         host.write("/proc/self/mountinfo", "");
         host
     }
 
-    pub(super) fn root(&self) -> Root {
-        Root::imitation(self.0.path().to_owned())
+    pub(crate) fn root(&self) -> Root {
+        Root::imitation(self.path())
     }
 
-    pub(super) fn write(&self, path: &str, text: &str) {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.root().at(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    pub(super) fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.root().at(path)).unwrap()
     }
 
-    pub(super) fn link(&self, path: &str, target: &str) {
+    pub(crate) fn link(&self, path: &str, target: &str) {
         let path = self.root().at(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(target, path).unwrap();
@@ -39,7 +43,7 @@ impl Imitation {
 
     /// A disk with one partition at a USB port such as "usb1/1-4". Device numbers are "8:DISKSEQ" for the disk and
     /// "8:DISKSEQ1" for the partition.
-    pub(super) fn disk(&self, name: &str, diskseq: u64, port: &str) -> Disk {
+    pub(crate) fn disk(&self, name: &str, diskseq: u64, port: &str) -> Disk {
         let usb = format!("/sys/devices/{port}");
         let sysfs = format!("{usb}/1:0/host6/block/{name}");
         self.write(&format!("{usb}/idVendor"), "1058\n");
@@ -61,7 +65,7 @@ impl Imitation {
         }
     }
 
-    pub(super) fn unplug(&self, name: &str) {
+    pub(crate) fn unplug(&self, name: &str) {
         std::fs::remove_file(self.root().at(Path::new("/sys/block").join(name))).unwrap();
     }
 }

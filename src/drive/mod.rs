@@ -15,7 +15,7 @@ mod busy;
 mod devices;
 mod find;
 #[cfg(test)]
-mod imitation;
+pub(crate) mod imitation;
 mod in_use;
 mod label;
 mod mounts;

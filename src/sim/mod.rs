@@ -2,10 +2,11 @@
 //! (facts: zfs.md 1–5). What it does was written from the facts and not from the program that is tried with it.
 //!
 //! It exists in tests only. [`state`] is the truth; [`list`] shows it, [`change`], [`stream`], [`program`] and [`pool`]
-//! change it, [`fault`] makes single commands go wrong.
+//! change it, [`devices`] is what is seen of it without ZFS, [`fault`] makes single commands go wrong.
 
 mod change;
 mod contract;
+mod devices;
 pub mod fault;
 mod flags;
 mod list;
@@ -14,25 +15,29 @@ mod program;
 pub mod state;
 mod stream;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::process::{Cancel, Exit, Invocation, Output, PipeOutput, RunError, Runner, Tool, Watch};
 
+use devices::Drives;
 use state::State;
 pub use stream::Cut;
 
 /// What a command printed, or what it complained of.
 type Answer = Result<String, String>;
 
-/// A computer with pools.
+/// A computer with pools, one of them perhaps on a drive that can be unplugged.
 pub struct Host {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// That drive.
+    pub drives: Drives,
 }
 
 impl Host {
     /// With these pools.
     pub fn new(state: State) -> Self {
-        Self { state: Mutex::new(state) }
+        let state = Arc::new(Mutex::new(state));
+        Self { drives: Drives::new(Arc::clone(&state)), state }
     }
 
     /// The truth at this moment.
@@ -52,7 +57,8 @@ impl Host {
         let answer = match command.tool {
             Tool::Zfs => zfs(&mut state, &args, &command.stdin),
             Tool::Zpool => pool::zpool(&mut state, &args),
-            Tool::Udisksctl | Tool::Udevadm => Err("not in this simulation".to_owned()),
+            Tool::Udisksctl => self.drives.power_off(&state),
+            Tool::Udevadm => Ok(String::new()),
         };
         match answer {
             Ok(stdout) => output(0, &stdout, ""),

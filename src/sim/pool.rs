@@ -1,6 +1,7 @@
 //! `zpool`: which pools there are, how they are, in and out (facts: zfs.md 5).
 
 use super::Answer;
+use super::devices::node;
 use super::flags::Flags;
 use super::state::{Import, Pool, State};
 
@@ -49,7 +50,10 @@ fn devices(state: &State, args: &[&str]) -> Answer {
     let flags = Flags::read(args, "vHPLo:")?;
     let wanted = |name: &String| flags.operands.is_empty() || flags.operands.contains(&name.as_str());
     let imported = state.pools.iter().filter(|(name, pool)| pool.imported.is_some() && wanted(name));
-    let lines = imported.map(|(name, _)| format!("{name}\n\t/dev/{name}1\t-\t-\t-\t-\t-\t-\t-\t-\tONLINE\n"));
+    let line = |(name, pool): (&String, &Pool)| {
+        format!("{name}\n\t{}\t-\t-\t-\t-\t-\t-\t-\t-\tONLINE\n", node(pool).display())
+    };
+    let lines = imported.map(line);
     Ok(lines.collect())
 }
 

@@ -23,6 +23,8 @@ pub struct Pool {
     pub errors: u64,
     /// What is left.
     pub available: u64,
+    /// On the drive that can be unplugged; all others stay.
+    pub on_usb: bool,
 }
 
 /// How a pool was imported.
@@ -107,9 +109,16 @@ impl State {
     /// Adds an imported pool with an unencrypted dataset at its top.
     pub fn add_pool(&mut self, name: &str, guid: u64, altroot: Option<&str>) {
         let imported = Some(Import { altroot: altroot.map(str::to_owned), readonly: false });
-        let pool = Pool { guid, txg: 100, imported, errors: 0, available: 1 << 30 };
+        let pool = Pool { guid, txg: 100, imported, errors: 0, available: 1 << 30, on_usb: false };
         self.pools.insert(name.to_owned(), pool);
         self.add_dataset(name, None);
+    }
+
+    /// Adds an exported pool on the drive that can be unplugged.
+    pub fn add_drive(&mut self, name: &str, guid: u64) {
+        self.add_pool(name, guid, None);
+        let pool = self.pools.get_mut(name).unwrap();
+        (pool.imported, pool.on_usb) = (None, true);
     }
 
     /// Adds an empty filesystem; encrypted with a key of its own when it has a key's guid.

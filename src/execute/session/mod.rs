@@ -60,25 +60,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// One with a pool that a run before had imported, for tests without devices.
-    #[cfg(test)]
-    pub(crate) fn adopted(drive: &str, pool: &PoolName, guid: Guid, imported: Vec<PoolName>) -> Self {
-        Self {
-            drive: drive.to_owned(),
-            pool: pool.clone(),
-            guid,
-            how: ImportHow::Adopted,
-            facts: PoolFacts { name: pool.clone(), guid, features: Default::default() },
-            imported,
-            members: Vec::new(),
-            errors: 0,
-            damaged: false,
-            versions: Versions::default(),
-            labels: Vec::new(),
-            found_only: false,
-        }
-    }
-
     /// The disks that the pool is on.
     pub fn disks(&self) -> Vec<Disk> {
         let mut disks: Vec<Disk> = Vec::new();

@@ -3,13 +3,13 @@
 use crate::sim::Host;
 use crate::sim::fault::{Fault, Faulty, Place};
 
-use super::setting::{clean_run, new_host, outcome, run};
+use super::setting::{clean_run, disturbed_run, new_host, outcome, run};
 
 /// The commands of a first run that begin like this.
 fn commands(beginning: &str) -> Vec<Place> {
     let host = new_host();
     let faulty = Faulty::new(&host, Vec::new());
-    run(&faulty).unwrap();
+    run(&faulty, &host.drives.root()).unwrap();
     let given = faulty.given().into_iter();
     let found: Vec<_> = given.filter(|(text, _)| text.starts_with(beginning)).collect();
     assert!(!found.is_empty(), "no command begins with {beginning}");
@@ -19,7 +19,7 @@ fn commands(beginning: &str) -> Vec<Place> {
 /// A first run with this fault, and what the next one leaves.
 fn holds_after(fault: (Place, Fault)) -> Host {
     let host = new_host();
-    let _ = run(&Faulty::new(&host, vec![fault]));
+    disturbed_run(&host, vec![fault]).unwrap();
     clean_run(&host);
     host
 }

@@ -6,18 +6,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::drive::Root;
-use crate::event::{Event, Sink};
-use crate::execute::session::{After, Session};
-use crate::execute::{State as Ending, Tally};
+use crate::event::{Event, Sink, Summary, Unplug};
+use crate::execute::session::After;
 use crate::jobs::drive_run::DriveRun;
 use crate::jobs::{Environment, JobError};
 use crate::model::{Guid, Policy, PoolName};
-use crate::plan::testing::{EXPORTED, name};
+use crate::plan::testing::name;
 use crate::process::{Cancel, Runner};
 use crate::sim::Host;
+use crate::sim::fault::{Fault, Faulty, Place};
 use crate::sim::state::{Dataset, State};
 use crate::state::Store;
-use crate::zfs::argv::Access;
 
 /// The drive's pool.
 pub const DRIVE: Guid = Guid(7);
@@ -27,7 +26,7 @@ const KEY: u64 = 77;
 pub fn new_host() -> Host {
     let mut state = State::default();
     state.add_pool("rpool", 1, None);
-    state.add_pool("backup", DRIVE.0, Some("/run/zferry/7"));
+    state.add_drive("backup", DRIVE.0);
     state.add_dataset("rpool/nixos", Some(KEY));
     for below in ["home", "home/anna", "vm"] {
         let dataset = format!("rpool/nixos/{below}");
@@ -76,16 +75,15 @@ impl Sink for Silence {
     fn event(&self, _: Event) {}
 }
 
-/// One run through this runner.
-pub fn run(runner: &dyn Runner) -> Result<Tally, JobError> {
+/// One run through this runner, from import to power-off.
+pub fn run(runner: &dyn Runner, root: &Root) -> Result<Summary, JobError> {
     let directory = tempfile::tempdir().unwrap();
     let (cancel, store) = (Cancel::new(), Store::new(directory.path().join("state")));
-    let root = Root::imitation(directory.path().to_owned());
     let clock = || Timestamp::from_second(1_800_000_000).unwrap();
     let env = Environment {
         runner,
         cancel: &cancel,
-        root: &root,
+        root,
         sink: &Silence,
         clock: &clock,
         store: &store,
@@ -101,20 +99,33 @@ pub fn run(runner: &dyn Runner) -> Result<Tally, JobError> {
         wait: Duration::ZERO,
         replug_wait: Duration::ZERO,
         last_used_by: None,
-        after: After::Export,
+        after: After::PowerOff,
         export_foreign: false,
         retry: "zferry run t7".to_owned(),
     };
-    let mut session = Session::adopted("t7", &pool, DRIVE, vec![name("rpool"), pool.clone()]);
-    session.examine(&env.host(), Access::ReadWrite, &EXPORTED)?;
-    run.work(&env, &session).map(|(tally, _)| tally)
+    run.run(&env)
+}
+
+/// One run on a host with these faults. What it says of the drive has to be true, if somebody hears it (S8).
+pub fn disturbed_run(host: &Host, faults: Vec<(Place, Fault)>) -> Result<(), String> {
+    let faulty = Faulty::new(host, faults);
+    let summary = run(&faulty, &host.drives.root());
+    let Ok(Summary { unplug: Unplug::Safe { powered_off }, .. }) = summary else { return Ok(()) };
+    let pool = &host.state().pools["backup"];
+    match (&pool.imported, powered_off && host.drives.is_attached()) {
+        (None, false) => Ok(()),
+        other => Err(format!("“safe to unplug” is not true: {other:?}")),
+    }
 }
 
 /// A run on a sound host, which must do everything.
-pub fn clean_run(host: &Host) -> Tally {
-    let tally = run(host).unwrap_or_else(|error| panic!("{}", crate::execute::chain(&error)));
-    assert!(tally.states.iter().all(|state| *state == Ending::Running), "{tally:?}");
-    tally
+pub fn clean_run(host: &Host) -> Summary {
+    host.drives.plug_in();
+    let summary = run(host, &host.drives.root());
+    let summary = summary.unwrap_or_else(|error| panic!("{}", crate::execute::chain(&error)));
+    assert_eq!((summary.failed, &summary.unplug), (0, &Unplug::Safe { powered_off: true }), "{summary:?}");
+    assert!(!host.drives.is_attached());
+    summary
 }
 
 /// A snapshot's name, guid, content and IV set.
