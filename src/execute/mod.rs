@@ -10,6 +10,8 @@ mod streams;
 mod tidy;
 mod verify;
 
+use std::time::Duration;
+
 use crate::event::{Event, Sink};
 use crate::model::{Bytes, Guid, PoolName};
 use crate::plan::{Afterwards, Phase, Plan, Step, Verdict};
@@ -34,7 +36,12 @@ pub struct Context<'a> {
     pub errors_before: u64,
     /// Holds of an earlier run could not be released.
     pub holds_left: bool,
+    /// How long is looked whether the drive is gone, after a stream failed.
+    pub foreboding: Duration,
 }
+
+/// From the first failed write of a disk that is pulled out until the kernel takes it away.
+pub const FOREBODING: Duration = Duration::from_secs(2);
 
 /// How one dataset ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,6 @@ use super::{Execution, State, chain};
 
 /// Nothing moved for so long: something hangs. A receive may be busy freeing or syncing for minutes.
 const STALL: Duration = Duration::from_secs(30 * 60);
-/// From the first failed write of a disk that is pulled out until the kernel takes it away.
-const FOREBODING: Duration = Duration::from_secs(2);
 /// Progress is told this often at most.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -138,8 +136,7 @@ impl Execution<'_> {
     /// An error of the disk may be seen a moment before it is seen that the disk is gone.
     fn await_loss(&self) {
         let started = Instant::now();
-        let watched = self.context.client.cancel().is_watching();
-        while watched && !self.is_lost() && started.elapsed() < FOREBODING {
+        while !self.is_lost() && started.elapsed() < self.context.foreboding {
             std::thread::sleep(TELL);
         }
     }

@@ -39,6 +39,8 @@ pub struct DriveRun<'a> {
     pub export_foreign: bool,
     /// The command that the user typed.
     pub retry: String,
+    /// How long is looked whether the drive is gone, after a stream failed.
+    pub foreboding: Duration,
 }
 
 /// Takes the drive's lock.
@@ -108,6 +110,7 @@ impl DriveRun<'_> {
             afterwards: self.afterwards(session),
             errors_before: session.errors,
             holds_left,
+            foreboding: self.foreboding,
         };
         let now = (env.clock)();
         let first = checked_plan(&self.policies, &inventory, now)?;

@@ -29,6 +29,7 @@ pub fn replicate(request: &ReplicateRequest, env: &Environment<'_>) -> DriveResu
         after: after(request.power_off),
         export_foreign: false,
         retry: request.retry.clone(),
+        foreboding: crate::execute::FOREBODING,
     };
     run.run(env)
 }

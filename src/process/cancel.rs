@@ -74,11 +74,6 @@ impl Cancel {
         Self { watch: None, ..self.clone() }
     }
 
-    /// Whether a loss would be seen at all.
-    pub fn is_watching(&self) -> bool {
-        self.watch.is_some()
-    }
-
     /// Why the drive cannot be used any more; nothing while it can.
     pub fn lost(&self) -> Option<String> {
         self.watch.as_ref().and_then(|watch| watch())

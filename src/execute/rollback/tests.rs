@@ -1,6 +1,7 @@
 //! In which order a rollback is carried out, and where it stops.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::event::{Event, Sink};
 use crate::execute::{Context, State, execute};
@@ -73,6 +74,7 @@ fn carried_out(drive: Drive, cancel: &Cancel) -> (Vec<String>, Vec<Event>, State
         pool: name("backup"),
         drive: Guid(7),
         afterwards: EXPORTED,
+        foreboding: Duration::ZERO,
         errors_before: 0,
         holds_left: false,
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::*;
 use crate::execute::{Context, Tally};
@@ -88,6 +89,7 @@ fn send_and_tell(host: &Host, cancel: &Cancel, sink: &Begun) -> (Vec<(String, St
         pool: name("backup"),
         drive: Guid(7),
         afterwards: EXPORTED,
+        foreboding: Duration::ZERO,
         errors_before: 0,
         holds_left: false,
     };

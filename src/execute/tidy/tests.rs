@@ -1,6 +1,7 @@
 //! Whose partial state is dropped.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::event::{Event, Sink};
 use crate::execute::{Context, Execution, State, Tally};
@@ -51,6 +52,7 @@ fn what_is_refused_still_drops_what_leads_nowhere_and_what_failed_is_left_as_it_
             pool: name("backup"),
             drive: Guid(7),
             afterwards: EXPORTED,
+            foreboding: Duration::ZERO,
             errors_before: 0,
             holds_left: false,
         };

@@ -102,6 +102,7 @@ pub fn run(runner: &dyn Runner, root: &Root) -> Result<Summary, JobError> {
         after: After::PowerOff,
         export_foreign: false,
         retry: "zferry run t7".to_owned(),
+        foreboding: Duration::ZERO,
     };
     run.run(&env)
 }
