@@ -26,7 +26,8 @@ mod wait;
 mod watch;
 
 pub use busy::{Holder, list_holders};
-pub use devices::{Attached, Devices};
+use devices::Attached;
+pub use devices::Devices;
 pub use find::FindError;
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};

@@ -175,6 +175,12 @@ impl Lab {
         Ok(())
     }
 
+    /// Plugs a drive in that the guest does not have: one that was powered off, or was pulled out.
+    pub fn plug_if_away(&mut self, drive: &Drive) -> Result<()> {
+        let is_there = self.run(&format!("test -e {}", drive.device()))?.exits(0).is_ok();
+        if is_there { Ok(()) } else { self.plug(drive) }
+    }
+
     /// Pulls a drive out, without a word to the guest.
     pub fn pull(&mut self, drive: &Drive) -> Result<()> {
         self.transcript.note(&format!("pull out {}", drive.name()));

@@ -144,9 +144,7 @@ fn one(lab: &mut Lab, t7: &Drive, number: usize, fault: Fault, boundary: Boundar
         }
     }
     // A run that was killed behind the power-off has let the drive go.
-    if lab.run(&format!("test -e {}", t7.device()))?.exits(0).is_err() {
-        lab.plug(t7)?;
-    }
+    lab.plug_if_away(t7)?;
     lab.zferry("run t7")?
         .counts(&[("failed", 0)])?
         .ends_with("Safe to unplug t7 (exported and powered off).")?;
@@ -188,7 +186,7 @@ pub fn same_files(lab: &mut Lab, drive: &Drive) -> Result<()> {
     let sums = |pool: &str, top: &str| {
         format!(
             "mkdir -p /run/lab/sums; zfs list -H -o name,guid -t snapshot -r {pool}/{top} | while read -r s guid; do \
-             place=${{s%@*}}; echo \"= ${{place#{pool}/{top}}} $guid\"; mount -t zfs $s /run/lab/sums || continue; \
+             place=${{s%@*}}; echo \"= ${{place#{pool}/{top}}} $guid\"; mount -t zfs $s /run/lab/sums || {{ echo {UNREADABLE}; continue; }}; \
              ( cd /run/lab/sums; find . -type f -exec sha256sum {{}} + | sort ); umount /run/lab/sums; done"
         )
     };
@@ -201,12 +199,18 @@ pub fn same_files(lab: &mut Lab, drive: &Drive) -> Result<()> {
     let there = lab.on_drive(drive, "backup", &unlock)?;
     let (here, there) = (by_snapshot(&here.exits(0)?.stdout()), by_snapshot(&there.stdout()));
     ensure!(here.values().any(|files| !files.is_empty()), "no files on the source");
+    // Two snapshots that cannot be looked into would look alike.
+    let unreadable = here.values().flatten().any(|line| line == UNREADABLE);
+    ensure!(!unreadable, "a snapshot of the source cannot be mounted\n{here:#?}");
     for (snapshot, files) in here {
         let copy = there.get(&snapshot);
         ensure!(copy == Some(&files), "{snapshot} has the files\n{files:#?}\nand its copy\n{copy:#?}");
     }
     Ok(())
 }
+
+/// Stands in the place of a snapshot's files.
+const UNREADABLE: &str = "cannot-be-mounted";
 
 /// The files of each snapshot, by its place and guid.
 fn by_snapshot(sums: &str) -> BTreeMap<String, Vec<String>> {

@@ -23,8 +23,8 @@ pub fn scenarios() -> Vec<Scenario> {
 /// All of them; each that is another one here is told.
 fn the_rules_are_those_of_zfs(lab: &mut Lab) -> Result<()> {
     lab.run(
-        "set -e; echo long-enough > /root/key; truncate -s 256M /root/src.img /root/dst.img; \
-         zpool create -O compression=off src /root/src.img; zpool create dst /root/dst.img",
+        "set -e; echo long-enough > /var/tmp/key; truncate -s 256M /var/tmp/src.img /var/tmp/dst.img; \
+         zpool create -O compression=off src /var/tmp/src.img; zpool create dst /var/tmp/dst.img",
     )?
     .exits(0)?;
     let mut broken = Vec::new();
@@ -41,7 +41,7 @@ fn the_rules_are_those_of_zfs(lab: &mut Lab) -> Result<()> {
 fn broken_rule(lab: &mut Lab, number: usize, case: &Case) -> Result<Option<String>> {
     lab.note(&format!("[{} {}]", case.section, case.rule));
     lab.run(&format!(
-        "set -e; zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///root/key src/s{number}; \
+        "set -e; zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///var/tmp/key src/s{number}; \
          zfs create src/p{number}; \
          for n in one two three; do \
              head -c 64K /dev/urandom > /src/s{number}/$n; zfs snapshot src/s{number}@$n; \

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
 
 use super::chance::Chance;
 use super::life::HOME;
@@ -12,7 +11,7 @@ use crate::lab::Lab;
 use crate::scenarios::unplugged::{plug_again, pull_in_mid_run, start_run};
 
 /// What happens to a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     None,
@@ -38,7 +37,7 @@ const FAULTS: [Fault; 8] = [
 ];
 
 /// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hit {
     /// It came while the run was going.
     InMidRun,
@@ -91,9 +90,7 @@ pub fn strikes(lab: &mut Lab, drive: &Drive, chance: &mut Chance) -> Result<(Fau
 
 /// A run with no word more than usual; and one with the consents that it asked for, where the source was rolled back.
 pub fn completes(lab: &mut Lab, drive: &Drive) -> Result<()> {
-    if lab.run(&format!("test -e {}", drive.device()))?.exits(0).is_err() {
-        lab.plug(drive)?;
-    }
+    lab.plug_if_away(drive)?;
     let name = drive.name();
     let run = lab.run(&format!("zferry run --no-power-off {name}"))?;
     if run.exits(0).is_err() {

@@ -41,17 +41,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of all soaks that were begun on this machine.
-    pub fn all() -> Result<Vec<Self>> {
-        let mut all = Vec::new();
-        let Ok(entries) = fs::read_dir(directory()?) else { return Ok(all) };
-        for entry in entries {
-            all.extend(Self::read(&entry?.path())?);
-        }
-        all.sort_by_key(|progress| progress.seed);
-        Ok(all)
-    }
-
     fn read(directory: &Path) -> Result<Option<Self>> {
         let path = directory.join("progress.json");
         match fs::read(&path) {
