@@ -11,6 +11,7 @@
 //! - [`drive`]: a USB drive as seen from outside of the guest.
 //! - [`lab`]: all of this as the words that scenarios are written in.
 //! - [`scenarios`], [`runner`]: what is tried, two at a time.
+//! - [`results`]: what came of it, kept for `docs/reliability.md`.
 //! - [`mutants`]: whether the planner's tests would notice a bug.
 //! - [`demo`], [`shell`], [`mod@bench`]: for people.
 
@@ -26,6 +27,7 @@ pub mod machine;
 pub mod mutants;
 pub mod paths;
 pub mod protocol;
+pub mod results;
 pub mod runner;
 pub mod scenarios;
 pub mod shell;

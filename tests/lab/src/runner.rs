@@ -15,6 +15,7 @@ use crate::lab::Lab;
 use crate::machine::Console;
 use crate::machine::slots::GUESTS;
 use crate::paths;
+use crate::results::{self, Record};
 use crate::scenarios::{Scenario, Tier};
 
 /// No scenario may take longer; its guest is ended then, which fails it.
@@ -96,6 +97,7 @@ fn matches(name: &str, filter: &str) -> bool {
 pub fn run(trials: &[Trial], times: u16, saved: &[Saved], share: &Share) -> Result<Tally> {
     let runs = paths::cache()?.join("runs");
     remove_abandoned(&runs)?;
+    let commit = results::commit();
     println!("\nrunning {} scenarios in guests, {GUESTS} at a time", trials.len());
     let rounds = trials.iter().flat_map(|trial| (1..=times).map(move |round| (trial, round)));
     let waiting = Mutex::new(rounds);
@@ -113,9 +115,12 @@ pub fn run(trials: &[Trial], times: u16, saved: &[Saved], share: &Share) -> Resu
                         .context("its system was not prepared")
                         .and_then(|saved| one(trial, round, saved, share, &runs));
                     let seconds = started.elapsed().as_secs();
+                    remember(trial, &commit, seconds, &result);
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     match result {
                         Ok(remarks) => {
+                            let remarks: String =
+                                remarks.iter().map(|remark| format!("; {remark}")).collect();
                             tally.passed += 1;
                             println!("test {} ... ok ({seconds} s{remarks})", trial.title());
                         }
@@ -132,8 +137,23 @@ pub fn run(trials: &[Trial], times: u16, saved: &[Saved], share: &Share) -> Resu
     Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Notes what came of a scenario, for `cargo lab reliability`. That it could not be noted fails nothing.
+fn remember(trial: &Trial, commit: &str, seconds: u64, result: &Result<Vec<String>>) {
+    let record = Record {
+        what: trial.title(),
+        commit: commit.to_owned(),
+        ended: results::now(),
+        seconds,
+        passed: result.is_ok(),
+        remarks: result.as_ref().cloned().unwrap_or_default(),
+    };
+    if let Err(error) = results::add(&record) {
+        eprintln!("lab: {} was not noted: {}", record.what, explained(&error));
+    }
+}
+
 /// Runs one scenario in a guest of its own, and returns what it remarked.
-fn one(trial: &Trial, round: u16, saved: &Saved, share: &Share, runs: &Path) -> Result<String> {
+fn one(trial: &Trial, round: u16, saved: &Saved, share: &Share, runs: &Path) -> Result<Vec<String>> {
     let slug = paths::slug(&trial.title());
     let directory = runs.join(format!("{}-{round}-{slug}", std::process::id()));
     let console = Console::File(directory.join("console"));
@@ -151,7 +171,7 @@ fn one(trial: &Trial, round: u16, saved: &Saved, share: &Share, runs: &Path) -> 
         .unwrap_or_else(|_| Err(anyhow::anyhow!("the scenario panicked; its message is above")));
     match result {
         Ok(()) => {
-            let remarks = lab.remarks().iter().map(|remark| format!("; {remark}")).collect();
+            let remarks = lab.remarks().to_vec();
             drop(lab);
             fs::remove_dir_all(&directory).context("the scenario's files could not be removed")?;
             Ok(remarks)

@@ -1,0 +1,67 @@
+//! What came of everything that was run on this machine: `docs/reliability.md` is written from it, and nothing else.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::paths;
+
+/// What came of one thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// A scenario with its system, or what else was tried.
+    pub what: String,
+    /// The commit that was tried; with `-dirty` when it was another state of the files.
+    pub commit: String,
+    /// Seconds since 1970, when it had ended.
+    pub ended: u64,
+    /// How long it took.
+    pub seconds: u64,
+    /// Whether it was as it should be.
+    pub passed: bool,
+    /// What it had to tell.
+    pub remarks: Vec<String>,
+}
+
+/// The commit of the work tree, as `git describe` has it; an archive of the sources has none.
+pub fn commit() -> String {
+    let describe = |repository: PathBuf| {
+        let arguments = ["describe", "--always", "--abbrev=9", "--dirty", "--exclude=*"];
+        let output = Command::new("git").current_dir(repository).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    paths::repository().ok().and_then(describe).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Now, in seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Adds what came of something.
+pub fn add(record: &Record) -> Result<()> {
+    let path = path()?;
+    let mut line = serde_json::to_string(record)?;
+    line.push('\n');
+    // One write of a short line: two labs may run side by side.
+    let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+    file.write_all(line.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Everything that was added so far, the oldest first. A line that a killed lab left unfinished is left out.
+pub fn all() -> Result<Vec<Record>> {
+    let text = match fs::read_to_string(path()?) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        text => text?,
+    };
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+fn path() -> Result<PathBuf> {
+    Ok(paths::cache()?.join("results.jsonl"))
+}
