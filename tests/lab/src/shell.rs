@@ -11,7 +11,7 @@ use crate::host::cargo::Share;
 use crate::image::saved::Saved;
 use crate::lab::Lab;
 use crate::machine::qmp::Qmp;
-use crate::machine::{self, Console};
+use crate::machine::{Console, usb};
 use crate::paths;
 
 /// Where the other terminal finds the guest.
@@ -67,7 +67,7 @@ pub fn plug(name: &str, size: &str) -> Result<()> {
     let existing = Drive::open(&session.drives, name);
     let drive =
         if existing.image().exists() { existing } else { Drive::create(&session.drives, name, size)? };
-    machine::plug(&mut qmp, drive.name(), drive.image(), &drive.serial())?;
+    usb::plug(&mut qmp, drive.name(), drive.image(), &drive.serial())?;
     println!("{}", drive.device());
     Ok(())
 }
@@ -75,7 +75,7 @@ pub fn plug(name: &str, size: &str) -> Result<()> {
 /// Pulls a drive out of the guest of the open shell.
 pub fn pull(name: &str) -> Result<()> {
     let (_, mut qmp) = session()?;
-    machine::pull(&mut qmp, name)
+    usb::pull(&mut qmp, name)
 }
 
 fn session() -> Result<(Session, Qmp)> {

@@ -21,7 +21,7 @@ pub use zfs::{Identity, KEY};
 use crate::command::{Background, Command, Output};
 use crate::drive::Drive;
 use crate::image::saved::Saved;
-use crate::machine::{Console, Machine, Spec, disks};
+use crate::machine::{Console, Machine, Spec, disks, usb};
 use crate::transcript::Transcript;
 
 /// How long udev may take to see a drive come or go.
@@ -167,7 +167,7 @@ impl Lab {
             self.pull(drive)?;
         }
         self.transcript.note(&format!("plug in {}", drive.name()));
-        self.machine()?.plug(drive.name(), drive.image(), &drive.serial())?;
+        usb::plug(&mut self.machine()?.qmp, drive.name(), drive.image(), &drive.serial())?;
         self.attached.push(drive.name().to_owned());
         self.run(&format!("udevadm wait --settle --timeout={} {}", UDEV.as_secs(), drive.device()))?
             .exits(0)
@@ -184,7 +184,7 @@ impl Lab {
     /// Pulls a drive out, without a word to the guest.
     pub fn pull(&mut self, drive: &Drive) -> Result<()> {
         self.transcript.note(&format!("pull out {}", drive.name()));
-        self.machine()?.pull(drive.name())?;
+        usb::pull(&mut self.machine()?.qmp, drive.name())?;
         self.attached.retain(|name| name != drive.name());
         Ok(())
     }

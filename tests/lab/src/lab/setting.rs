@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::json;
 
 use super::Lab;
 use crate::command::{Background, Command, Output};
 use crate::drive::Drive;
+use crate::machine::usb::{self, Defect};
 use crate::protocol::{Ask, Bytes};
 
 /// Ctrl-C, as a terminal gets it.
@@ -70,30 +70,8 @@ impl Lab {
             self.pull(drive)?;
         }
         self.note(&format!("plug in {}, which writes slowly", drive.name()));
-        let (name, group) = (drive.name(), format!("slow-{}", drive.name()));
-        let qmp = &mut self.machine()?.qmp;
-        let limits = json!({ "bps-write": 3 << 20 });
-        // It is there already when the drive was plugged in so before.
-        let _ =
-            qmp.execute("object-add", json!({ "qom-type": "throttle-group", "id": group, "limits": limits }));
-        qmp.execute(
-            "blockdev-add",
-            json!({
-                "node-name": format!("{name}-image"), "driver": "throttle", "throttle-group": group,
-                "file": {
-                    "driver": "raw", "discard": "unmap",
-                    "file": { "driver": "file", "filename": drive.image(), "discard": "unmap" },
-                },
-            }),
-        )?;
-        qmp.execute(
-            "device_add",
-            json!({
-                "driver": "usb-storage", "id": name, "drive": format!("{name}-image"),
-                "serial": drive.serial(), "bus": "xhci.0", "removable": true,
-            }),
-        )?;
-        self.attached.push(name.to_owned());
+        usb::plug_slow(&mut self.machine()?.qmp, drive.name(), drive.image(), &drive.serial())?;
+        self.attached.push(drive.name().to_owned());
         // Little is taken into memory, so that what was sent is written soon after.
         self.run(&format!(
             "echo 4194304 > /sys/module/zfs/parameters/zfs_dirty_data_max; \
@@ -102,6 +80,18 @@ impl Lab {
         ))?
         .exits(0)?;
         Ok(())
+    }
+
+    /// From now on a drive that is plugged in answers with errors.
+    pub fn goes_bad(&mut self, drive: &Drive, defect: Defect) -> Result<()> {
+        self.note(&format!("{} fails: {defect:?}", drive.name()));
+        usb::goes_bad(&mut self.machine()?.qmp, drive.name(), defect)
+    }
+
+    /// It works again.
+    pub fn is_mended(&mut self, drive: &Drive) -> Result<()> {
+        self.note(&format!("{} works again", drive.name()));
+        usb::is_mended(&mut self.machine()?.qmp, drive.name())
     }
 
     /// Waits until so many megabytes are on the disks of an imported pool.

@@ -6,6 +6,7 @@ pub mod arguments;
 pub mod disks;
 pub mod qmp;
 pub mod slots;
+pub mod usb;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,8 +26,6 @@ use slots::Slot;
 const BOOT: Duration = Duration::from_secs(300);
 /// How long reading a saved state may take.
 const RESTORE: Duration = Duration::from_secs(120);
-/// How long QEMU may take to let go of a pulled device.
-const PULL: Duration = Duration::from_secs(60);
 /// How long writing the state of a guest may take.
 const SAVE: Duration = Duration::from_secs(180);
 
@@ -151,16 +150,6 @@ impl Machine {
         self.sockets.path().join("qmp2")
     }
 
-    /// Plugs in a USB drive whose content is this file.
-    pub fn plug(&mut self, name: &str, image: &Path, serial: &str) -> Result<()> {
-        plug(&mut self.qmp, name, image, serial)
-    }
-
-    /// Pulls a drive out, whatever the guest is doing with it.
-    pub fn pull(&mut self, name: &str) -> Result<()> {
-        pull(&mut self.qmp, name)
-    }
-
     /// Stops the guest and writes its state to a file. It cannot go on after that.
     pub fn save(mut self, state: &Path) -> Result<()> {
         self.qmp.execute("stop", json!({}))?;
@@ -208,34 +197,4 @@ impl Drop for Machine {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Plugs in a USB drive; also for the monitor of somebody else's guest.
-pub fn plug(qmp: &mut Qmp, name: &str, image: &Path, serial: &str) -> Result<()> {
-    let node = format!("{name}-image");
-    qmp.execute(
-        "blockdev-add",
-        json!({
-            "node-name": node, "driver": "raw", "discard": "unmap", "cache": arguments::cache(),
-            "file": {
-                "driver": "file", "filename": image, "discard": "unmap", "cache": arguments::cache(),
-            },
-        }),
-    )?;
-    qmp.execute(
-        "device_add",
-        json!({
-            "driver": "usb-storage", "id": name, "drive": node,
-            "serial": serial, "bus": "xhci.0", "removable": true,
-        }),
-    )?;
-    Ok(())
-}
-
-/// Pulls a USB drive; also for the monitor of somebody else's guest.
-pub fn pull(qmp: &mut Qmp, name: &str) -> Result<()> {
-    qmp.execute("device_del", json!({ "id": name }))?;
-    qmp.wait_event("DEVICE_DELETED", PULL, |data| data["device"] == name)?;
-    qmp.execute("blockdev-del", json!({ "node-name": format!("{name}-image") }))?;
-    Ok(())
 }

@@ -94,34 +94,42 @@ enum Interruption {
 
 use Interruption::{CtrlC, Cut, Kill, Stop};
 
-/// What travels in each round. Some 40 of them are sent already when the first one is written.
-const MEGABYTES: u64 = 120;
+/// How many megabytes travel in each round, and when it is interrupted. Some 50 are under way when the first one is
+/// written; what is under way arrives, once the sender has ended.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    written: u32,
+    of: u64,
+}
 
 fn early(lab: &mut Lab) -> Result<()> {
-    interrupted_after(lab, 5)
+    interrupted_after(lab, Moment { written: 5, of: 120 })
 }
 
 fn midway(lab: &mut Lab) -> Result<()> {
-    interrupted_after(lab, 35)
+    interrupted_after(lab, Moment { written: 35, of: 120 })
 }
 
 fn late(lab: &mut Lab) -> Result<()> {
-    interrupted_after(lab, 66)
+    interrupted_after(lab, Moment { written: 110, of: 200 })
 }
 
 /// What the next run sends is at most what the token did not acknowledge, and a little.
-fn interrupted_after(lab: &mut Lab, megabytes: u32) -> Result<()> {
-    let (t7, _) = lab.setting("1G")?;
+fn interrupted_after(lab: &mut Lab, moment: Moment) -> Result<()> {
+    let (t7, _) = lab.setting("1536M")?;
     lab.run("zferry run t7")?.exits(0)?;
     lab.gone(&t7)?;
     for (round, how) in [CtrlC, Kill, Stop, Cut].into_iter().enumerate() {
-        let one_round = format!("{how:?} after {megabytes} MB");
+        let one_round = format!("{how:?} after {} MB", moment.written);
         lab.note(&one_round);
-        lab.run(&format!("head -c {MEGABYTES}M /dev/urandom > /home/anna/film{round} && zpool sync rpool"))?
-            .exits(0)?;
+        lab.run(&format!(
+            "head -c {}M /dev/urandom > /home/anna/film{round} && zpool sync rpool",
+            moment.of
+        ))?
+        .exits(0)?;
         lab.snapshot("rpool/nixos/home", &format!("film{round}"))?;
-        interrupt(lab, &t7, how, megabytes).with_context(|| one_round.clone())?;
-        goes_on(lab, &t7, how).context(one_round)?;
+        interrupt(lab, &t7, how, moment.written).with_context(|| one_round.clone())?;
+        goes_on(lab, &t7, how, moment.of).context(one_round)?;
     }
     Ok(())
 }
@@ -160,7 +168,7 @@ fn interrupt(lab: &mut Lab, t7: &Drive, how: Interruption, megabytes: u32) -> Re
 }
 
 /// The next run resumes, and sends no more than it must.
-fn goes_on(lab: &mut Lab, t7: &Drive, how: Interruption) -> Result<()> {
+fn goes_on(lab: &mut Lab, t7: &Drive, how: Interruption, megabytes: u64) -> Result<()> {
     let look = "zfs send -nvt $(zfs get -Hp -o value receive_resume_token backup/eds/anna) 2>&1";
     let token = if how == Kill {
         lab.run(look)?
@@ -174,7 +182,7 @@ fn goes_on(lab: &mut Lab, t7: &Drive, how: Interruption) -> Result<()> {
     let acknowledged = u64::from_str_radix(acknowledged, 16).context("not a number of bytes")?;
     let told = lab.zferry("-v run t7")?;
     told.says("zfs send -t")?
-        .sent_between(1, ((MEGABYTES + 1) * MIB).saturating_sub(acknowledged) + SLACK)?
+        .sent_between(1, ((megabytes + 1) * MIB).saturating_sub(acknowledged) + SLACK)?
         .ends_with(&format!("{SAFE}."))?;
     if how == Kill {
         told.says("was left imported by an earlier run that was cut off; this run exports it")?;

@@ -5,6 +5,7 @@ pub(crate) mod boundaries;
 mod contract;
 mod drives;
 mod estranged;
+mod failing;
 mod hostile;
 mod increments;
 mod interrupted;
@@ -77,6 +78,7 @@ pub fn all() -> Vec<Scenario> {
         interrupted::scenarios(),
         unplugged::scenarios(),
         boundaries::scenarios(),
+        failing::scenarios(),
         structure::scenarios(),
         unfit::scenarios(),
         reading::scenarios(),

@@ -38,9 +38,15 @@ const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
 /// other processors, on which everything else goes on. Here the threads of the drive's pool, which are younger than the
 /// run, give way to it.
 pub fn pull_in_mid_run(lab: &mut Lab, drive: &Drive, run: &Background) -> Result<()> {
+    give_way(lab, run)?;
+    lab.pull(drive)
+}
+
+/// The threads of a pool that is younger than the run come after everything else.
+pub(super) fn give_way(lab: &mut Lab, run: &Background) -> Result<()> {
     let younger = format!("for p in $(pgrep ^z_); do [ $p -lt {} ] || renice -n 19 -p $p; done", run.pid);
     lab.run(&younger)?;
-    lab.pull(drive)
+    Ok(())
 }
 
 /// Pulls the drive out, and waits until the run has said so.
@@ -55,7 +61,7 @@ fn pull(lab: &mut Lab, drive: &Drive, run: &mut Background) -> Result<()> {
 }
 
 /// The host's other pool is usable, and so are its lists of pools and datasets.
-fn others_answer(lab: &mut Lab) -> Result<()> {
+pub(super) fn others_answer(lab: &mut Lab) -> Result<()> {
     let line = "zpool list -H -o name rpool && zpool list -H && zfs list -H -o name rpool && zfs snapshot rpool@$RANDOM";
     let output = lab.execute(Command::shell(line).within(Duration::from_secs(30)))?;
     output.exits(0).context("other pools cannot be used while the drive is away")?;
@@ -73,7 +79,7 @@ pub fn plug_again(lab: &mut Lab, drive: &Drive) -> Result<()> {
     lab.plug(drive)
 }
 
-fn wait_for_replug(lab: &mut Lab, time: &str) -> Result<()> {
+pub(super) fn wait_for_replug(lab: &mut Lab, time: &str) -> Result<()> {
     let line = format!("sed -i '/^pool-guid/a replug-wait = \"{time}\"' /etc/zferry/config.toml");
     lab.run(&line)?.exits(0)?;
     Ok(())
@@ -126,7 +132,7 @@ pub(super) fn finished(lab: &mut Lab, t7: &Drive, run: &Output) -> Result<()> {
 /// Faults of ZFS with a raw receive whose disk is gone: it panics when it is to go on (2.4.4: `PANIC at zio.c …
 /// zio_encrypt()`); it tries writes again without an end, so that `zpool clear` does not come to its turn; or it declares
 /// the disk faulty and fails to take it back (2.1.11).
-fn the_kernel_is_at_fault(lab: &mut Lab) -> Result<()> {
+pub(super) fn the_kernel_is_at_fault(lab: &mut Lab) -> Result<()> {
     let found = lab.run(
         "if journalctl --dmesg --grep 'PANIC at' | grep -q zio_encrypt; then echo ZFS panicked; exit; fi; \
          timeout 20 zpool status -p backup | awk \
