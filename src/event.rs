@@ -43,12 +43,21 @@ pub enum Event {
         /// How it came to be.
         how: ImportHow,
     },
-    /// The drive was pulled out while its pool was imported. What arrived and was written is kept.
+    /// The drive was pulled out while its pool was imported, or fails. What arrived and was written is kept.
     Lost {
         /// Its name in the configuration.
         drive: String,
         /// What was seen.
         why: String,
+        /// Whether it is still connected.
+        attached: bool,
+    },
+    /// The drive fails, and we wait for somebody to unplug it and to plug it in again.
+    WaitingForReplug {
+        /// Its name in the configuration.
+        drive: String,
+        /// For how long at most.
+        seconds: u64,
     },
     /// The plan was made. Steps follow.
     Planned {
@@ -212,12 +221,14 @@ pub enum Unplug {
     },
 }
 
-/// What is to be done after a drive was pulled out in mid-run.
+/// What is to be done after a drive was pulled out in mid-run, or failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Then {
     /// Plug it in and run again.
     PlugIn,
+    /// Unplug it, plug it in again and run again: it is connected, and answers with errors.
+    Replug,
     /// Restart the computer: the drive is back, and the kernel does not go on with its pool.
     Restart,
     /// Unplug it, then restart: another computer wrote to it, and this one's kernel would write over that.

@@ -34,7 +34,7 @@ pub use label::{Label, LabelError, PoolState};
 pub use poweroff::{Outcome, PowerOffError, power_off};
 pub use receivers::{is_dying, list_receivers};
 pub use returned::{Handwriting, newest_committed};
-pub use wait::{WaitError, wait_for_pool};
+pub use wait::{WaitError, wait_for_pool, wait_until_gone};
 pub use watch::Watcher;
 
 /// Where `/sys`, `/proc`, `/dev` and `/etc` are (`/`, or a directory with an imitation of them in tests), and who tells
@@ -144,7 +144,7 @@ impl Disk {
     }
 
     /// Whether this very disk is still attached, not another one under its name.
-    fn is_attached(&self, root: &Root) -> bool {
+    pub fn is_attached(&self, root: &Root) -> bool {
         let directory = Path::new("/sys/block").join(self.name());
         let diskseq = root.text(directory.join("diskseq")).and_then(|text| text.parse().ok());
         let is_same = self.diskseq.is_none() || diskseq.is_none() || diskseq == self.diskseq;

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use udev::MonitorBuilder;
 
 use super::find::{FindError, find_pool};
-use super::{Member, Root};
+use super::{Disk, Member, Root};
 use crate::model::Guid;
 use crate::process::Cancel;
 
@@ -83,6 +83,31 @@ pub fn wait_for_pool(
     }
 }
 
+/// Waits until none of these disks is attached any more: somebody unplugged it, or it was plugged in again meanwhile.
+/// Returns the time that is left.
+///
+/// # Errors
+/// When one of them stayed, or somebody asked to stop.
+pub fn wait_until_gone(
+    root: &Root,
+    disks: &[Disk],
+    pool: Guid,
+    within: Duration,
+    cancel: &Cancel,
+) -> Result<Duration, WaitError> {
+    let start = Instant::now();
+    while disks.iter().any(|disk| disk.is_attached(root)) {
+        if cancel.is_requested() {
+            return Err(WaitError::Cancelled);
+        }
+        if start.elapsed() >= within {
+            return Err(WaitError::Late { pool, within });
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(within.saturating_sub(start.elapsed()))
+}
+
 fn sleep_until_announced(monitor: &impl AsFd, most: Duration) -> io::Result<()> {
     let most = Timespec::try_from(most).map_err(io::Error::other)?;
     match poll(&mut [PollFd::new(monitor, PollFlags::IN)], Some(&most)) {
@@ -94,6 +119,7 @@ fn sleep_until_announced(monitor: &impl AsFd, most: Duration) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drive::imitation::Imitation;
 
     #[test]
     fn a_drive_that_does_not_come_is_given_up_in_time_with_a_countdown() {
@@ -103,6 +129,25 @@ mod tests {
             wait_for_pool(&Root::default(), Guid(1), within, &Cancel::new(), &mut |left| ticks.push(left));
         assert!(matches!(outcome, Err(WaitError::Late { pool: Guid(1), .. })), "{outcome:?}");
         assert!(ticks.len() >= 2 && ticks.is_sorted_by(|a, b| a > b), "{ticks:?}");
+    }
+
+    #[test]
+    fn a_disk_that_stays_is_given_up_and_one_that_was_plugged_in_again_is_another() {
+        let imitation = Imitation::new();
+        let disk = imitation.disk("sdb", 7, "usb1/1-4");
+        let root = imitation.root();
+        let wait = |cancel: &Cancel, within| {
+            wait_until_gone(&root, std::slice::from_ref(&disk), Guid(1), within, cancel)
+        };
+        let stayed = wait(&Cancel::new(), Duration::from_millis(300));
+        assert!(matches!(stayed, Err(WaitError::Late { .. })), "{stayed:?}");
+        let cancel = Cancel::new();
+        cancel.request(2);
+        assert!(matches!(wait(&cancel, Duration::from_secs(60)), Err(WaitError::Cancelled)));
+        imitation.unplug("sdb");
+        imitation.disk("sdb", 8, "usb1/1-4");
+        let left = wait(&Cancel::new(), Duration::from_secs(60)).unwrap();
+        assert!(left > Duration::from_secs(50), "{left:?}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Watcher {
     fn lost_pool(&self) -> Option<String> {
         let pool = self.pool.as_ref()?;
         let suspended = Self::is_suspended(&self.root, pool);
-        suspended.then(|| format!("pool {pool} was suspended after errors of its drive"))
+        suspended.then(|| format!("ZFS suspended pool {pool} after errors of its drive"))
     }
 }
 

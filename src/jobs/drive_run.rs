@@ -89,7 +89,7 @@ impl DriveRun<'_> {
             access: Access::ReadWrite,
             wait: self.wait,
             last_used_by: self.last_used_by,
-            after_loss: false,
+            lost: None,
         }
     }
 

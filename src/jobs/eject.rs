@@ -28,7 +28,7 @@ pub fn eject(request: &EjectRequest, env: &Environment<'_>) -> DriveResult {
         access: Access::ReadWrite,
         wait: Duration::ZERO,
         last_used_by: None,
-        after_loss: false,
+        lost: None,
     };
     let session = Session::find(&host, &wanted)?;
     let guarded = session.guard(&host);

@@ -83,7 +83,7 @@ impl PlanOfDrive<'_> {
             access: Access::ReadOnly,
             wait: self.wait,
             last_used_by: None,
-            after_loss: false,
+            lost: None,
         };
         let mut session = Session::open(&host, &wanted)?;
         env.advise(&session.versions, &self.policies);

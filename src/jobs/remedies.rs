@@ -33,6 +33,12 @@ impl JobError {
             Self::Session(SessionError::Stuck { .. }) => {
                 vec!["restart this computer, and run again: what had arrived on the drive is kept".to_owned()]
             }
+            Self::Session(SessionError::Failing { .. }) => vec![
+                "unplug it and plug it in again, with another cable or at another port, and run again"
+                    .to_owned(),
+                "if that does not help, restart this computer; what had arrived on the drive is kept"
+                    .to_owned(),
+            ],
             Self::Session(SessionError::Changed { .. }) => vec![
                 "nothing was written to it here, and what is on it is as the other computer left it"
                     .to_owned(),

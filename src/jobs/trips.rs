@@ -2,7 +2,10 @@
 //! trip plans anew, and so resumes what the first one left.
 
 use crate::event::{Event, Fault, ImportHow, Then, Unplug};
-use crate::execute::session::{Session, SessionError, Wanted};
+use std::time::Duration;
+
+use crate::drive::{Disk, WaitError, wait_until_gone};
+use crate::execute::session::{Lost, Session, SessionError, Wanted};
 use crate::execute::{State, Tally};
 use crate::state::KnownCopy;
 use crate::zfs::argv::Access;
@@ -12,6 +15,11 @@ use super::{Environment, JobError};
 
 /// So often one run goes on with a drive that came back: a plug that slips more often is no way to make a backup.
 const MOST: usize = 20;
+/// So often it is gone on with after errors of a drive that is there: once as it is, for errors come and go; and once
+/// after it was unplugged and plugged in again.
+const MOST_FAILURES: usize = 2;
+/// What a drive gets before it is said that it fails, or is tried again.
+const BREATH: Duration = Duration::from_secs(4);
 
 /// What all trips of a run came to.
 #[derive(Debug, Default)]
@@ -41,6 +49,8 @@ enum Trip {
     /// The drive was pulled out.
     Lost {
         why: String,
+        /// The disks that it was on, where they are known.
+        disks: Vec<Disk>,
         /// Whether this run may bring the pool back: not when somebody else had imported it (S7).
         ours: bool,
     },
@@ -54,19 +64,24 @@ impl DriveRun<'_> {
     pub(super) fn trips(&self, env: &Environment<'_>, account: &mut Account) -> Result<Unplug, JobError> {
         let mut wanted = self.wanted();
         let mut last = self.trip(env, &wanted, account)?;
-        (wanted.wait, wanted.after_loss, wanted.last_used_by) = (self.replug_wait, true, None);
-        let mut trips = 1;
+        (wanted.wait, wanted.last_used_by) = (self.replug_wait, None);
+        let (mut trips, mut failures) = (1, 0);
         loop {
-            let (why, ours) = match last {
+            let (why, disks, ours) = match last {
                 Trip::Closed(unplug) => return Ok(unplug),
-                Trip::Lost { why, ours } => (why, ours),
+                Trip::Lost { why, disks, ours } => (why, disks, ours),
             };
-            let event = Event::Lost { drive: self.drive.to_owned(), why: why.clone() };
+            let attached = self.stays(env, &disks);
+            let event = Event::Lost { drive: self.drive.to_owned(), why: why.clone(), attached };
             env.sink.event(event);
-            if !ours || trips > MOST || self.replug_wait.is_zero() || env.cancel.is_requested() {
-                return Ok(self.give_up(env, why, Then::PlugIn));
+            failures += usize::from(attached);
+            let too_often = trips > MOST || failures > MOST_FAILURES;
+            let then = if attached { Then::Replug } else { Then::PlugIn };
+            if !ours || too_often || self.replug_wait.is_zero() || env.cancel.is_requested() {
+                return Ok(self.give_up(env, why, then));
             }
             trips += 1;
+            wanted.lost = Some(Lost { disks, anew: attached && failures > 1 });
             last = match self.trip(env, &wanted, account) {
                 Ok(trip) => trip,
                 Err(error) => {
@@ -82,6 +97,13 @@ impl DriveRun<'_> {
         }
     }
 
+    /// Whether a drive that was lost is connected all the same. One that was pulled out can answer with errors for a
+    /// moment before it is gone; and errors that come and go get time to go.
+    fn stays(&self, env: &Environment<'_>, disks: &[Disk]) -> bool {
+        let stayed = |result| matches!(result, Err(WaitError::Late { .. }));
+        !disks.is_empty() && stayed(wait_until_gone(env.root, disks, self.guid, BREATH, env.cancel))
+    }
+
     /// The drive is gone, and is not waited for any longer.
     fn give_up(&self, env: &Environment<'_>, why: String, then: Then) -> Unplug {
         // The source must not be kept from pruning for as long as the drive stays away.
@@ -89,10 +111,12 @@ impl DriveRun<'_> {
             let text = format!("Holds on the source may be left: {}.", crate::execute::chain(&error));
             env.sink.event(Event::Warning { text });
         }
-        if then == Then::PlugIn {
+        if matches!(then, Then::PlugIn | Then::Replug) {
             let text = format!(
-                "The kernel keeps “{}” suspended until {} is plugged in and run again, or this computer is restarted. If another computer writes to the drive before that, it must be the restart.",
-                self.pool, self.drive
+                "The kernel keeps “{}” suspended until {} is plugged in {}and run again, or this computer is restarted. If another computer writes to the drive before that, it must be the restart.",
+                self.pool,
+                self.drive,
+                if then == Then::Replug { "anew " } else { "" }
             );
             env.sink.event(Event::Warning { text });
         }
@@ -108,10 +132,18 @@ impl DriveRun<'_> {
     ) -> Result<Trip, JobError> {
         let mut session = match Session::open(&env.host(), wanted) {
             Ok(session) => session,
-            Err(SessionError::Lost { why, .. }) => return Ok(Trip::Lost { why, ours: true }),
+            Err(SessionError::Lost { why, .. }) => {
+                return Ok(Trip::Lost { why, disks: Vec::new(), ours: true });
+            }
+            Err(SessionError::Failing { what: why, drive }) => match &wanted.lost {
+                Some(Lost { disks, .. }) => {
+                    return Ok(Trip::Lost { why, disks: disks.clone(), ours: true });
+                }
+                None => return Err(SessionError::Failing { what: why, drive }.into()),
+            },
             Err(error) => return Err(error.into()),
         };
-        if !wanted.after_loss {
+        if wanted.lost.is_none() {
             env.advise(&session.versions, &self.policies);
         }
         let guarded = session.guard(&env.host());
@@ -139,7 +171,7 @@ impl DriveRun<'_> {
             session.tell_damage(&env.host(), &self.afterwards(&session));
         }
         Ok(match session.close(&env.host(), self.after, self.export_foreign) {
-            Unplug::Gone { why, .. } => Trip::Lost { why, ours },
+            Unplug::Gone { why, .. } => Trip::Lost { why, disks: session.disks(), ours },
             unplug => Trip::Closed(unplug),
         })
     }

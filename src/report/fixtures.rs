@@ -104,6 +104,10 @@ fn beginning() -> Vec<(Event, &'static str)> {
         ),
         (Event::Waiting { drive: t7(), seconds: 60 }, "Plug in t7; waiting up to 1 min."),
         (
+            Event::WaitingForReplug { drive: t7(), seconds: 60 },
+            "Unplug t7 and plug it in again, with another cable or at another port; waiting up to 1 min.",
+        ),
+        (
             Event::Found {
                 drive: t7(),
                 description: "Samsung T7 S123".to_owned(),

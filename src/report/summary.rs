@@ -78,6 +78,12 @@ pub fn truth(drive: &str, unplug: &Unplug) -> Line {
                 "{drive} was unplugged before it was exported. What had arrived is kept: plug it in and run again."
             ),
         ),
+        Unplug::Gone { then: Then::Replug, .. } => (
+            Tone::Danger,
+            format!(
+                "{drive} answers with errors. What had arrived is kept: unplug it, plug it in again and run again."
+            ),
+        ),
         Unplug::Gone { then: Then::Restart, .. } => (
             Tone::Danger,
             format!("Restart this computer, then run again. What had arrived on {drive} is kept."),
@@ -143,6 +149,11 @@ mod tests {
                 Unplug::Gone { why: why(), then: Then::PlugIn },
                 Tone::Danger,
                 "t7 was unplugged before it was exported. What had arrived is kept: plug it in and run again.",
+            ),
+            (
+                Unplug::Gone { why: why(), then: Then::Replug },
+                Tone::Danger,
+                "t7 answers with errors. What had arrived is kept: unplug it, plug it in again and run again.",
             ),
             (
                 Unplug::Gone { why: why(), then: Then::Restart },

@@ -42,8 +42,9 @@ fn sentences(event: &Event) -> Vec<Line> {
             Tone::Danger,
             &format!("“{source}” was not backed up to “{target}”: {}", error.trim_end()),
         ),
-        Event::Lost { drive, why } => {
-            Line::paragraph(Tone::Danger, &format!("{drive} is gone: {why}. What had arrived on it is kept."))
+        Event::Lost { drive, why, attached } => {
+            let what = if *attached { "answers with errors" } else { "is gone" };
+            Line::paragraph(Tone::Danger, &format!("{drive} {what}: {why}. What had arrived on it is kept."))
         }
         Event::NotExported { pool, why } => {
             Line::paragraph(Tone::Danger, &format!("“{pool}” could not be exported: {}", why.trim_end()))
@@ -60,6 +61,10 @@ fn sentence(event: &Event) -> String {
         Event::Waiting { drive, seconds } => {
             format!("Plug in {drive}; waiting up to {}.", duration(Duration::from_secs(*seconds)))
         }
+        Event::WaitingForReplug { drive, seconds } => format!(
+            "Unplug {drive} and plug it in again, with another cable or at another port; waiting up to {}.",
+            duration(Duration::from_secs(*seconds))
+        ),
         Event::Found { drive, description, devices } => {
             let devices: Vec<_> = devices.iter().map(|path| path.display().to_string()).collect();
             format!("{drive} is connected: {description} ({}).", devices.join(", "))

@@ -81,6 +81,9 @@ impl Session {
         if self.found_only {
             return self.confirm(host);
         }
+        if self.how != ImportHow::ReadOnly {
+            self.write_out(host)?;
+        }
         let started = Instant::now();
         let export = argv::export(&self.pool);
         loop {
@@ -93,6 +96,14 @@ impl Session {
                 Err(error) => return Err(self.why_not(host, &error)),
             }
         }
+    }
+
+    /// What is not written yet is written before the export, which would do so while it keeps the list of all pools
+    /// locked: a drive that is pulled out then takes every `zpool` and `zfs` of this computer along (measured with
+    /// ZFS 2.4.4). Whatever fails here fails again in the export, and is told there.
+    fn write_out(&self, host: &Host<'_>) -> Result<(), String> {
+        let _ = host.client.run(&argv::sync(&self.pool));
+        host.client.cancel().lost().map_or(Ok(()), Err)
     }
 
     /// Gone from the list, and every label says EXPORTED (after a read-only session: says what it said before).

@@ -17,7 +17,7 @@ use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
 
 pub use close::{After, Exported};
-pub use open::Wanted;
+pub use open::{Lost, Wanted};
 
 /// The machine that a session runs on.
 #[derive(Clone, Copy)]
@@ -189,6 +189,14 @@ pub enum SessionError {
         /// Its name in the configuration.
         drive: String,
         /// What did not happen.
+        what: String,
+    },
+    /// It is connected, and cannot be read or written to: its pool stays suspended.
+    #[error("{drive} answers with errors: {what}")]
+    Failing {
+        /// Its name in the configuration.
+        drive: String,
+        /// What was seen.
         what: String,
     },
     /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::drive::{Label, Member, PoolState, WaitError, wait_for_pool};
+use crate::drive::{Disk, Label, Member, PoolState, WaitError, wait_for_pool, wait_until_gone};
 use crate::event::{Event, ImportHow};
 use crate::model::{Guid, PoolFacts, PoolName};
 use crate::plan::Afterwards;
@@ -34,8 +34,17 @@ pub struct Wanted<'a> {
     pub wait: Duration,
     /// The host that the user said used it last.
     pub last_used_by: Option<&'a str>,
-    /// This run had it, and it was pulled out: what the kernel still has of its pool is not to be relied on.
-    pub after_loss: bool,
+    /// This run had it before, and lost it: what the kernel still has of its pool is not to be relied on.
+    pub lost: Option<Lost>,
+}
+
+/// A drive that a run had and lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The disks that it was on; none where they are not known.
+    pub disks: Vec<Disk>,
+    /// Whether it has to be unplugged and plugged in again before it is tried once more.
+    pub anew: bool,
 }
 
 impl Session {
@@ -230,14 +239,18 @@ fn members(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<Vec<Member>> {
 /// Waits for the drive for as long as the user wants to, and says so.
 fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, SessionError> {
     let drive = wanted.drive.to_owned();
+    let within = match &wanted.lost {
+        Some(Lost { disks, anew: true }) => wait_for_replug(host, wanted, disks)?,
+        _ => wanted.wait,
+    };
     let mut told = false;
     let mut tick = |_left: Duration| {
-        if !told && !wanted.wait.is_zero() {
+        if !told && !within.is_zero() {
             told = true;
-            host.sink.event(Event::Waiting { drive: drive.clone(), seconds: wanted.wait.as_secs() });
+            host.sink.event(Event::Waiting { drive: drive.clone(), seconds: within.as_secs() });
         }
     };
-    match wait_for_pool(host.root, wanted.guid, wanted.wait, host.client.cancel(), &mut tick) {
+    match wait_for_pool(host.root, wanted.guid, within, host.client.cancel(), &mut tick) {
         Ok(members) => Ok(members),
         Err(WaitError::Cancelled) => Err(SessionError::Interrupted { drive }),
         Err(WaitError::Find(source)) => Err(SessionError::Find { drive, source }),
@@ -248,6 +261,21 @@ fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, SessionErro
             other: namesake(host, wanted),
         }),
     }
+}
+
+/// Waits until a drive that fails was unplugged. Returns the time that is left for plugging it in again.
+fn wait_for_replug(host: &Host<'_>, wanted: &Wanted<'_>, disks: &[Disk]) -> Result<Duration, SessionError> {
+    let drive = wanted.drive.to_owned();
+    host.sink.event(Event::WaitingForReplug { drive: drive.clone(), seconds: wanted.wait.as_secs() });
+    wait_until_gone(host.root, disks, wanted.guid, wanted.wait, host.client.cancel()).map_err(|error| {
+        match error {
+            WaitError::Cancelled => SessionError::Interrupted { drive },
+            WaitError::Find(source) => SessionError::Find { drive, source },
+            WaitError::Late { .. } => {
+                SessionError::Failing { drive, what: "it was not unplugged and plugged in again".to_owned() }
+            }
+        }
+    })
 }
 
 /// Another connected drive whose pool has the same name: the first thing that a person wonders about.

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::drive::{Handwriting, Member, Watcher, is_dying, list_receivers, newest_committed};
+use crate::drive::{Handwriting, LabelError, Member, Watcher, is_dying, list_receivers, newest_committed};
 use crate::event::ImportHow;
 use crate::model::{PoolName, Txg};
 use crate::process::Cancel;
@@ -51,7 +51,7 @@ pub(super) fn judge(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Re
         return Ok(Found::LeftReadOnly);
     }
     let suspended = Watcher::is_suspended(host.root, &pool.name);
-    match (for_a_run, suspended || wanted.after_loss) {
+    match (for_a_run, suspended || wanted.lost.is_some()) {
         (true, true) => Ok(Found::Suspended),
         (true, false) => Ok(Found::Usable(ImportHow::Adopted)),
         (false, _) if !suspended => Ok(Found::Usable(ImportHow::Foreign)),
@@ -85,36 +85,52 @@ impl Session {
         let cancel = guard(host, session.disks(), None);
         let client = host.client.with_cancel(&cancel);
         let before = newest_committed(host.root, &pool.name);
-        clear(&client, wanted.drive, &pool.name)?;
-        let resumed = || !Watcher::is_suspended(host.root, &pool.name);
+        let stayed = has_stayed(wanted, &session.members);
+        clear(&client, &pool.name).map_err(|error| told(wanted.drive, stayed, error))?;
+        let suspended = || Watcher::is_suspended(host.root, &pool.name);
+        let resumed = || !suspended();
         let newest = || newest_committed(host.root, &pool.name);
         let written = || newest() > before;
         let let_go = || list_receivers(host.root, &pool.name).is_empty();
-        let steps: [(&dyn Fn() -> bool, &str); 3] = [
+        let steps: [Step<'_>; 3] = [
             (&resumed, "the pool stays suspended"),
             (&written, "nothing more is written"),
             (&let_go, "the receive that was cut off does not end"),
         ];
-        for (is_so, otherwise) in steps {
-            wait_until(&PATIENCE, &cancel, is_so, &newest).map_err(|given_up| match given_up {
-                GivenUp::Lost(why) => SessionError::Lost { drive: wanted.drive.to_owned(), why },
-                GivenUp::Stuck => {
-                    SessionError::Stuck { drive: wanted.drive.to_owned(), what: otherwise.to_owned() }
-                }
-            })?;
+        for (number, step) in steps.into_iter().enumerate() {
+            let fails = || number > 0 && suspended();
+            wait_until(&PATIENCE, &cancel, step, &fails, &newest)
+                .map_err(|error| told(wanted.drive, stayed, error))?;
         }
         Ok(session)
     }
 }
 
+/// Whether the drive was not unplugged since this run lost it: it fails, and is not to be told to be back.
+fn has_stayed(wanted: &Wanted<'_>, members: &[Member]) -> bool {
+    let lost = wanted.lost.iter().flat_map(|lost| &lost.disks);
+    lost.into_iter().any(|disk| members.iter().any(|member| member.disk == *disk))
+}
+
+fn told(drive: &str, stayed: bool, error: GivenUp) -> SessionError {
+    let drive = drive.to_owned();
+    match error {
+        GivenUp::Lost(why) => SessionError::Lost { drive, why },
+        GivenUp::Suspended => {
+            SessionError::Failing { drive, what: "its pool was suspended again at once".to_owned() }
+        }
+        GivenUp::Stuck(what) if stayed => SessionError::Failing { drive, what },
+        GivenUp::Stuck(what) => SessionError::Stuck { drive, what },
+    }
+}
+
 /// Tells the kernel to go on. One that refuses or does not answer will not do so the next time either (seen with ZFS
 /// 2.1.11, which keeps the disk FAULTED: "cannot clear errors: I/O error").
-fn clear(client: &Client<'_>, drive: &str, pool: &PoolName) -> Result<(), SessionError> {
-    let drive = drive.to_owned();
+fn clear(client: &Client<'_>, pool: &PoolName) -> Result<(), GivenUp> {
     client.run(&argv::clear(pool)).map(drop).map_err(|error| match client.cancel().lost() {
         // Once more: it is waited for again.
-        Some(why) => SessionError::Lost { drive, why },
-        None => SessionError::Stuck { drive, what: crate::execute::chain(&error) },
+        Some(why) => GivenUp::Lost(why),
+        None => GivenUp::Stuck(crate::execute::chain(&error)),
     })
 }
 
@@ -123,15 +139,21 @@ fn clear(client: &Client<'_>, drive: &str, pool: &PoolName) -> Result<(), Sessio
 enum GivenUp {
     /// The drive is gone once more.
     Lost(String),
+    /// It is there, and its pool was suspended once more.
+    Suspended,
     /// Nothing happens, or not that.
-    Stuck,
+    Stuck(String),
 }
+
+/// What must become so, and what is to be said when it does not.
+type Step<'a> = (&'a dyn Fn() -> bool, &'a str);
 
 /// Waits for what the kernel does by itself when all is well; for longer while `newest` shows that it goes on.
 fn wait_until(
     patience: &Patience,
     cancel: &Cancel,
-    is_so: &dyn Fn() -> bool,
+    (is_so, otherwise): Step<'_>,
+    fails: &dyn Fn() -> bool,
     newest: &dyn Fn() -> Option<Txg>,
 ) -> Result<(), GivenUp> {
     let started = Instant::now();
@@ -140,12 +162,15 @@ fn wait_until(
         if let Some(why) = cancel.lost() {
             return Err(GivenUp::Lost(why));
         }
+        if fails() {
+            return Err(GivenUp::Suspended);
+        }
         let now = newest();
         if now > last {
             (last, went_on) = (now, Instant::now());
         }
         if went_on.elapsed() > patience.at_a_standstill || started.elapsed() > patience.altogether {
-            return Err(GivenUp::Stuck);
+            return Err(GivenUp::Stuck(otherwise.to_owned()));
         }
         std::thread::sleep(patience.pause);
     }
@@ -161,12 +186,19 @@ fn refuse_if_changed(
 ) -> Result<(), SessionError> {
     let here = Handwriting::of(host.root, &pool.name);
     for member in members {
-        let evidence = match host.root.label(&member.node, LABEL) {
-            Ok(label) => here.differs(&label, wanted.guid),
-            Err(error) => Some(crate::execute::chain(&error)),
+        let drive = wanted.drive.to_owned();
+        let label = host.root.label(&member.node, LABEL);
+        let told = |error: &LabelError| crate::execute::chain(error);
+        let evidence = match &label {
+            Ok(label) => here.differs(label, wanted.guid),
+            // What cannot be read tells of errors, not of another computer; nor may it be written to.
+            Err(error @ (LabelError::Read { .. } | LabelError::Late { .. })) => {
+                return Err(SessionError::Failing { drive, what: told(error) });
+            }
+            Err(error @ (LabelError::None { .. } | LabelError::NoPool { .. })) => Some(told(error)),
         };
         if let Some(evidence) = evidence {
-            return Err(SessionError::Changed { drive: wanted.drive.to_owned(), evidence });
+            return Err(SessionError::Changed { drive, evidence });
         }
     }
     Ok(())
@@ -202,10 +234,12 @@ mod tests {
         for answer in answers {
             let host = Commands(move |_: &_| answer());
             let (here, gone) = (Cancel::new(), Cancel::new().watching(|| Some("it is gone".to_owned())));
-            let stuck = clear(&Client::new(&host, &here), "t7", &pool);
-            assert!(matches!(stuck, Err(SessionError::Stuck { .. })), "{stuck:?}");
-            let lost = clear(&Client::new(&host, &gone), "t7", &pool);
-            assert!(matches!(lost, Err(SessionError::Lost { .. })), "{lost:?}");
+            let stuck = clear(&Client::new(&host, &here), &pool).unwrap_err();
+            assert!(matches!(told("t7", false, stuck), SessionError::Stuck { .. }));
+            let failing = clear(&Client::new(&host, &here), &pool).unwrap_err();
+            assert!(matches!(told("t7", true, failing), SessionError::Failing { .. }));
+            let lost = clear(&Client::new(&host, &gone), &pool).unwrap_err();
+            assert!(matches!(told("t7", true, lost), SessionError::Lost { .. }));
         }
     }
 
@@ -226,12 +260,16 @@ mod tests {
         };
         let stands = || Some(Txg(7));
         let late = || looks.get() > 10;
-        assert_eq!(wait_until(&patience, &here, &late, &goes_on), Ok(()));
+        let no = || false;
+        let stuck = || Err(GivenUp::Stuck("it stands".to_owned()));
+        assert_eq!(wait_until(&patience, &here, (&late, "it stands"), &no, &goes_on), Ok(()));
         let started = Instant::now();
-        assert_eq!(wait_until(&patience, &here, &|| false, &goes_on), Err(GivenUp::Stuck));
+        assert_eq!(wait_until(&patience, &here, (&no, "it stands"), &no, &goes_on), stuck());
         assert!(started.elapsed() >= patience.altogether);
-        assert_eq!(wait_until(&patience, &here, &|| false, &stands), Err(GivenUp::Stuck));
+        assert_eq!(wait_until(&patience, &here, (&no, "it stands"), &no, &stands), stuck());
         let lost = GivenUp::Lost("it is gone".to_owned());
-        assert_eq!(wait_until(&patience, &gone, &|| false, &stands), Err(lost));
+        assert_eq!(wait_until(&patience, &gone, (&no, "it stands"), &|| true, &stands), Err(lost));
+        let again = wait_until(&patience, &here, (&no, "it stands"), &|| true, &stands);
+        assert_eq!(again, Err(GivenUp::Suspended));
     }
 }
