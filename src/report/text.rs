@@ -116,7 +116,7 @@ fn imported(pool: &str, how: ImportHow) -> String {
             format!("“{pool}” was left imported by an earlier run that was cut off; this run exports it.")
         }
         ImportHow::Recovered => {
-            format!("The drive is back, and nobody else wrote to it: “{pool}” goes on where it was.")
+            format!("The drive is as this computer left it: “{pool}” goes on where it was.")
         }
         ImportHow::Foreign => {
             format!("“{pool}” was imported before this run; it is used as it is.")

@@ -4,13 +4,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::drive::{Handwriting, LabelError, Member, Watcher, is_dying, list_receivers, newest_committed};
+use crate::drive::{
+    Disk, Handwriting, LabelError, Member, Watcher, is_dying, list_receivers, newest_committed,
+};
 use crate::event::ImportHow;
 use crate::model::{PoolName, Txg};
 use crate::process::Cancel;
-use crate::zfs::Client;
 use crate::zfs::argv::{self, Access};
 use crate::zfs::parse::Imported;
+use crate::zfs::{Client, ZfsError};
 
 use super::open::LABEL;
 use super::{Host, Session, SessionError, Wanted, altroot, guard};
@@ -85,8 +87,8 @@ impl Session {
         let cancel = guard(host, session.disks(), None);
         let client = host.client.with_cancel(&cancel);
         let before = newest_committed(host.root, &pool.name);
-        let stayed = has_stayed(wanted, &session.members);
-        clear(&client, &pool.name).map_err(|error| told(wanted.drive, stayed, error))?;
+        let plug = Plug::of(wanted, &session.members);
+        clear(&client, &pool.name).map_err(|error| told(wanted.drive, plug, error))?;
         let suspended = || Watcher::is_suspended(host.root, &pool.name);
         let resumed = || !suspended();
         let newest = || newest_committed(host.root, &pool.name);
@@ -100,27 +102,43 @@ impl Session {
         for (number, step) in steps.into_iter().enumerate() {
             let fails = || number > 0 && suspended();
             wait_until(&PATIENCE, &cancel, step, &fails, &newest)
-                .map_err(|error| told(wanted.drive, stayed, error))?;
+                .map_err(|error| told(wanted.drive, plug, error))?;
         }
         Ok(session)
     }
 }
 
-/// Whether the drive was not unplugged since this run lost it: it fails, and is not to be told to be back.
-fn has_stayed(wanted: &Wanted<'_>, members: &[Member]) -> bool {
-    let lost = wanted.lost.iter().flat_map(|lost| &lost.disks);
-    lost.into_iter().any(|disk| members.iter().any(|member| member.disk == *disk))
+/// What became of the plug since the pool was suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plug {
+    /// This run lost the drive, and it was not unplugged.
+    Stayed,
+    /// This run lost it, and it was plugged in again.
+    Moved,
+    /// An earlier run lost it.
+    Unknown,
 }
 
-fn told(drive: &str, stayed: bool, error: GivenUp) -> SessionError {
+impl Plug {
+    fn of(wanted: &Wanted<'_>, members: &[Member]) -> Self {
+        let Some(lost) = &wanted.lost else { return Self::Unknown };
+        let is_one_of = |disk: &Disk| members.iter().any(|member| member.disk == *disk);
+        if lost.disks.iter().any(is_one_of) { Self::Stayed } else { Self::Moved }
+    }
+}
+
+/// The kernel is at fault only when the drive was certainly plugged in anew.
+fn told(drive: &str, plug: Plug, error: GivenUp) -> SessionError {
     let drive = drive.to_owned();
-    match error {
-        GivenUp::Lost(why) => SessionError::Lost { drive, why },
-        GivenUp::Suspended => {
+    match (error, plug) {
+        (GivenUp::Lost(why), _) => SessionError::Lost { drive, why },
+        (GivenUp::Suspended, _) => {
             SessionError::Failing { drive, what: "its pool was suspended again at once".to_owned() }
         }
-        GivenUp::Stuck(what) if stayed => SessionError::Failing { drive, what },
-        GivenUp::Stuck(what) => SessionError::Stuck { drive, what },
+        (GivenUp::Refused(what), Plug::Stayed | Plug::Unknown) | (GivenUp::Stuck(what), Plug::Stayed) => {
+            SessionError::Failing { drive, what }
+        }
+        (GivenUp::Refused(what) | GivenUp::Stuck(what), _) => SessionError::Stuck { drive, what },
     }
 }
 
@@ -130,6 +148,7 @@ fn clear(client: &Client<'_>, pool: &PoolName) -> Result<(), GivenUp> {
     client.run(&argv::clear(pool)).map(drop).map_err(|error| match client.cancel().lost() {
         // Once more: it is waited for again.
         Some(why) => GivenUp::Lost(why),
+        None if matches!(error, ZfsError::Failed { .. }) => GivenUp::Refused(crate::execute::chain(&error)),
         None => GivenUp::Stuck(crate::execute::chain(&error)),
     })
 }
@@ -141,6 +160,8 @@ enum GivenUp {
     Lost(String),
     /// It is there, and its pool was suspended once more.
     Suspended,
+    /// The kernel says no.
+    Refused(String),
     /// Nothing happens, or not that.
     Stuck(String),
 }
@@ -234,12 +255,13 @@ mod tests {
         for answer in answers {
             let host = Commands(move |_: &_| answer());
             let (here, gone) = (Cancel::new(), Cancel::new().watching(|| Some("it is gone".to_owned())));
-            let stuck = clear(&Client::new(&host, &here), &pool).unwrap_err();
-            assert!(matches!(told("t7", false, stuck), SessionError::Stuck { .. }));
-            let failing = clear(&Client::new(&host, &here), &pool).unwrap_err();
-            assert!(matches!(told("t7", true, failing), SessionError::Failing { .. }));
-            let lost = clear(&Client::new(&host, &gone), &pool).unwrap_err();
-            assert!(matches!(told("t7", true, lost), SessionError::Lost { .. }));
+            let after =
+                |cancel, plug| told("t7", plug, clear(&Client::new(&host, cancel), &pool).unwrap_err());
+            let (moved, stayed) = (after(&here, Plug::Moved), after(&here, Plug::Stayed));
+            assert!(matches!(moved, SessionError::Stuck { .. }), "{moved:?}");
+            assert!(matches!(stayed, SessionError::Failing { .. }), "{stayed:?}");
+            let lost = after(&gone, Plug::Unknown);
+            assert!(matches!(lost, SessionError::Lost { .. }), "{lost:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! A fault at every command, and two at random: after each the invariants hold, and one clean run completes (S12).
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -74,10 +75,52 @@ fn all_of(total: usize, work: impl Fn(usize) -> Result<(), String> + Sync) {
     assert!(failures.is_empty(), "{} of {total}:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// What a command of a run is there for, as docs/reliability.md names it.
+fn phase(command: &str) -> &'static str {
+    let has = |words: &str| command.contains(words);
+    match command.split([' ', '-']).take(2).collect::<Vec<_>>()[..] {
+        _ if has(" | zfs receive") => "send and receive",
+        ["zpool", "import"] => "import",
+        ["zpool", "sync" | "export"] => "export",
+        ["udisksctl", _] => "power off",
+        ["zfs", "hold"] => "hold",
+        ["zfs", "release"] => "release",
+        ["zfs", "set"] => "record",
+        ["zfs", "bookmark"] => "bookmark",
+        ["zfs", "program"] if has("program -j rpool") => "bookmark",
+        ["zfs", "program"] => "prune",
+        ["zfs", "destroy"] if has("#") => "bookmark",
+        ["zfs", "list"] if has(" -d 0 ") || has("name,guid,ivsetguid") => "verify",
+        ["zfs", "list" | "get" | "holds" | "version"] | ["zpool", "list" | "get" | "status" | "version"] => {
+            "look"
+        }
+        _ => "rearrange",
+    }
+}
+
+/// For `cargo lab reliability`: how many runs there were of each kind.
+fn tell(counts: &BTreeMap<(String, &str), usize>) {
+    for ((fault, phase), runs) in counts {
+        println!("reliability\t{fault}\t{phase}\t{runs}");
+    }
+}
+
+fn name_of(fault: Fault) -> String {
+    match fault {
+        Fault::Cut { .. } => "Cut".to_owned(),
+        fault => format!("{fault:?}"),
+    }
+}
+
 #[test]
 fn after_a_fault_at_any_command_nothing_is_lost_and_the_next_run_completes() {
+    let mut counts = BTreeMap::new();
     for (stage, before) in stages() {
         let (commands, wanted) = undisturbed(&before);
+        let all = commands.iter().flat_map(|at| Fault::ALL.map(|fault| (at, fault)));
+        for ((command, _), fault) in all.filter(|(at, fault)| !takes_long(at, *fault)) {
+            *counts.entry((name_of(fault), phase(command))).or_default() += 1;
+        }
         all_of(commands.len() * Fault::ALL.len(), |number| {
             let (at, fault) = (&commands[number / Fault::ALL.len()], Fault::ALL[number % Fault::ALL.len()]);
             if takes_long(at, fault) {
@@ -87,6 +130,7 @@ fn after_a_fault_at_any_command_nothing_is_lost_and_the_next_run_completes() {
             disturb(&before, &wanted, &[(at.clone(), fault)]).map_err(explained)
         });
     }
+    tell(&counts);
 }
 
 /// So many pairs of faults in each run of the tests.
@@ -134,6 +178,7 @@ fn many_pairs(pairs: usize) {
         (stage, before, commands)
     });
     all_of(pairs, |number| two_faults(&stages, number));
+    println!("reliability\ttwo at random\tany\t{pairs}");
 }
 
 #[test]

@@ -71,7 +71,9 @@ fn every_case_up_to(length: u32) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     }
-    assert_eq!(cases.into_inner(), expected_cases(length));
+    let cases = cases.into_inner();
+    assert_eq!(cases, expected_cases(length));
+    println!("reliability\tplanned\thistories of up to {length}\t{cases}");
 }
 
 /// Says which word it was when something panics.

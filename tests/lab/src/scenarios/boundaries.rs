@@ -101,9 +101,9 @@ fn rounds_of(lab: &mut Lab, rounds: &[(Fault, Boundary)]) -> Result<()> {
     for (number, (fault, boundary)) in rounds.iter().enumerate() {
         let what = format!("{fault:?} at {}", boundary.name);
         lab.note(&format!("round {number}: {what}"));
-        one(lab, &t7, number, *fault, *boundary).context(what)?;
+        one(lab, &t7, number, *fault, *boundary).with_context(|| what.clone())?;
+        lab.remark(&what);
     }
-    lab.remark(&format!("{} rounds", rounds.len()));
     same_files(lab, &t7)
 }
 

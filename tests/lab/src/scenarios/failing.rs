@@ -9,7 +9,7 @@ use super::Scenario;
 use super::boundaries::same_files;
 use super::session::arrived;
 use super::unplugged::{
-    finished, give_way, others_answer, plug_again, start, the_kernel_is_at_fault, wait_for_replug,
+    finished, give_way, others_answer, plug_again, start, take_turns, the_kernel_is_at_fault, wait_for_replug,
 };
 use crate::command::{Background, Output};
 use crate::drive::Drive;
@@ -47,6 +47,7 @@ fn fails(lab: &mut Lab, defect: Defect) -> Result<()> {
         let what = format!("{defect:?} fail, then: {after:?}");
         lab.note(&what);
         one(lab, &t7, round, defect, after).context(what)?;
+        lab.remark(&format!("{defect:?} at receive"));
     }
     same_files(lab, &t7)
 }
@@ -72,6 +73,7 @@ fn passes(lab: &mut Lab, t7: &Drive, run: Background) -> Result<()> {
     let suspended = "grep -q SUSPENDED /proc/spl/kstat/zfs/backup/state";
     lab.wait_until("the pool is suspended", Duration::from_secs(60), suspended)?;
     lab.is_mended(t7)?;
+    take_turns(lab)?;
     let run = lab.finish(run)?;
     is_told(&run)?;
     finished(lab, t7, &run)
@@ -107,7 +109,7 @@ fn nothing_more(lab: &mut Lab, t7: &Drive, run: Background) -> Result<()> {
     plug_again(lab, t7)?;
     let next = start(lab)?;
     let next = lab.finish(next)?;
-    if next.says("The drive is back").is_ok() {
+    if next.says("The drive is as this computer left it").is_ok() {
         lab.remark("the next run finished");
         next.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
     } else {

@@ -188,7 +188,8 @@ fn goes_on(lab: &mut Lab, t7: &Drive, how: Interruption, megabytes: u64) -> Resu
         told.says("was left imported by an earlier run that was cut off; this run exports it")?;
     }
     let sent = told.count("sent")?;
-    lab.remark(&format!("{how:?}: {} MB were there, {} MB sent", acknowledged / MIB, sent / MIB));
+    let (there, sent) = (acknowledged / MIB, sent / MIB);
+    lab.remark(&format!("{how:?} at receive, {there} MB were there, {sent} MB sent"));
     lab.gone(t7)?;
     arrived(lab, t7)?;
     lab.run("zferry eject t7")?.exits(0)?;

@@ -73,10 +73,16 @@ pub(super) fn others_answer(lab: &mut Lab) -> Result<()> {
 pub fn plug_again(lab: &mut Lab, drive: &Drive) -> Result<()> {
     lab.run(
         "state=/proc/spl/kstat/zfs/backup/state; for second in {1..20}; do \
-         test -e $state && test $(cat $state) != SUSPENDED || break; sleep 1; done; \
-         for p in $(pgrep ^z_); do renice -n -19 -p $p; done",
+         test -e $state && test $(cat $state) != SUSPENDED || break; sleep 1; done",
     )?;
+    take_turns(lab)?;
     lab.plug(drive)
+}
+
+/// The threads that gave way get their turn back.
+pub(super) fn take_turns(lab: &mut Lab) -> Result<()> {
+    lab.run("for p in $(pgrep ^z_); do renice -n -19 -p $p; done")?;
+    Ok(())
 }
 
 pub(super) fn wait_for_replug(lab: &mut Lab, time: &str) -> Result<()> {
@@ -107,6 +113,7 @@ fn comes_back(lab: &mut Lab) -> Result<()> {
     // Resumed; or the receive had had everything, and needed only the drive to end.
     let on = ["zfs send -t", "Nothing to send; 2 datasets are up to date", "Restart this computer"];
     ensure!(on.iter().any(|words| run.says(words).is_ok()), "it was not gone on with\n{}", run.stderr());
+    lab.remark("Pull at receive");
     Ok(())
 }
 
@@ -176,9 +183,9 @@ fn does_not_come_back(lab: &mut Lab) -> Result<()> {
     plug_again(lab, t7)?;
     let run = start(lab)?;
     let run = lab.finish(run)?;
-    if run.says("The drive is back").is_err() {
+    if run.says("The drive is as this computer left it").is_err() {
         // The error is the last line: this run did not get as far as a session.
-        run.exits(1)?.says("restart this computer, and run again")?;
+        run.exits(1)?.says("restart this computer")?;
         the_kernel_is_at_fault(lab)?;
         lab.cut()?;
         lab.unlock_source("rpool")?;
@@ -189,6 +196,7 @@ fn does_not_come_back(lab: &mut Lab) -> Result<()> {
         run.exits(0)?.says("zfs send -t")?.last_word(SAFE)?;
         lab.remark("the next run finished");
     }
+    lab.remark("Pull at receive");
     lab.gone(t7)?;
     arrived(lab, t7)
 }
@@ -240,21 +248,21 @@ fn written_elsewhere(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-/// Words of `-v` that are said just before a phase's command is run.
-const PHASES: [&str; 6] = [
-    "zpool import",
-    "zfs list -Hp -r -t filesystem,volume",
-    "zfs receive",
-    "zfs list -Hp -d 0",
-    "zfs program -j backup",
-    "zpool export",
+/// Phases, and words of `-v` that are said just before their command is run.
+const PHASES: [(&str, &str); 6] = [
+    ("import", "zpool import"),
+    ("list", "zfs list -Hp -r -t filesystem,volume"),
+    ("receive", "zfs receive"),
+    ("verify", "zfs list -Hp -d 0"),
+    ("prune", "zfs program -j backup"),
+    ("export", "zpool export"),
 ];
 
 fn in_every_phase(lab: &mut Lab) -> Result<()> {
     let (t7, _) = lab.setting("512M")?;
     lab.run("zferry run t7")?.exits(0)?;
     lab.gone(&t7)?;
-    for (round, words) in PHASES.into_iter().enumerate() {
+    for (round, (phase, words)) in PHASES.into_iter().enumerate() {
         // Something to send and something to prune in each.
         lab.run(&format!("head -c 12M /dev/urandom > /home/anna/film{round} && zpool sync rpool"))?
             .exits(0)?;
@@ -270,7 +278,8 @@ fn in_every_phase(lab: &mut Lab) -> Result<()> {
         others_answer(lab)?;
         plug_again(lab, &t7)?;
         let run = lab.finish(run)?;
-        finished(lab, &t7, &run).with_context(|| format!("pulled at `{words}`"))?;
+        finished(lab, &t7, &run).with_context(|| format!("pulled at {phase}"))?;
+        lab.remark(&format!("Pull at {phase}"));
         lab.plug(&t7)?;
         lab.run("zferry eject t7")?.exits(0)?;
     }
