@@ -226,3 +226,65 @@ fn describe(holder: &Holder) -> String {
         None => format!("{} ({})", holder.command, holder.what),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::drive::Root;
+    use crate::execute::session::Wanted;
+    use crate::model::{Guid, PoolName};
+    use crate::process::testing::Commands;
+    use crate::process::{Cancel, Exit, Output};
+    use crate::zfs::Client;
+    use crate::zfs::argv::Access;
+
+    struct Silence;
+
+    impl crate::event::Sink for Silence {
+        fn event(&self, _: Event) {}
+    }
+
+    /// What is run to end a session that came about like this, when the drive goes at the second command.
+    fn ending(how: ImportHow, goes: bool) -> (Vec<String>, Unplug) {
+        let (commands, gone) = (Mutex::new(Vec::new()), Arc::new(AtomicBool::new(false)));
+        let host = Commands(|command: &crate::process::Invocation| {
+            let mut commands = commands.lock().unwrap();
+            commands.push(command.to_string());
+            gone.store(goes, Ordering::Relaxed);
+            Ok(Output { exit: Exit::Code(0), stdout: Vec::new(), stderr: String::new() })
+        });
+        let seen = Arc::clone(&gone);
+        let cancel =
+            Cancel::new().watching(move || seen.load(Ordering::Relaxed).then(|| "it is gone".to_owned()));
+        let pool: PoolName = "backup".parse().unwrap();
+        let wanted = Wanted {
+            drive: "t7",
+            pool: &pool,
+            guid: Guid(7),
+            access: Access::ReadWrite,
+            wait: Duration::ZERO,
+            last_used_by: None,
+            lost: None,
+        };
+        let session = Session::new(&wanted, pool.clone(), how, Vec::new(), Vec::new());
+        let root = Root::default();
+        let host = Host { client: Client::new(&host, &cancel), root: &root, sink: &Silence };
+        let unplug = session.close(&host, After::Export, false);
+        let commands = commands.lock().unwrap().clone();
+        (commands, unplug)
+    }
+
+    #[test]
+    fn what_is_left_is_written_before_the_export_and_a_drive_that_is_gone_is_not_exported() {
+        let (commands, _) = ending(ImportHow::Fresh, false);
+        assert_eq!(commands[..2], ["zpool sync backup", "zpool export backup"]);
+        let (commands, _) = ending(ImportHow::ReadOnly, false);
+        assert_eq!(commands[0], "zpool export backup");
+        let (commands, unplug) = ending(ImportHow::Fresh, true);
+        assert_eq!(commands, ["zpool sync backup"]);
+        assert!(matches!(unplug, Unplug::Gone { then: Then::PlugIn, .. }), "{unplug:?}");
+    }
+}

@@ -12,6 +12,8 @@
 //! - [`lab`]: all of this as the words that scenarios are written in.
 //! - [`scenarios`], [`runner`]: what is tried, two at a time.
 //! - [`results`]: what came of it, kept for `docs/reliability.md`.
+//! - [`reliability`]: that page.
+//! - [`fuzz`]: whether anything that others write makes a parser panic.
 //! - [`mutants`]: whether the planner's tests would notice a bug.
 //! - [`demo`], [`shell`], [`mod@bench`]: for people.
 
@@ -19,6 +21,7 @@ pub mod bench;
 pub mod command;
 pub mod demo;
 pub mod drive;
+pub mod fuzz;
 pub mod host;
 pub mod image;
 pub mod job;
@@ -27,6 +30,7 @@ pub mod machine;
 pub mod mutants;
 pub mod paths;
 pub mod protocol;
+pub mod reliability;
 pub mod results;
 pub mod runner;
 pub mod scenarios;

@@ -12,7 +12,7 @@ use zferry_lab::image::recipe::{self, Recipe, TRIXIE};
 use zferry_lab::image::{build, saved};
 use zferry_lab::runner::{self, Selection};
 use zferry_lab::scenarios::{self, Tier};
-use zferry_lab::{bench, demo, mutants, shell, soak};
+use zferry_lab::{bench, demo, fuzz, mutants, reliability, shell, soak};
 
 /// Real ZFS, real USB, real systemd: zferry's lab.
 #[derive(Debug, Parser)]
@@ -79,6 +79,20 @@ enum Task {
         /// Only bugs whose name contains this
         filter: Option<String>,
     },
+    /// Write docs/reliability.md from what was run on this machine
+    Reliability {
+        /// First run what has not passed yet: hours, and it goes on where it stopped
+        #[arg(long)]
+        run: bool,
+    },
+    /// Give every parser of foreign text whatever there is
+    Fuzz {
+        /// Only parsers whose name contains this
+        filter: Option<String>,
+        /// How long, each
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Months in the life of a laptop and two drives, with everything that goes wrong; goes on where it stopped
     Soak {
         /// So many rounds, of one to two minutes each
@@ -128,6 +142,13 @@ fn perform(task: Task) -> Result<()> {
             soak::soak(&saved, &share, seed, rounds)
         }
         Task::Mutants { filter } => mutants::hunt(filter.as_deref()),
+        Task::Fuzz { filter, minutes } => fuzz::all(filter.as_deref(), minutes),
+        Task::Reliability { run } => {
+            if run {
+                try_what_is_missing()?;
+            }
+            reliability::write()
+        }
         Task::Test { list: true, .. } => {
             list();
             Ok(())
@@ -149,6 +170,26 @@ fn perform(task: Task) -> Result<()> {
         Task::Plug { name, size } => shell::plug(&name, &size),
         Task::Pull { name } => shell::pull(&name),
     }
+}
+
+/// For the page: the simulation, then the scenarios. Each result is kept when it is there.
+fn try_what_is_missing() -> Result<()> {
+    reliability::simulate()?;
+    let missing = reliability::missing()?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let systems: Vec<_> = recipe::ALL
+        .iter()
+        .copied()
+        .filter(|system| missing.iter().any(|trial| trial.system.name == system.name))
+        .collect();
+    let (saved, share) = prepare(Programs::Zferry, &systems)?;
+    let tally = runner::run(&missing, 1, &saved, &share)?;
+    if tally.failed > 0 {
+        bail!("{} of {} failed", tally.failed, tally.passed + tally.failed);
+    }
+    Ok(())
 }
 
 /// Which programs the guests get.

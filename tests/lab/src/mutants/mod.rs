@@ -7,11 +7,13 @@ mod rules;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::host::cargo;
 use crate::paths;
+use crate::results::{self, Record};
 
 pub use list::ALL;
 
@@ -41,6 +43,7 @@ const LONG: &str = "plan::tests::exhaustive";
 /// # Errors
 /// When one was not caught, or could not be tried.
 pub fn hunt(filter: Option<&str>) -> Result<()> {
+    let (started, commit) = (Instant::now(), results::commit());
     let copy = Copy::make()?;
     let sound = copy.test(&["--", PLANNER, CONTRACT])?;
     ensure!(sound.passed, "the tests fail without any deliberate bug:\n{}", sound.printed);
@@ -51,6 +54,11 @@ pub fn hunt(filter: Option<&str>) -> Result<()> {
         count.add(mutant, (!by.is_empty()).then(|| format!("{} tests, such as {}", by.len(), by[0])));
     }
     println!("\n{} of {} deliberate bugs of the planner were caught", count.caught, count.all());
+    let note = |what: &str, count: &Count| match filter {
+        Some(_) => Ok(()),
+        None => results::add(&count.record(what, &commit, started)),
+    };
+    note("deliberate bugs", &count)?;
     let mut missed = count.missed;
     let mut count = Count::default();
     for rule in rules::ALL.iter().filter(chosen) {
@@ -62,6 +70,7 @@ pub fn hunt(filter: Option<&str>) -> Result<()> {
         count.caught,
         count.all()
     );
+    note("rules switched off", &count)?;
     missed.extend(count.missed);
     ensure!(missed.is_empty(), "not caught: {}", missed.join("; "));
     Ok(())
@@ -90,6 +99,17 @@ impl Count {
 
     fn all(&self) -> usize {
         self.caught + self.missed.len()
+    }
+
+    fn record(&self, what: &str, commit: &str, started: Instant) -> Record {
+        Record {
+            what: what.to_owned(),
+            commit: commit.to_owned(),
+            ended: results::now(),
+            seconds: started.elapsed().as_secs(),
+            passed: self.missed.is_empty(),
+            remarks: vec![format!("{} of {}", self.caught, self.all())],
+        }
     }
 }
 

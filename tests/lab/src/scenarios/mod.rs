@@ -65,6 +65,18 @@ impl Scenario {
     }
 }
 
+/// Those in which something goes wrong that is nobody's mistake: what docs/reliability.md counts.
+pub fn of_faults() -> Vec<Scenario> {
+    [
+        contract::scenarios(),
+        interrupted::scenarios(),
+        unplugged::scenarios(),
+        boundaries::scenarios(),
+        failing::scenarios(),
+    ]
+    .concat()
+}
+
 /// All scenarios, in the order in which they are run.
 pub fn all() -> Vec<Scenario> {
     [

@@ -58,6 +58,23 @@ impl Progress {
     }
 }
 
+/// How far all soaks of this machine have come.
+///
+/// # Errors
+/// When their files cannot be read.
+pub fn all() -> Result<Vec<Progress>> {
+    let directory = directory()?;
+    if !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        all.extend(Progress::read(&entry?.path())?);
+    }
+    all.sort_by_key(|progress| progress.seed);
+    Ok(all)
+}
+
 fn directory() -> Result<PathBuf> {
     Ok(paths::cache()?.join("soak"))
 }
