@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::zfs::program::{BOOKMARK, DESTROY, DESTROY_ALL, EBUSY, EEXIST, MARK};
 
-use super::state::State;
+use super::state::{State, pool_of};
 use super::{Answer, change};
 
 /// `zfs program -j POOL - ARGUMENTS`, the script on standard input.
@@ -48,9 +48,12 @@ fn check_destroy(state: &State, dataset: &str, guid: u64) -> i64 {
     }
 }
 
-/// Destroys a snapshot that nothing keeps.
+/// Destroys a snapshot that nothing keeps. What it took is free at once, which on ZFS it is a little later.
 pub fn remove(state: &mut State, dataset: &str, guid: u64) {
     let Some(there) = state.datasets.get_mut(dataset) else { return };
+    if let (Some(snapshot), Some(pool)) = (there.snapshot(guid), state.pools.get_mut(pool_of(dataset))) {
+        pool.available += snapshot.written;
+    }
     // The head differs from what is the newest now (facts: zfs.md decision 6).
     if there.snapshots.last().is_some_and(|newest| newest.guid == guid) {
         there.written += 1;

@@ -10,19 +10,22 @@ use crate::sim::state::State;
 
 use super::setting::{
     a_day_passes, clean_run, disturbed_run, invariants_hold, new_host, outcome, run,
-    the_parent_is_snapshotted,
+    the_drive_is_nearly_full, the_parent_is_snapshotted,
 };
 
-/// Hosts before a run: the first, one that sends and prunes, one that swaps a placeholder.
-fn stages() -> [(&'static str, State); 3] {
+/// Hosts before a run: the first, one that sends and prunes, one that has to prune first, one that swaps a placeholder.
+fn stages() -> [(&'static str, State); 4] {
     let host = new_host();
     let fresh = host.state();
     clean_run(&host);
     host.change(a_day_passes);
     let daily = host.state();
+    let full = Host::new(daily.clone());
+    full.change(the_drive_is_nearly_full);
+    let full = full.state();
     clean_run(&host);
     host.change(the_parent_is_snapshotted);
-    [("first run", fresh), ("daily run", daily), ("swap", host.state())]
+    [("first run", fresh), ("daily run", daily), ("little room", full), ("swap", host.state())]
 }
 
 /// The commands of a run on which nothing goes wrong, and what comes of it. A second run tidies what can only be tidied

@@ -21,6 +21,7 @@ use crate::state::Store;
 /// The drive's pool.
 pub const DRIVE: Guid = Guid(7);
 const KEY: u64 = 77;
+const MIB: u64 = 1 << 20;
 
 /// An encrypted tree: a parent without snapshots, two filesystems, a volume; and an empty drive.
 pub fn new_host() -> Host {
@@ -35,7 +36,7 @@ pub fn new_host() -> Host {
         there.key.as_mut().unwrap().root = "rpool/nixos".to_owned();
         there.volume = below == "vm";
         for day in 1..=3 {
-            state.take_snapshot(&dataset, &format!("day{day}"), 1000);
+            state.take_snapshot(&dataset, &format!("day{day}"), 10 * MIB);
         }
     }
     Host::new(state)
@@ -45,18 +46,23 @@ pub fn new_host() -> Host {
 pub fn a_day_passes(state: &mut State) {
     state.destroy_snapshot("rpool/nixos/home", "day1");
     state.destroy_snapshot("rpool/nixos/home", "day2");
-    state.take_snapshot("rpool/nixos/home", "day4", 500);
-    state.take_snapshot("rpool/nixos/home", "day5", 500);
+    state.take_snapshot("rpool/nixos/home", "day4", 5 * MIB);
+    state.take_snapshot("rpool/nixos/home", "day5", 5 * MIB);
     state.destroy_snapshot("rpool/nixos/home/anna", "day1");
-    state.take_snapshot("rpool/nixos/home/anna", "day1", 700);
+    state.take_snapshot("rpool/nixos/home/anna", "day1", 7 * MIB);
     let vm = state.datasets.get_mut("rpool/nixos/vm").unwrap();
     vm.snapshots[1].name = "kept".to_owned();
 }
 
+/// The drive has room for what a day brings only when what the source gave up goes first.
+pub fn the_drive_is_nearly_full(state: &mut State) {
+    state.pools.get_mut("backup").unwrap().available = 4 * MIB;
+}
+
 /// The parent gets a snapshot of its own: its placeholder gives way.
 pub fn the_parent_is_snapshotted(state: &mut State) {
-    state.take_snapshot("rpool/nixos", "first", 100);
-    state.take_snapshot("rpool/nixos/vm", "day4", 100);
+    state.take_snapshot("rpool/nixos", "first", MIB);
+    state.take_snapshot("rpool/nixos/vm", "day4", MIB);
 }
 
 fn policy() -> Policy {

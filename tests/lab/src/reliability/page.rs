@@ -55,7 +55,7 @@ must hold after a fault held, and the next run, without a word more than usual, 
 What must hold after each fault, wherever it strikes ([safety](safety.md) says more):
 
 - The source is as it was: all its snapshots, no hold left behind once a run has gone through (S1, S12).
-- What the drive had, it has, unless the source gave it up: each snapshot by its guid (S3, S4, S9).
+- What the drive had, it has, unless the source gave it up: each snapshot by its guid (S3, S4, S21).
 - The newest snapshot of each copy can be continued from: the source has it, or a bookmark of it (S10).
 - Nothing on the drive was rolled back or modified (S2).
 - \"Safe to unplug\" was said only of a drive that was exported and, where said, powered off (S8).
