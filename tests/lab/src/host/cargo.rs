@@ -112,7 +112,10 @@ impl Share {
                 build(&["--release", "--package", "zferry", "--bin", "zferry"], "release/zferry")?
             }
         };
-        fs::copy(built, self.path().join("bin/zferry"))?;
+        let there = self.path().join("bin/zferry");
+        fs::copy(built, &there)?;
+        // Half of it is for debuggers, which no guest has. It came with the linker; without it, it takes longer.
+        let _ = Command::new("strip").arg("--strip-debug").arg(there).status();
         let rules = paths::repository()?.join("udev-rules");
         if rules.is_dir() {
             let target = self.path().join("udev-rules");

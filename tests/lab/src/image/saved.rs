@@ -20,8 +20,12 @@ use crate::transcript::Transcript;
 /// The size of the disk for the source pool.
 const SOURCE: &str = "4G";
 
-/// What is done before the state is saved: whatever every scenario would wait for.
+/// What is done before the state is saved: whatever every scenario would wait for. The event daemon goes on without its
+/// scripts: they log and mail, one for each thing that ZFS does, and with one emulated processor that took a third to a
+/// half of the time of every run (17.2 and 18.0 s with them, 9.1 to 12.4 s without). What it does by itself, such as
+/// telling ZFS of a disk that was pulled out, it still does.
 const SETTLE: &str = "systemctl is-system-running --wait; \
+    rm -f /etc/zfs/zed.d/*.sh && systemctl restart zfs-zed && \
     systemctl start dbus polkit udisks2 && udisksctl status >/dev/null && zpool list -H && \
     zfs list -H && udevadm settle && journalctl --flush && sync";
 
