@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::recipe::Recipe;
+use crate::lab;
 use crate::machine::accelerator::{self, Accelerator};
 use crate::machine::{Console, Machine, Spec, arguments, disks, slots};
 use crate::paths::{self, Fingerprint};
@@ -36,33 +37,68 @@ pub struct Saved {
     pub system: &'static Recipe,
     /// Kernel and initramfs.
     pub image: PathBuf,
+    /// After the boot, with an empty disk for the source pool.
+    pub bare: Moment,
+    /// With the encrypted source that most scenarios begin with.
+    pub furnished: Moment,
+    /// What the states were made with.
+    pub accelerator: Accelerator,
+}
+
+/// A guest at one moment.
+#[derive(Debug, Clone)]
+pub struct Moment {
     /// The booted system's disk; overlays go on top of it.
     pub root: PathBuf,
-    /// The empty disk for the source pool.
+    /// The disk for the source pool, likewise.
     pub source: PathBuf,
     /// Memory and devices.
     pub state: PathBuf,
-    /// What the state was made with.
-    pub accelerator: Accelerator,
+}
+
+impl Moment {
+    fn within(directory: &Path) -> Self {
+        Self {
+            root: directory.join("root.qcow2"),
+            source: directory.join("source.qcow2"),
+            state: directory.join("state"),
+        }
+    }
 }
 
 /// The saved guest for this image, agent and QEMU; made now if it has to be.
 pub fn ensure(recipe: &'static Recipe, image: &Path, share: &Path) -> Result<Saved> {
     let accelerator = Accelerator::find(image)?;
     let directory = directory(recipe, image, accelerator)?;
+    // The key has what the source is made with, too.
+    let furnished =
+        directory.join(format!("furnished-{}", Fingerprint::default().and(lab::source_of("rpool"))));
     let saved = Saved {
         system: recipe,
         image: image.to_owned(),
-        root: directory.join("root.qcow2"),
-        source: directory.join("source.qcow2"),
-        state: directory.join("state"),
+        bare: Moment::within(&directory),
+        furnished: Moment::within(&furnished),
         accelerator,
     };
     let _lock = slots::lock(&format!("saved-{}", recipe.name))?;
-    if directory.is_dir() {
-        paths::remember_use(&directory)?;
-        return Ok(saved);
+    if !directory.is_dir() {
+        boot(recipe, image, share, &directory, accelerator)?;
     }
+    if !furnished.is_dir() {
+        furnish(&saved, share, &furnished)?;
+    }
+    paths::remember_use(&directory)?;
+    Ok(saved)
+}
+
+/// Boots a guest and saves it.
+fn boot(
+    recipe: &'static Recipe,
+    image: &Path,
+    share: &Path,
+    directory: &Path,
+    accelerator: Accelerator,
+) -> Result<()> {
     let parent = directory.parent().context("the cache directory has no parent")?;
     fs::create_dir_all(parent)?;
     let work = parent.join(format!(".saving-{}", recipe.name));
@@ -72,10 +108,38 @@ pub fn ensure(recipe: &'static Recipe, image: &Path, share: &Path) -> Result<Sav
     fs::create_dir(&work)?;
     make(image, share, &work, accelerator)
         .with_context(|| format!("the guest did not boot; its console: {}/console", work.display()))?;
-    fs::rename(&work, &directory)?;
-    paths::remember_use(&directory)?;
-    paths::remove_unused(parent, recipe.name, &directory)?;
-    Ok(saved)
+    fs::rename(&work, directory)?;
+    paths::remember_use(directory)?;
+    paths::remove_unused(parent, recipe.name, directory)
+}
+
+/// Starts a saved guest, makes the source in it, and saves it again, in layers on top of the first.
+fn furnish(saved: &Saved, share: &Path, directory: &Path) -> Result<()> {
+    let work = directory.with_extension("making");
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    fs::create_dir(&work)?;
+    eprintln!("lab: making an encrypted source in a guest, to save its state");
+    let there = Moment::within(&work);
+    disks::overlay(&saved.bare.root, "qcow2", &there.root)?;
+    disks::overlay(&saved.bare.source, "qcow2", &there.source)?;
+    let spec = Spec {
+        accelerator: saved.accelerator,
+        image: saved.image.clone(),
+        root: there.root,
+        source: there.source,
+        share: share.to_owned(),
+        console: Console::File(work.join("console")),
+        restore: Some(saved.bare.state.clone()),
+    };
+    let mut machine = Machine::start(&spec)?;
+    machine.agent.write_file(lab::KEY, lab::PASSPHRASE.as_bytes(), 0o644)?;
+    let mut transcript = Transcript::none();
+    let line = format!("{}; sync; zpool sync", lab::source_of("rpool"));
+    crate::command::shell(&mut machine.agent, &mut transcript, &line)?.exits(0)?;
+    machine.save(&there.state)?;
+    fs::rename(&work, directory).context("the saved guest could not be put in its place")
 }
 
 fn make(image: &Path, share: &Path, work: &Path, accelerator: Accelerator) -> Result<()> {

@@ -16,7 +16,7 @@ use serde_json::json;
 pub use backup::{Copied, Told};
 pub use failure::kept;
 pub use setting::CTRL_C;
-pub use zfs::{Identity, KEY};
+pub use zfs::{Identity, KEY, PASSPHRASE, source_of};
 
 use crate::command::{Background, Command, Output};
 use crate::drive::Drive;
@@ -41,6 +41,10 @@ pub struct Lab {
     /// When the scenario must have ended.
     deadline: Option<Instant>,
     remarks: Vec<String>,
+    /// Nothing was done to it yet.
+    untouched: bool,
+    /// Programs are there.
+    installed: bool,
 }
 
 impl Lab {
@@ -81,8 +85,8 @@ impl Lab {
     ) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let (root, source) = (directory.join("root.qcow2"), directory.join("source.qcow2"));
-        disks::overlay(&saved.root, "qcow2", &root)?;
-        disks::overlay(&saved.source, "qcow2", &source)?;
+        disks::overlay(&saved.bare.root, "qcow2", &root)?;
+        disks::overlay(&saved.bare.source, "qcow2", &source)?;
         let spec = Spec {
             accelerator: saved.accelerator,
             image: saved.image.clone(),
@@ -90,7 +94,7 @@ impl Lab {
             source,
             share: share.to_owned(),
             console,
-            restore: Some(saved.state.clone()),
+            restore: Some(saved.bare.state.clone()),
         };
         let started = Instant::now();
         let machine = start(&spec)?;
@@ -132,14 +136,35 @@ impl Lab {
             attached: Vec::new(),
             deadline: None,
             remarks: Vec::new(),
+            untouched: true,
+            installed: false,
         };
         lab.transcript.note(&format!("the guest is there after {:.1} s", took.as_secs_f32()));
-        lab.install_programs()?;
         Ok(lab)
+    }
+
+    /// Whether nothing was done to the guest since it was started from its saved state.
+    fn is_untouched(&self) -> bool {
+        self.untouched && self.spec.restore.is_some()
+    }
+
+    /// Begins anew, with the source in place.
+    fn start_furnished(&mut self) -> Result<()> {
+        let machine = self.machine.take().context(NO_GUEST)?;
+        let there = &self.saved.furnished;
+        let spec = Spec { restore: Some(there.state.clone()), ..self.spec.clone() };
+        let lay_over = || {
+            disks::overlay(&there.root, "qcow2", &spec.root)?;
+            disks::overlay(&there.source, "qcow2", &spec.source)
+        };
+        self.machine = Some(machine.restart(&spec, lay_over)?);
+        self.transcript.note("the guest has its encrypted source");
+        Ok(())
     }
 
     /// Copies the programs under test from the share, which is unmounted again.
     fn install_programs(&mut self) -> Result<()> {
+        self.installed = true;
         if !self.spec.share.join("bin/zferry").exists() {
             return Ok(());
         }
@@ -245,6 +270,10 @@ impl Lab {
         if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             bail!("the scenario takes too long; next would have been `{}`", command.line());
         }
+        self.untouched = false;
+        if !self.installed {
+            self.install_programs()?;
+        }
         let machine = self.machine.as_mut().context(NO_GUEST)?;
         command.start(&mut machine.agent, &mut self.transcript)
     }
@@ -289,7 +318,7 @@ impl Lab {
         self.attached.clear();
         self.spec.restore = None;
         let started = Instant::now();
-        self.machine = Some(machine.restart(&self.spec)?);
+        self.machine = Some(machine.restart(&self.spec, || Ok(()))?);
         let took = started.elapsed().as_secs_f32();
         self.transcript.note(&format!("the guest is there again after {took:.1} s"));
         Ok(())
@@ -318,11 +347,15 @@ impl Lab {
 
     /// The machine itself, for what is not said here.
     pub fn machine(&mut self) -> Result<&mut Machine> {
+        self.untouched = false;
         self.machine.as_mut().context(NO_GUEST)
     }
 
     /// Ends the lab and hands out its machine.
-    pub fn into_machine(self) -> Result<Machine> {
+    pub fn into_machine(mut self) -> Result<Machine> {
+        if !self.installed {
+            self.install_programs()?;
+        }
         self.machine.context(NO_GUEST)
     }
 }

@@ -19,32 +19,44 @@ pub struct Identity {
     pub ivsetguid: String,
 }
 
+/// Of all encrypted datasets of the lab.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+
+/// A line of shell that makes the source.
+///
+/// On a partition of its own making: the one that `zpool create` makes on a whole disk has half a minute to appear,
+/// which a busy host does not always give it. The least number of iterations: deriving the key is slow when emulated,
+/// and nobody attacks this pool.
+pub fn source_of(pool: &str) -> String {
+    let home = format!("{pool}/nixos/home");
+    format!(
+        "set -e; sgdisk --new=1:0:0 --typecode=1:bf01 /dev/disk/by-id/virtio-source; \
+         udevadm wait --settle --timeout=60 /dev/disk/by-id/virtio-source-part1; \
+         zpool create -o ashift=12 -O mountpoint=none -O acltype=posixacl -O xattr=sa \
+         -O compression=zstd -O encryption=aes-256-gcm -O keyformat=passphrase \
+         -O keylocation=file://{KEY} -O pbkdf2iters=100000 \
+         {pool} /dev/disk/by-id/virtio-source-part1; \
+         zfs set keylocation=prompt {pool}; \
+         zfs create {pool}/nixos; \
+         zfs create -o mountpoint=/home {home}; \
+         zfs create {home}/anna; \
+         echo hello > /home/anna/letter; head -c 2M /dev/urandom > /home/anna/photo; \
+         zfs snapshot -r {home}@autosnap_2026-01-01_00:00:00_daily; \
+         echo more >> /home/anna/letter; \
+         zfs snapshot -r {home}@autosnap_2026-01-02_00:00:00_daily"
+    )
+}
+
 impl Lab {
     /// An encrypted pool on the guest's second disk, with `nixos/home` on it (mounted
     /// at `/home`), a few files and two snapshots. Its passphrase is asked for, and lies in [`KEY`] for the lab.
     pub fn encrypted_source(&mut self, pool: &str) -> Result<()> {
-        self.write(KEY, "correct horse battery staple")?;
-        // On a partition of its own making: the one that `zpool create` makes on a whole disk has half a minute to
-        // appear, which a busy host does not always give it.
-        // The least number of iterations: deriving the key is slow when emulated,
-        // and nobody attacks this pool.
-        self.run(&format!(
-            "set -e; sgdisk --new=1:0:0 --typecode=1:bf01 /dev/disk/by-id/virtio-source; \
-             udevadm wait --settle --timeout=60 /dev/disk/by-id/virtio-source-part1; \
-             zpool create -o ashift=12 -O mountpoint=none -O acltype=posixacl -O xattr=sa \
-             -O compression=zstd -O encryption=aes-256-gcm -O keyformat=passphrase \
-             -O keylocation=file://{KEY} -O pbkdf2iters=100000 \
-             {pool} /dev/disk/by-id/virtio-source-part1; \
-             zfs set keylocation=prompt {pool}; \
-             zfs create {pool}/nixos; \
-             zfs create -o mountpoint=/home {pool}/nixos/home; \
-             zfs create {pool}/nixos/home/anna; \
-             echo hello > /home/anna/letter; head -c 2M /dev/urandom > /home/anna/photo"
-        ))?
-        .exits(0)?;
-        self.snapshot(&format!("{pool}/nixos/home"), "autosnap_2026-01-01_00:00:00_daily")?;
-        self.run("echo more >> /home/anna/letter")?.exits(0)?;
-        self.snapshot(&format!("{pool}/nixos/home"), "autosnap_2026-01-02_00:00:00_daily")
+        if pool == "rpool" && self.is_untouched() {
+            return self.start_furnished();
+        }
+        self.write(KEY, PASSPHRASE)?;
+        self.run(&source_of(pool))?.exits(0)?;
+        Ok(())
     }
 
     /// After a power cut: imports the source if the boot did not, loads its key and
