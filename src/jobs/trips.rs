@@ -85,12 +85,17 @@ impl DriveRun<'_> {
             last = match self.trip(env, &wanted, account) {
                 Ok(trip) => trip,
                 Err(error) => {
+                    env.sink.event(Event::Warning { text: after_loss(&error) });
                     let then = match error {
                         JobError::Session(SessionError::Changed { .. }) => Then::UnplugAndRestart,
                         JobError::Session(SessionError::Stuck { .. }) => Then::Restart,
+                        // An export that the drive was pulled out of keeps all of ZFS's tools waiting. Nothing more is
+                        // asked of them: the next run releases what is held.
+                        JobError::Session(SessionError::Tools(_)) => {
+                            return Ok(Unplug::Gone { why, then: Then::Restart });
+                        }
                         _ => Then::PlugIn,
                     };
-                    env.sink.event(Event::Warning { text: after_loss(&error) });
                     return Ok(self.give_up(env, why, then));
                 }
             };

@@ -200,7 +200,7 @@ pub enum SessionError {
         what: String,
     },
     /// `zfs` or `zpool` does not answer as it should. Known before the drive is touched.
-    #[error("its tools do not work")]
+    #[error("the tools of ZFS do not work")]
     Tools(#[source] ZfsError),
     /// This version of ZFS would ruin backups. Known before the drive is touched.
     #[error("{}", .0.finding)]

@@ -1,13 +1,12 @@
 //! `cargo lab fuzz`: looks for input that makes a parser of foreign text panic. What is found is kept in
 //! `tests/fuzz/__fuzz__` and tried again in each run of the tests.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::host::cargo;
-use crate::paths;
 use crate::results::{self, Record};
 
 /// What is installed when `cargo bolero` is missing: it belongs to the library of this version.
@@ -69,9 +68,6 @@ fn one(target: &str, minutes: u64) -> Result<bool> {
     let time = format!("{minutes}m");
     eprintln!("lab: {target}, {minutes} min");
     // The engine's coverage needs what only a nightly compiler allows by itself.
-    let arguments =
-        ["bolero", "test", "--rustc-bootstrap", "--sanitizer=NONE", "--test=fuzz", target, "-T", &time];
-    let mut command: Command = cargo::cargo()?;
-    command.env("CARGO_TARGET_DIR", paths::cache()?.join("fuzz"));
-    Ok(command.args(arguments).status().context("cannot start cargo")?.success())
+    let arguments = ["bolero", "test", "--rustc-bootstrap", "--sanitizer=NONE", target, "-T", &time];
+    Ok(cargo::cargo()?.args(arguments).status().context("cannot start cargo")?.success())
 }

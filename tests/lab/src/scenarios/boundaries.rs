@@ -24,7 +24,7 @@ pub fn scenarios() -> Vec<Scenario> {
             every(lab, Fault::Pull)
         }),
         Scenario::full("the power may fail at each command of a run", |lab| every(lab, Fault::Cut)),
-        Scenario::full("a run may be killed, pulled from and cut off at any time", some_of_each),
+        Scenario::core("a run may be killed, pulled from and cut off at any time", some_of_each),
     ]
 }
 

@@ -18,7 +18,7 @@ use crate::machine::usb::Defect;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::full(
+        Scenario::core(
             "a drive that cannot be written to in mid-send is told so, and finished later",
             |lab| fails(lab, Defect::Writes),
         ),
