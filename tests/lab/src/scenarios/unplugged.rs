@@ -71,11 +71,13 @@ pub(super) fn others_answer(lab: &mut Lab) -> Result<()> {
 /// Plugs the drive in again. Before, the threads that gave way get their turn back, when ZFS has stopped trying: what
 /// they do now is what everybody waits for, and the event daemon still has hundreds of scripts to run.
 pub fn plug_again(lab: &mut Lab, drive: &Drive) -> Result<()> {
-    lab.run(
+    let stopped = lab.run(
         "state=/proc/spl/kstat/zfs/backup/state; for second in {1..20}; do \
-         test -e $state && test $(cat $state) != SUSPENDED || break; sleep 1; done",
+         test -e $state && test $(cat $state) != SUSPENDED || exit 0; sleep 1; done; exit 1",
     )?;
-    take_turns(lab)?;
+    if stopped.exits(0).is_ok() {
+        take_turns(lab)?;
+    }
     lab.plug(drive)
 }
 
