@@ -54,6 +54,13 @@ impl Drives {
         }
     }
 
+    /// Pulls the drive out, whatever is done with it.
+    pub fn pull_out(&self) {
+        if self.attached.lock().unwrap().disk.take().is_some() {
+            self.files.unplug(DISK);
+        }
+    }
+
     /// Whether it is plugged in.
     pub fn is_attached(&self) -> bool {
         self.attached.lock().unwrap().disk.is_some()

@@ -3,5 +3,6 @@
 
 mod faults;
 mod found;
+mod pulled;
 mod setting;
 mod undisturbed;

@@ -83,6 +83,11 @@ impl Sink for Silence {
 
 /// One run through this runner, from import to power-off.
 pub fn run(runner: &dyn Runner, root: &Root) -> Result<Summary, JobError> {
+    run_and_wait(runner, root, Duration::ZERO)
+}
+
+/// One that waits so long for a drive that is gone.
+pub fn run_and_wait(runner: &dyn Runner, root: &Root, replug_wait: Duration) -> Result<Summary, JobError> {
     let directory = tempfile::tempdir().unwrap();
     let (cancel, store) = (Cancel::new(), Store::new(directory.path().join("state")));
     let clock = || Timestamp::from_second(1_800_000_000).unwrap();
@@ -103,7 +108,7 @@ pub fn run(runner: &dyn Runner, root: &Root) -> Result<Summary, JobError> {
         guid: DRIVE,
         policies: vec![policy()],
         wait: Duration::ZERO,
-        replug_wait: Duration::ZERO,
+        replug_wait,
         last_used_by: None,
         after: After::PowerOff,
         export_foreign: false,
