@@ -13,7 +13,6 @@
 //! - [`scenarios`], [`runner`]: what is tried, two at a time.
 //! - [`results`]: what came of it, kept for `docs/reliability.md`.
 //! - [`reliability`]: that page.
-//! - [`fuzz`]: whether anything that others write makes a parser panic.
 //! - [`mutants`]: whether the planner's tests would notice a bug.
 //! - [`demo`], [`shell`], [`mod@bench`]: for people.
 
@@ -21,7 +20,6 @@ pub mod bench;
 pub mod command;
 pub mod demo;
 pub mod drive;
-pub mod fuzz;
 pub mod host;
 pub mod image;
 pub mod job;
