@@ -283,6 +283,15 @@ pub trait Sink: Send + Sync {
     fn event(&self, event: Event);
 }
 
+/// Nobody is told.
+#[cfg(test)]
+pub(crate) struct Silence;
+
+#[cfg(test)]
+impl Sink for Silence {
+    fn event(&self, _: Event) {}
+}
+
 fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
 }

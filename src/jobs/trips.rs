@@ -4,10 +4,12 @@
 use crate::event::{Event, Fault, ImportHow, Then, Unplug};
 use std::time::Duration;
 
-use crate::drive::{Disk, WaitError, wait_until_gone};
+use crate::drive::{Disk, wait_until_gone};
 use crate::execute::session::{Lost, Session, SessionError, Wanted};
 use crate::execute::{State, Tally};
+use crate::process::RunError;
 use crate::state::KnownCopy;
+use crate::zfs::ZfsError;
 use crate::zfs::argv::Access;
 
 use super::drive_run::DriveRun;
@@ -91,7 +93,9 @@ impl DriveRun<'_> {
                         JobError::Session(SessionError::Stuck { .. }) => Then::Restart,
                         // An export that the drive was pulled out of keeps all of ZFS's tools waiting. Nothing more is
                         // asked of them: the next run releases what is held.
-                        JobError::Session(SessionError::Tools(_)) => {
+                        JobError::Session(SessionError::Tools(ZfsError::Run(RunError::Deadline {
+                            ..
+                        }))) => {
                             return Ok(Unplug::Gone { why, then: Then::Restart });
                         }
                         _ => Then::PlugIn,
@@ -105,8 +109,7 @@ impl DriveRun<'_> {
     /// Whether a drive that was lost is connected all the same. One that was pulled out can answer with errors for a
     /// moment before it is gone; and errors that come and go get time to go.
     fn stays(&self, env: &Environment<'_>, disks: &[Disk]) -> bool {
-        let stayed = |result| matches!(result, Err(WaitError::Late { .. }));
-        !disks.is_empty() && stayed(wait_until_gone(env.root, disks, self.guid, BREATH, env.cancel))
+        !disks.is_empty() && wait_until_gone(env.root, disks, self.guid, BREATH, env.cancel).is_err()
     }
 
     /// The drive is gone, and is not waited for any longer.
@@ -135,18 +138,15 @@ impl DriveRun<'_> {
         wanted: &Wanted<'_>,
         account: &mut Account,
     ) -> Result<Trip, JobError> {
-        let mut session = match Session::open(&env.host(), wanted) {
-            Ok(session) => session,
-            Err(SessionError::Lost { why, .. }) => {
+        let mut session = match (Session::open(&env.host(), wanted), &wanted.lost) {
+            (Ok(session), _) => session,
+            (Err(SessionError::Lost { why, .. }), _) => {
                 return Ok(Trip::Lost { why, disks: Vec::new(), ours: true });
             }
-            Err(SessionError::Failing { what: why, drive }) => match &wanted.lost {
-                Some(Lost { disks, .. }) => {
-                    return Ok(Trip::Lost { why, disks: disks.clone(), ours: true });
-                }
-                None => return Err(SessionError::Failing { what: why, drive }.into()),
-            },
-            Err(error) => return Err(error.into()),
+            (Err(SessionError::Failing { what: why, .. }), Some(Lost { disks, .. })) => {
+                return Ok(Trip::Lost { why, disks: disks.clone(), ours: true });
+            }
+            (Err(error), _) => return Err(error.into()),
         };
         if wanted.lost.is_none() {
             env.advise(&session.versions, &self.policies);

@@ -97,7 +97,8 @@ impl<'a> Faulty<'a> {
     }
 }
 
-fn late(command: &Invocation) -> RunError {
+/// No answer.
+pub fn late(command: &Invocation) -> RunError {
     RunError::Deadline { command: command.to_string(), deadline: command.deadline }
 }
 

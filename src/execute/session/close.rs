@@ -234,6 +234,7 @@ mod tests {
 
     use super::*;
     use crate::drive::Root;
+    use crate::event::Silence;
     use crate::execute::session::Wanted;
     use crate::model::{Guid, PoolName};
     use crate::process::testing::Commands;
@@ -241,13 +242,7 @@ mod tests {
     use crate::zfs::Client;
     use crate::zfs::argv::Access;
 
-    struct Silence;
-
-    impl crate::event::Sink for Silence {
-        fn event(&self, _: Event) {}
-    }
-
-    /// What is run to end a session that came about like this, when the drive goes at the second command.
+    /// What is run to end a session that came about like this, when the drive goes at the first command, or not.
     fn ending(how: ImportHow, goes: bool) -> (Vec<String>, Unplug) {
         let (commands, gone) = (Mutex::new(Vec::new()), Arc::new(AtomicBool::new(false)));
         let host = Commands(|command: &crate::process::Invocation| {

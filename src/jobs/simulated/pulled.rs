@@ -6,23 +6,25 @@ use std::time::Duration;
 use crate::event::{Then, Unplug};
 use crate::process::{Cancel, Invocation, Output, PipeOutput, RunError, Runner, Watch};
 use crate::sim::Host;
+use crate::sim::fault::late;
 
 use super::setting::{clean_run, invariants_hold, new_host, outcome, run_and_wait};
 
-/// The drive is pulled out when this command is run; it and all others hang from then on.
-struct Hanging<'a> {
+/// The drive is pulled out when this command is run; all others come to this from then on.
+struct Pulled<'a> {
     host: &'a Host,
     at: &'a str,
+    then: fn(&Invocation) -> RunError,
     /// What was asked after that.
     asked: Mutex<Option<Vec<String>>>,
 }
 
-impl Runner for Hanging<'_> {
+impl Runner for Pulled<'_> {
     fn run(&self, command: &Invocation, cancel: &Cancel) -> Result<Output, RunError> {
         let mut asked = self.asked.lock().unwrap();
         if let Some(asked) = &mut *asked {
             asked.push(command.to_string());
-            return Err(RunError::Deadline { command: command.to_string(), deadline: command.deadline });
+            return Err((self.then)(command));
         }
         if command.to_string().starts_with(self.at) {
             self.host.drives.pull_out();
@@ -43,18 +45,32 @@ impl Runner for Hanging<'_> {
     }
 }
 
+/// What is asked after the drive was pulled out of its export, and how it ends.
+fn pulled_out_of_its_export(host: &Host, then: fn(&Invocation) -> RunError) -> (Vec<String>, Unplug) {
+    let pulled = Pulled { host, at: "zpool export", then, asked: Mutex::default() };
+    let summary = run_and_wait(&pulled, &host.drives.root(), Duration::from_secs(60)).unwrap();
+    (pulled.asked.into_inner().unwrap().unwrap(), summary.unplug)
+}
+
 /// Pulled out of its export, a drive took the lists of all pools along, and the run waited for an answer to each of the
 /// questions by which the source is let go.
 #[test]
 fn when_no_tool_answers_after_a_pull_one_question_is_enough() {
     let host = new_host();
     let before = host.state();
-    let hanging = Hanging { host: &host, at: "zpool export", asked: Mutex::default() };
-    let summary = run_and_wait(&hanging, &host.drives.root(), Duration::from_secs(60)).unwrap();
-    assert!(matches!(summary.unplug, Unplug::Gone { then: Then::Restart, .. }), "{:?}", summary.unplug);
-    let asked = hanging.asked.into_inner().unwrap().unwrap();
+    let (asked, unplug) = pulled_out_of_its_export(&host, late);
+    assert!(matches!(unplug, Unplug::Gone { then: Then::Restart, .. }), "{unplug:?}");
     assert!(asked.len() == 1 && asked[0].starts_with("zpool list"), "{asked:?}");
     invariants_hold(&before, &host.state()).unwrap();
     clean_run(&host);
     outcome(&host.state()).is_tidy().unwrap();
+}
+
+/// Somebody who pressed Ctrl-C meanwhile was told to restart the computer.
+#[test]
+fn a_run_that_is_stopped_after_a_pull_asks_for_no_restart() {
+    let host = new_host();
+    let (asked, unplug) = pulled_out_of_its_export(&host, |_| RunError::Cancelled);
+    assert!(matches!(unplug, Unplug::Gone { then: Then::PlugIn, .. }), "{unplug:?}");
+    assert!(asked.len() > 1, "the source was not let go: {asked:?}");
 }

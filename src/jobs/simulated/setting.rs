@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::drive::Root;
-use crate::event::{Event, Sink, Summary, Unplug};
+use crate::event::{Silence, Summary, Unplug};
 use crate::execute::session::After;
 use crate::jobs::drive_run::DriveRun;
 use crate::jobs::{Environment, JobError};
@@ -72,13 +72,6 @@ fn policy() -> Policy {
         target: name("backup/eds"),
         ..crate::plan::testing::policy()
     }
-}
-
-/// Nobody is told.
-struct Silence;
-
-impl Sink for Silence {
-    fn event(&self, _: Event) {}
 }
 
 /// One run through this runner, from import to power-off.
