@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -38,13 +38,32 @@ pub fn commit() -> String {
     paths::repository().ok().and_then(describe).unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// Now, in seconds since 1970.
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Something that is being tried.
+#[derive(Debug)]
+pub struct Attempt {
+    commit: String,
+    started: Instant,
 }
 
-/// Adds what came of something.
-pub fn add(record: &Record) -> Result<()> {
+impl Attempt {
+    /// Begins now, with this commit.
+    pub fn with(commit: String) -> Self {
+        Self { commit, started: Instant::now() }
+    }
+
+    /// How long it has taken so far, in seconds.
+    pub fn seconds(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// Keeps what came of it.
+    pub fn came_to(&self, what: String, passed: bool, remarks: Vec<String>) -> Result<()> {
+        let ended = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        add(&Record { what, commit: self.commit.clone(), ended, seconds: self.seconds(), passed, remarks })
+    }
+}
+
+fn add(record: &Record) -> Result<()> {
     let path = path()?;
     let mut line = serde_json::to_string(record)?;
     line.push('\n');

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -15,7 +15,7 @@ use crate::lab::Lab;
 use crate::machine::Console;
 use crate::machine::slots::GUESTS;
 use crate::paths;
-use crate::results::{self, Record};
+use crate::results::{self, Attempt};
 use crate::scenarios::{Scenario, Tier};
 
 /// No scenario may take longer; its guest is ended then, which fails it.
@@ -108,14 +108,14 @@ pub fn run(trials: &[Trial], times: u16, saved: &[Saved], share: &Share) -> Resu
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((trial, round)) = next else { break };
-                    let started = Instant::now();
+                    let attempt = Attempt::with(commit.clone());
                     let result = saved
                         .iter()
                         .find(|saved| saved.system.name == trial.system.name)
                         .context("its system was not prepared")
                         .and_then(|saved| one(trial, round, saved, share, &runs));
-                    let seconds = started.elapsed().as_secs();
-                    remember(trial, &commit, seconds, &result);
+                    let seconds = attempt.seconds();
+                    remember(trial, &attempt, &result);
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                     match result {
                         Ok(remarks) => {
@@ -138,17 +138,10 @@ pub fn run(trials: &[Trial], times: u16, saved: &[Saved], share: &Share) -> Resu
 }
 
 /// Notes what came of a scenario, for `cargo lab reliability`. That it could not be noted fails nothing.
-fn remember(trial: &Trial, commit: &str, seconds: u64, result: &Result<Vec<String>>) {
-    let record = Record {
-        what: trial.title(),
-        commit: commit.to_owned(),
-        ended: results::now(),
-        seconds,
-        passed: result.is_ok(),
-        remarks: result.as_ref().cloned().unwrap_or_default(),
-    };
-    if let Err(error) = results::add(&record) {
-        eprintln!("lab: {} was not noted: {}", record.what, explained(&error));
+fn remember(trial: &Trial, attempt: &Attempt, result: &Result<Vec<String>>) {
+    let remarks = result.as_ref().cloned().unwrap_or_default();
+    if let Err(error) = attempt.came_to(trial.title(), result.is_ok(), remarks) {
+        eprintln!("lab: {} was not noted: {}", trial.title(), explained(&error));
     }
 }
 

@@ -109,7 +109,6 @@ fn boot(
     make(image, share, &work, accelerator)
         .with_context(|| format!("the guest did not boot; its console: {}/console", work.display()))?;
     fs::rename(&work, directory)?;
-    paths::remember_use(directory)?;
     paths::remove_unused(parent, recipe.name, directory)
 }
 
@@ -145,7 +144,7 @@ fn furnish(saved: &Saved, share: &Path, directory: &Path) -> Result<()> {
 fn make(image: &Path, share: &Path, work: &Path, accelerator: Accelerator) -> Result<()> {
     let started = Instant::now();
     eprintln!("lab: booting a guest with {}, to save its state", accelerator.name());
-    let (root, source) = (work.join("root.qcow2"), work.join("source.qcow2"));
+    let Moment { root, source, state } = Moment::within(work);
     disks::overlay(&image.join("root.img"), "raw", &root)?;
     disks::empty(&source, SOURCE)?;
     let spec = Spec {
@@ -161,7 +160,7 @@ fn make(image: &Path, share: &Path, work: &Path, accelerator: Accelerator) -> Re
     eprintln!("lab: booted in {:.1} s", started.elapsed().as_secs_f32());
     let mut transcript = Transcript::none();
     crate::command::shell(&mut machine.agent, &mut transcript, SETTLE)?.exits(0)?;
-    machine.save(&work.join("state"))?;
+    machine.save(&state)?;
     eprintln!("lab: saved after {:.1} s", started.elapsed().as_secs_f32());
     Ok(())
 }

@@ -7,13 +7,12 @@ mod rules;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::host::cargo;
 use crate::paths;
-use crate::results::{self, Record};
+use crate::results::{self, Attempt};
 
 pub use list::ALL;
 
@@ -45,7 +44,7 @@ const LONGER: &str = "plan::tests::exhaustive";
 /// # Errors
 /// When one was not caught, or could not be tried.
 pub fn hunt(filter: Option<&str>) -> Result<()> {
-    let (started, commit) = (Instant::now(), results::commit());
+    let attempt = Attempt::with(results::commit());
     let copy = Copy::make()?;
     let sound = copy.test(&["--", "--skip", LONGER, PLANNER, CONTRACT])?;
     ensure!(sound.passed, "the tests fail without any deliberate bug:\n{}", sound.printed);
@@ -58,7 +57,7 @@ pub fn hunt(filter: Option<&str>) -> Result<()> {
     println!("\n{} of {} deliberate bugs of the planner were caught", count.caught, count.all());
     let note = |what: &str, count: &Count| match filter {
         Some(_) => Ok(()),
-        None => results::add(&count.record(what, &commit, started)),
+        None => attempt.came_to(what.to_owned(), count.missed.is_empty(), vec![count.told()]),
     };
     note("deliberate bugs", &count)?;
     let mut missed = count.missed;
@@ -103,15 +102,8 @@ impl Count {
         self.caught + self.missed.len()
     }
 
-    fn record(&self, what: &str, commit: &str, started: Instant) -> Record {
-        Record {
-            what: what.to_owned(),
-            commit: commit.to_owned(),
-            ended: results::now(),
-            seconds: started.elapsed().as_secs(),
-            passed: self.missed.is_empty(),
-            remarks: vec![format!("{} of {}", self.caught, self.all())],
-        }
+    fn told(&self) -> String {
+        format!("{} of {}", self.caught, self.all())
     }
 }
 

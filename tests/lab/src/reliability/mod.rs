@@ -6,14 +6,13 @@ mod page;
 mod table;
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::host::cargo;
 use crate::paths;
-use crate::results::{self, Record};
-use crate::runner::Trial;
+use crate::results::{self, Attempt, Record};
+use crate::runner::{Selection, Trial};
 use crate::scenarios;
 use crate::soak;
 
@@ -38,12 +37,13 @@ pub fn write() -> Result<()> {
 ///
 /// # Errors
 /// When the results cannot be read.
-pub fn missing() -> Result<Vec<Trial>> {
+pub fn missing() -> Result<Selection> {
     let results = results::all()?;
     let trials = scenarios::of_faults()
         .into_iter()
         .flat_map(|scenario| scenario.systems.iter().map(move |system| Trial { scenario, system }));
-    Ok(trials.filter(|trial| !has_passed(&results, &trial.title())).collect())
+    let (left_out, chosen): (Vec<_>, Vec<_>) = trials.partition(|trial| has_passed(&results, &trial.title()));
+    Ok(Selection { chosen, left_out: left_out.len() })
 }
 
 /// Runs the simulation in full, unless that was done: every fault, very many pairs, all histories.
@@ -66,21 +66,14 @@ pub fn simulate() -> Result<()> {
         "exhaustive::",
     ];
     eprintln!("lab: {SIMULATION} (cargo {})", arguments.join(" "));
-    let (started, commit) = (Instant::now(), results::commit());
+    let attempt = Attempt::with(results::commit());
     let mut command: Command = cargo::cargo()?;
     let output = command.args(arguments).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     // A test that is run with others may have printed a dot before.
     let told = |line: &str| line.split_once(PRINTED).map(|(_, rest)| rest.to_owned());
     let passed = output.status.success();
-    results::add(&Record {
-        what: SIMULATION.to_owned(),
-        commit,
-        ended: results::now(),
-        seconds: started.elapsed().as_secs(),
-        passed,
-        remarks: printed.lines().filter_map(told).collect(),
-    })?;
+    attempt.came_to(SIMULATION.to_owned(), passed, printed.lines().filter_map(told).collect())?;
     ensure!(passed, "the simulation found something:\n{printed}");
     Ok(())
 }
