@@ -32,24 +32,34 @@ const NEEDS: &[Need] = &[
 ];
 
 /// Installs what is missing. Says nothing and asks for nothing when all is there.
+///
+/// In two rounds at most: where a package came from somewhere else than Debian's
+/// stable release (a newer `qemu-utils` from its backports, say), installing its
+/// sister removes it, and it is missing only then.
 pub fn ensure() -> Result<()> {
-    let missing = missing();
-    if missing.is_empty() {
-        return Ok(());
+    for _ in 0..2 {
+        let missing = missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        install(&missing)?;
     }
+    match missing().as_slice() {
+        [] => Ok(()),
+        [need, ..] => bail!("{} is still missing after installing {}", need.what, need.package),
+    }
+}
+
+fn install(missing: &[&Need]) -> Result<()> {
     eprintln!("lab: installing what is missing here:");
-    for need in &missing {
+    for need in missing {
         eprintln!("  {:24} {}", need.package, need.why);
     }
     let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
     apt(&["update"]).context("the list of packages could not be refreshed")?;
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(&names);
-    apt(&install).with_context(|| format!("could not install {}", names.join(" ")))?;
-    match self::missing().as_slice() {
-        [] => Ok(()),
-        [need, ..] => bail!("{} is still missing after installing {}", need.what, need.package),
-    }
+    apt(&install).with_context(|| format!("could not install {}", names.join(" ")))
 }
 
 fn missing() -> Vec<&'static Need> {
