@@ -14,12 +14,14 @@
 //! - [`results`]: what came of it, kept for `docs/reliability.md`.
 //! - [`reliability`]: that page.
 //! - [`mutants`]: whether the planner's tests would notice a bug.
+//! - [`fuzz`]: what reads text of others, given anything.
 //! - [`demo`], [`shell`], [`mod@bench`]: for people.
 
 pub mod bench;
 pub mod command;
 pub mod demo;
 pub mod drive;
+pub mod fuzz;
 pub mod host;
 pub mod image;
 pub mod job;

@@ -12,7 +12,7 @@ use zferry_lab::image::recipe::{self, Recipe, TRIXIE};
 use zferry_lab::image::{build, saved};
 use zferry_lab::runner::{self, Selection};
 use zferry_lab::scenarios::{self, Tier};
-use zferry_lab::{bench, demo, mutants, reliability, shell, soak};
+use zferry_lab::{bench, demo, fuzz, mutants, reliability, shell, soak};
 
 /// Real ZFS, real USB, real systemd: zferry's lab.
 #[derive(Debug, Parser)]
@@ -85,6 +85,14 @@ enum Task {
         #[arg(long)]
         run: bool,
     },
+    /// Give every parser of foreign text whatever there is
+    Fuzz {
+        /// Only parsers whose name contains this
+        filter: Option<String>,
+        /// How long, each
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Months in the life of a laptop and two drives, with everything that goes wrong; goes on where it stopped
     Soak {
         /// So many rounds, of one to two minutes each
@@ -134,6 +142,7 @@ fn perform(task: Task) -> Result<()> {
             soak::soak(&saved, &share, seed, rounds)
         }
         Task::Mutants { filter } => mutants::hunt(filter.as_deref()),
+        Task::Fuzz { filter, minutes } => fuzz::all(filter.as_deref(), minutes),
         Task::Reliability { run } => {
             if run {
                 try_what_is_missing()?;

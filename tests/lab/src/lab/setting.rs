@@ -48,7 +48,8 @@ impl Lab {
 
     /// Waits until a command that runs has said this.
     pub fn until_says(&mut self, background: &mut Background, text: &str) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        // Two guests and a build leave little of the machine to a run.
+        let deadline = Instant::now() + crate::command::DEADLINE;
         loop {
             let goes_on = self.goes_on(background)?;
             if background.so_far().says(text).is_ok() {

@@ -21,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 pub struct Slot(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl Slot {
-    /// Waits for a slot.
+    /// Waits for a slot, behind those who wait already: a run of many scenarios would else keep all others out.
     pub fn take() -> Result<Self> {
+        let _queue = lock("queue")?;
         let directory = paths::cache()?.join("slots");
         std::fs::create_dir_all(&directory)?;
         let deadline = Instant::now() + PATIENCE;

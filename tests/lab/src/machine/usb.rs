@@ -33,7 +33,8 @@ pub fn plug(qmp: &mut Qmp, name: &str, image: &Path, serial: &str) -> Result<()>
 /// Plugs in one that writes slowly.
 pub fn plug_slow(qmp: &mut Qmp, name: &str, image: &Path, serial: &str) -> Result<()> {
     let group = format!("slow-{name}");
-    let limits = json!({ "bps-write": SLOW });
+    // Reading is not what most of them wait for, and a restore has to last long enough too.
+    let limits = json!({ "bps-write": SLOW, "bps-read": 2 * SLOW });
     // It is there already when the drive was plugged in so before.
     let _ = qmp.execute("object-add", json!({ "qom-type": "throttle-group", "id": group, "limits": limits }));
     let below = json!({

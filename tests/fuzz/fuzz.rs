@@ -1,5 +1,5 @@
 //! Everything that reads text of others, given anything. `cargo test` replays what was found before (`__fuzz__`) and tries
-//! a second of new input for each; looking for longer has no command yet.
+//! a second of new input for each; `cargo lab fuzz` looks for more.
 
 #![expect(clippy::expect_used, reason = "tests say what they expect")]
 
