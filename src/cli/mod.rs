@@ -4,6 +4,7 @@
 //! ZFS, then the drive.
 
 pub mod args;
+mod complete;
 mod config_command;
 pub mod failure;
 mod logging;
@@ -27,6 +28,7 @@ use crate::process::Cancel;
 
 /// The program.
 pub fn main() -> ExitCode {
+    complete::answer_the_shell();
     ExitCode::from(run(std::env::args_os().collect()))
 }
 
@@ -52,14 +54,19 @@ pub fn run(typed: Vec<OsString>) -> u8 {
 
 fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
     let Arguments { global, command } = arguments;
-    let host = host();
     let path = global.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_PATH));
-    let caller = Caller::this(typed);
-    let common = |warnings: Vec<String>| request::common(&global, &host, warnings);
-    let with_settings = |root: Root| settings(&path, &host, root, &caller);
+    let call = Call { global, path, host: host(), caller: Caller::this(typed) };
     match command {
         Command::Config { command } => {
-            config_command::run(command, &path, &common(Vec::new()))?;
+            config_command::run(command, &call.path, &call.common(Vec::new()))?;
+            Ok(failure::DONE)
+        }
+        Command::Completions { shell } => {
+            print(&complete::script(&shell)?);
+            Ok(failure::DONE)
+        }
+        Command::Man { directory } => {
+            complete::manual(&directory)?;
             Ok(failure::DONE)
         }
         Command::Run(run) if run.dry_run => {
@@ -68,46 +75,63 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
                 accept_source_loss: run.consent.accept_source_loss,
                 rollback_target: run.consent.rollback_target,
             };
-            plan(typed, with_settings(Root::Needed)?, common, &caller)
+            call.as_root(|settings, common| request::plan(typed, settings, common), work::plan)
         }
-        Command::Plan(typed) => plan(typed, with_settings(Root::Needed)?, common, &caller),
+        Command::Plan(typed) => {
+            call.as_root(|settings, common| request::plan(typed, settings, common), work::plan)
+        }
         Command::Run(typed) => {
-            let settings = with_settings(Root::Needed)?;
-            let common = common(settings.warnings.clone());
-            let request = request::run(typed, settings, common)?;
-            caller.require_root()?;
-            work::run(&request, interruptible()?)
+            call.as_root(|settings, common| request::run(typed, settings, common), work::run)
         }
         Command::Replicate(typed) => {
-            let request = request::replicate(typed, common(Vec::new()))?;
-            caller.require_root()?;
+            let request = request::replicate(typed, call.common(Vec::new()))?;
+            call.caller.require_root()?;
             work::replicate(&request, interruptible()?)
         }
         Command::Status(typed) => {
-            let settings = with_settings(Root::NotNeeded)?;
-            let common = common(settings.warnings.clone());
+            let (settings, common) = call.configured(Root::NotNeeded)?;
             work::status(&request::status(&typed, settings, common)?, interruptible()?)
         }
+        Command::Restore(typed) => {
+            call.as_root(|settings, common| request::restore(typed, settings, common), work::restore)
+        }
         Command::Eject(typed) => {
-            let settings = with_settings(Root::Needed)?;
-            let common = common(settings.warnings.clone());
-            let request = request::eject(&typed, settings, common)?;
-            caller.require_root()?;
-            work::eject(&request, interruptible()?)
+            call.as_root(|settings, common| request::eject(&typed, settings, common), work::eject)
         }
     }
 }
 
-fn plan(
-    typed: args::Plan,
-    settings: Settings,
-    common: impl Fn(Vec<String>) -> Common,
-    caller: &Caller<'_>,
-) -> Result<u8, Failure> {
-    let common = common(settings.warnings.clone());
-    let request = request::plan(typed, settings, common)?;
-    caller.require_root()?;
-    work::plan(&request, interruptible()?)
+/// One call of the program: what every command is given.
+struct Call<'a> {
+    global: args::Global,
+    path: PathBuf,
+    host: String,
+    caller: Caller<'a>,
+}
+
+impl Call<'_> {
+    fn common(&self, warnings: Vec<String>) -> Common {
+        request::common(&self.global, &self.host, warnings)
+    }
+
+    /// The configuration, with what it gives every request.
+    fn configured(&self, root: Root) -> Result<(Settings, Common), Failure> {
+        let settings = settings(&self.path, &self.host, root, &self.caller)?;
+        let common = self.common(settings.warnings.clone());
+        Ok((settings, common))
+    }
+
+    /// Work that needs the configuration and root. What was typed wrong is told before who may not type it.
+    fn as_root<R>(
+        &self,
+        ask: impl FnOnce(Settings, Common) -> Result<R, Failure>,
+        work: impl FnOnce(&R, Cancel) -> Result<u8, Failure>,
+    ) -> Result<u8, Failure> {
+        let (settings, common) = self.configured(Root::Needed)?;
+        let request = ask(settings, common)?;
+        self.caller.require_root()?;
+        work(&request, interruptible()?)
+    }
 }
 
 /// From here on a signal asks the job to stop instead of ending the process.

@@ -1,12 +1,13 @@
 //! From what was typed, and the configuration, to what a job is asked to do.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::failure::Failure;
 use super::{args, quoted};
 use crate::config::request::{
-    Common, EjectRequest, Export, Format, Mode, PlanRequest, ReplicateRequest, RunRequest, Selection,
-    StatusRequest, Verbosity, Wait,
+    Common, EjectRequest, Export, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest, RunRequest,
+    Selection, StatusRequest, Verbosity, Wait,
 };
 use crate::config::{Backup, BackupName, Drive, DriveName, Glob, PowerOff, Settings, nearest};
 use crate::model::{Consents, DatasetFilter, DatasetName, HistoryMode, Prune, SendMode, SnapshotFilter};
@@ -37,6 +38,7 @@ pub fn common(global: &args::Global, host: &str, warnings: Vec<String>) -> Commo
 pub fn run(typed: args::Run, settings: Settings, common: Common) -> Result<RunRequest, Failure> {
     let wait = wait(&typed.which);
     let (mut drives, selection) = select(&typed.which.drives, &typed.which.backups, settings)?;
+    take_snapshots(&typed.which, &mut drives);
     if typed.no_power_off {
         drives.iter_mut().for_each(|drive| drive.power_off = PowerOff::No);
     }
@@ -55,7 +57,8 @@ pub fn run(typed: args::Run, settings: Settings, common: Common) -> Result<RunRe
 /// As [`run`].
 pub fn plan(typed: args::Plan, settings: Settings, common: Common) -> Result<PlanRequest, Failure> {
     let wait = wait(&typed.which);
-    let (drives, selection) = select(&typed.which.drives, &typed.which.backups, settings)?;
+    let (mut drives, selection) = select(&typed.which.drives, &typed.which.backups, settings)?;
+    take_snapshots(&typed.which, &mut drives);
     let consents = consents(typed.accept_source_loss, typed.rollback_target, &drives)?;
     Ok(PlanRequest { common, drives, selection, wait, consents })
 }
@@ -67,6 +70,33 @@ pub fn plan(typed: args::Plan, settings: Settings, common: Common) -> Result<Pla
 pub fn status(typed: &args::Status, settings: Settings, common: Common) -> Result<StatusRequest, Failure> {
     let (drives, _) = select(&typed.drives, &[], settings)?;
     Ok(StatusRequest { common, drives })
+}
+
+/// `restore --into`
+///
+/// # Errors
+/// When the drive or the backup is not configured, or the drive itself would receive.
+pub fn restore(typed: args::Restore, settings: Settings, common: Common) -> Result<RestoreRequest, Failure> {
+    let (mut drives, _) =
+        select(std::slice::from_ref(&typed.drive), std::slice::from_ref(&typed.backup), settings)?;
+    let none = || Failure::Internal(anyhow::anyhow!("{} was found and is not there", typed.drive));
+    let mut drive = drives.pop().ok_or_else(none)?;
+    let backup = drive.backups.pop().ok_or_else(none)?;
+    if typed.into.pool() == drive.pool {
+        return Err(Failure::Usage {
+            what: format!("{} is on the drive itself", typed.into),
+            hint: "name a dataset in a pool of this computer".to_owned(),
+        });
+    }
+    if typed.into.parent().is_none() {
+        return Err(Failure::Usage {
+            what: format!("{} is a pool; what is restored needs a dataset of its own below it", typed.into),
+            hint: format!("{}/{}", typed.into, backup.target.leaf()),
+        });
+    }
+    let retry = format!("{} restore {} {} --into {}", common.command, drive.name, backup.name, typed.into);
+    let wait = waiting(typed.wait);
+    Ok(RestoreRequest { common, drive, backup, into: typed.into, wait, retry })
 }
 
 /// `eject`
@@ -121,6 +151,7 @@ fn backup(typed: args::Replicate) -> Result<Backup, globset::Error> {
         skip_parent: typed.skip_parent,
         datasets: DatasetFilter::new(&texts(typed.exclude))?,
         snapshots: SnapshotFilter::new(include.as_deref(), &texts(typed.exclude_snapshots))?,
+        own: typed.snapshot.then_some(crate::config::OWN_KEEP),
         send: typed.send.into(),
         allow_plaintext: typed.allow_plaintext,
         history: typed.history.into(),
@@ -128,8 +159,19 @@ fn backup(typed: args::Replicate) -> Result<Backup, globset::Error> {
     })
 }
 
+/// `--snapshot`, where the configuration does not say so already.
+fn take_snapshots(which: &args::Which, drives: &mut [Drive]) {
+    for backup in drives.iter_mut().flat_map(|drive| &mut drive.backups).filter(|_| which.snapshot) {
+        backup.own = backup.own.or(Some(backup.own_keep));
+    }
+}
+
 fn wait(which: &args::Which) -> Wait {
-    match which.wait {
+    waiting(which.wait)
+}
+
+fn waiting(typed: Option<Option<Duration>>) -> Wait {
+    match typed {
         None => Wait::Unsaid,
         Some(None) => Wait::Forever,
         Some(Some(time)) => Wait::For(time),
@@ -231,6 +273,7 @@ fn retry(typed: &args::Replicate) -> String {
     let flags = [
         (typed.recursive, "--recursive"),
         (typed.skip_parent, "--skip-parent"),
+        (typed.snapshot, "--snapshot"),
         (typed.allow_plaintext, "--allow-plaintext"),
         (typed.power_off, "--power-off"),
     ];

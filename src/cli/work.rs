@@ -5,10 +5,12 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::failure::{self, Failure};
 use crate::config::request::{
-    Common, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RunRequest, StatusRequest, Verbosity,
+    Common, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest, RunRequest,
+    StatusRequest, Verbosity,
 };
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
@@ -31,6 +33,7 @@ struct World {
     root: Root,
     reporter: Reporter,
     store: Store,
+    zone: TimeZone,
 }
 
 impl World {
@@ -45,7 +48,14 @@ impl World {
             reporter.event(Event::Warning { text: text.clone() });
         }
         let state = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(STATE), PathBuf::from);
-        Self { system: System::new(), cancel, root: Root::default(), reporter, store: Store::new(state) }
+        Self {
+            system: System::new(),
+            cancel,
+            root: Root::default(),
+            reporter,
+            store: Store::new(state),
+            zone: TimeZone::system(),
+        }
     }
 
     fn environment(&self) -> Environment<'_> {
@@ -55,6 +65,7 @@ impl World {
             root: &self.root,
             sink: &self.reporter,
             clock: &now,
+            zone: &self.zone,
             store: &self.store,
             locks: Path::new(lock::DIRECTORY),
             interactive: std::io::stderr().is_terminal() && std::io::stdin().is_terminal(),
@@ -138,6 +149,14 @@ pub fn status(request: &StatusRequest, cancel: Cancel) -> Result<u8, Failure> {
 pub fn eject(request: &EjectRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = World::new(&request.common, cancel.clone());
     let result = jobs::eject::eject(request, &world.environment());
+    drop(world);
+    worst(vec![result], &cancel)
+}
+
+/// `restore`
+pub fn restore(request: &RestoreRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let result = jobs::restore::restore(request, &world.environment());
     drop(world);
     worst(vec![result], &cancel)
 }

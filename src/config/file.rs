@@ -6,12 +6,12 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::age::{AgeLimit, Length};
-use super::keys::{BACKUP, DRIVE, SNAPSHOTS, TOP};
+use super::keys::{BACKUP, DRIVE, KEEP, SNAPSHOTS, TOP};
 use super::name::{BackupName, DriveName};
 use super::problem::{Problems, place};
 use super::property;
 use super::reader::{Reader, Written};
-use crate::model::{DatasetName, Guid, HistoryMode, PoolName, Prune, SendMode, glob_set};
+use crate::model::{DatasetName, Guid, HistoryMode, Keep, PoolName, SendMode, glob_set};
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -65,7 +65,13 @@ pub struct BackupFile {
     /// `history`
     pub history: Option<HistoryMode>,
     /// `prune`
-    pub prune: Option<Prune>,
+    pub prune: Option<PruneWord>,
+    /// `keep`
+    pub keep: Option<Keep>,
+    /// `snapshot`
+    pub snapshot: Option<TakeSnapshot>,
+    /// `snapshot-keep`
+    pub snapshot_keep: Option<Keep>,
     /// `protect`
     pub protect: Option<Vec<Glob>>,
     /// `prune-limit`
@@ -78,6 +84,26 @@ pub struct BackupFile {
     pub max_age: Option<AgeLimit>,
     /// For `config show`.
     pub written: Written,
+}
+
+/// `prune`, without the rules that one of the words needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PruneWord {
+    /// `mirror`
+    Mirror,
+    /// `keep`
+    Keep,
+    /// `never`
+    Never,
+}
+
+/// `snapshot`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeSnapshot {
+    /// `before-run`
+    BeforeRun,
+    /// `never`
+    Never,
 }
 
 /// `snapshots = { include = […], exclude = […] }`.
@@ -175,7 +201,10 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
         send: reader.choice("send", &[("raw", SendMode::Raw), ("plain", SendMode::Plain)], &[]),
         allow_plaintext: reader.flag("allow-plaintext"),
         history: reader.choice("history", &[("all", HistoryMode::All), ("newest", HistoryMode::Newest)], &[]),
-        prune: reader.choice("prune", &[("mirror", Prune::Mirror), ("never", Prune::Never)], &["keep"]),
+        prune: reader.choice("prune", &PRUNE, &[]),
+        keep: read_keep(&mut reader, "keep"),
+        snapshot: reader.choice("snapshot", &SNAPSHOT, &[]),
+        snapshot_keep: read_keep(&mut reader, "snapshot-keep"),
         protect: read_globs(&mut reader, "protect"),
         prune_limit: reader.parsed("prune-limit").map(Spanned::into_inner),
         grace: reader.parsed("grace").map(Spanned::into_inner),
@@ -183,6 +212,25 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
         max_age: reader.parsed("max-age").map(Spanned::into_inner),
         written: reader.into_written(),
     }
+}
+
+const PRUNE: [(&str, PruneWord); 3] =
+    [("mirror", PruneWord::Mirror), ("keep", PruneWord::Keep), ("never", PruneWord::Never)];
+const SNAPSHOT: [(&str, TakeSnapshot); 2] =
+    [("before-run", TakeSnapshot::BeforeRun), ("never", TakeSnapshot::Never)];
+
+fn read_keep(reader: &mut Reader<'_, '_>, name: &str) -> Option<Keep> {
+    reader.nested(name, KEEP, |reader| {
+        let mut number = |name| reader.number(name).unwrap_or_default();
+        Keep {
+            last: number("last"),
+            hourly: number("hourly"),
+            daily: number("daily"),
+            weekly: number("weekly"),
+            monthly: number("monthly"),
+            yearly: number("yearly"),
+        }
+    })
 }
 
 fn read_globs(reader: &mut Reader<'_, '_>, name: &str) -> Option<Vec<Glob>> {
@@ -220,6 +268,9 @@ impl BackupFile {
             allow_plaintext: self.allow_plaintext.or(general.allow_plaintext),
             history: self.history.or(general.history),
             prune: self.prune.or(general.prune),
+            keep: self.keep.or(general.keep),
+            snapshot: self.snapshot.or(general.snapshot),
+            snapshot_keep: self.snapshot_keep.or(general.snapshot_keep),
             protect: self.protect.clone().or_else(|| general.protect.clone()),
             prune_limit: self.prune_limit.or(general.prune_limit),
             grace: self.grace.or(general.grace),

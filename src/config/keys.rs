@@ -12,6 +12,8 @@ pub enum Kind {
     Flag,
     /// A list of texts.
     Texts,
+    /// A whole number.
+    Number,
     /// A table with keys of its own.
     Table,
 }
@@ -23,6 +25,7 @@ impl Kind {
             Self::Text => "a text in quotes",
             Self::Flag => "true or false",
             Self::Texts => "a list of texts",
+            Self::Number => "a whole number",
             Self::Table => "a table",
         }
     }
@@ -67,7 +70,7 @@ const fn key(
 }
 
 use Absent::{Described, Means, NotYet, Refused};
-use Kind::{Flag, Table, Text, Texts};
+use Kind::{Flag, Number, Table, Text, Texts};
 
 /// At the top of the file.
 pub const TOP: &[Key] = &[
@@ -179,7 +182,7 @@ pub const BACKUP: &[Key] = &[
         Text,
         "\"mirror\"",
         Refused,
-        "What happens on the drive to snapshots that the source no longer has. `mirror`: they are destroyed, within `prune-limit`. `never`: they stay. There is no default: it is your decision.",
+        "What happens to old snapshots on the drive. `mirror`: those that the source no longer has are destroyed. `keep`: those that no rule of `keep` keeps are destroyed, whatever the source has. Both within `prune-limit`. `never`: they stay. There is no default: it is your decision.",
     ),
     key(
         "protect",
@@ -216,9 +219,43 @@ pub const BACKUP: &[Key] = &[
         Means("\"never\""),
         "Warn, in `run` and `plan`, when the newest selected snapshot of a dataset is older than this: a length of time, or `never`. Each dataset is judged by itself; one warning names them all.",
     ),
-    key("keep", Table, "", NotYet, "How many snapshots of each age are kept on the drive."),
-    key("snapshot", Text, "", NotYet, "Take a snapshot before a run."),
-    key("snapshot-keep", Table, "", NotYet, "How many of zferry's own snapshots the source keeps."),
+    key(
+        "keep",
+        Table,
+        "{ last = 5, daily = 30, weekly = 12, monthly = 24, yearly = 10 }",
+        Described("nothing"),
+        "With `prune = \"keep\"`: how many snapshots of each age the drive keeps. See below.",
+    ),
+    key(
+        "snapshot",
+        Text,
+        "\"before-run\"",
+        Means("\"never\""),
+        "`before-run`: take a snapshot of all datasets of this backup, at one moment, when the drive was found and before anything is sent. It is called `zferry_` and the time in UTC. `never`: send what there is.",
+    ),
+    key(
+        "snapshot-keep",
+        Table,
+        "{ daily = 14 }",
+        Means("{ daily = 7 }"),
+        "With `snapshot = \"before-run\"`: how many of zferry's own snapshots the source keeps, by the same rules as `keep`. Those of others are never destroyed.",
+    ),
+];
+
+/// In `keep` and `snapshot-keep`.
+pub const KEEP: &[Key] = &[
+    key("last", Number, "5", Means("0"), "The newest so many, whenever they were made."),
+    key(
+        "hourly",
+        Number,
+        "24",
+        Means("0"),
+        "The newest of each of the last so many hours that have a snapshot.",
+    ),
+    key("daily", Number, "30", Means("0"), "The newest of each of the last so many days that have one."),
+    key("weekly", Number, "12", Means("0"), "Of weeks, from Monday to Sunday."),
+    key("monthly", Number, "24", Means("0"), "Of months."),
+    key("yearly", Number, "10", Means("0"), "Of years."),
 ];
 
 /// In `snapshots`.
@@ -234,8 +271,12 @@ pub const SNAPSHOTS: &[Key] = &[
 ];
 
 /// The sections with the keys in each, in the order of the documentation.
-const SECTIONS: [(&str, &[Key]); 3] =
-    [("[drives.NAME]", DRIVE), ("[backups.NAME]", BACKUP), ("snapshots = { … } of a backup", SNAPSHOTS)];
+const SECTIONS: [(&str, &[Key]); 4] = [
+    ("[drives.NAME]", DRIVE),
+    ("[backups.NAME]", BACKUP),
+    ("snapshots = { … } of a backup", SNAPSHOTS),
+    ("keep = { … } and snapshot-keep = { … } of a backup", KEEP),
+];
 
 /// All keys as Markdown tables, for docs/configuration.md.
 pub fn markdown() -> String {

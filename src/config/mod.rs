@@ -14,6 +14,7 @@ mod read;
 mod reader;
 pub mod request;
 mod resolve;
+mod retention;
 mod settings;
 mod show;
 
@@ -24,6 +25,7 @@ pub use file::Glob;
 pub use name::{BackupName, DriveName, LabelError};
 pub use problem::{ConfigError, Problem, nearest};
 pub use read::{DEFAULT_PATH, ReadError};
+pub use retention::OWN as OWN_KEEP;
 pub use settings::{Backup, Drive, PowerOff, REPLUG_WAIT, Settings, TargetError};
 pub use show::{Origin, Row, Section, Shown};
 

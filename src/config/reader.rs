@@ -105,6 +105,18 @@ impl<'a, 'i> Reader<'a, 'i> {
         self.value(name)?.get_ref().as_bool()
     }
 
+    /// A whole number, 0 or more.
+    pub fn number(&mut self, name: &str) -> Option<u32> {
+        let value = self.value(name)?;
+        let DeValue::Integer(written) = value.get_ref() else { return None };
+        let number = u32::from_str_radix(written.as_str(), written.radix()).ok();
+        if number.is_none() {
+            let what = format!("{written} is not a number of snapshots");
+            self.problem(value.span(), name, what, Some("0 or more".to_owned()));
+        }
+        number
+    }
+
     /// A text that has to be a `T`.
     pub fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Spanned<T>> {
         let text = self.text(name)?;
@@ -226,6 +238,7 @@ fn is_kind(value: &DeValue<'_>, kind: Kind) -> bool {
         Kind::Text => value.is_str(),
         Kind::Flag => value.is_bool(),
         Kind::Texts => value.is_array(),
+        Kind::Number => matches!(value, DeValue::Integer(_)),
         Kind::Table => value.is_table(),
     }
 }
@@ -259,8 +272,9 @@ fn on_one_line(value: &DeValue<'_>) -> String {
             let entries: Vec<_> = in_order(table).into_iter().map(entry).collect();
             if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
         }
+        DeValue::Integer(number) => number.to_string(),
         // No key takes these: they are refused and never shown.
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => value.type_str().to_owned(),
+        DeValue::Float(_) | DeValue::Datetime(_) => value.type_str().to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::settings::{Backup, Drive, PowerOff};
-use crate::model::{Consents, Guid, PoolName};
+use crate::model::{Consents, DatasetName, Guid, PoolName};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +145,23 @@ pub struct StatusRequest {
     pub common: Common,
     /// The drives that were named, or all.
     pub drives: Vec<Drive>,
+}
+
+/// `restore --into`: a copy on the drive becomes a dataset again.
+#[derive(Debug, Clone)]
+pub struct RestoreRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// The drive.
+    pub drive: Drive,
+    /// Which of its backups.
+    pub backup: Backup,
+    /// The dataset that is made of it.
+    pub into: DatasetName,
+    /// How long to wait for the drive.
+    pub wait: Wait,
+    /// What was typed.
+    pub retry: String,
 }
 
 /// `eject`: export and power off, nothing else.

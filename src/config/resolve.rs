@@ -10,6 +10,7 @@ use super::keys::{Absent, BACKUP, DRIVE, Key};
 use super::name::BackupName;
 use super::problem::{Problems, Span, nearest};
 use super::reader::Written;
+use super::retention;
 use super::settings::{Backup, Drive, PowerOff, REPLUG_WAIT, Settings, target_on};
 use crate::model::{DatasetFilter, DatasetName, PoolName, SnapshotFilter, glob_set};
 
@@ -131,8 +132,10 @@ fn resolve_backup(file: &BackupFile, pool: &PoolName, host: &str, problems: &mut
         !inside
     });
     let target = resolve_target(file, pool, host, &path, problems);
-    let backup =
-        Backup::new(file.name.get_ref().to_string(), source?.get_ref().clone(), target?, file.prune?);
+    let (prune, own) = (retention::prune(file, &path, problems), retention::own(file, &path, problems));
+    let backup = Backup::new(file.name.get_ref().to_string(), source?.get_ref().clone(), target?, prune?);
+    let (own, own_keep) = own?;
+    let backup = Backup { own, own_keep, ..backup };
     with_options(backup, file)
         .map_err(|error| problems.push(file.name.span(), path, error.to_string(), None))
         .ok()

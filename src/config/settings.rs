@@ -7,8 +7,9 @@ use globset::GlobSet;
 
 use super::age::AgeLimit;
 use super::name::DriveName;
+use super::retention::OWN as OWN_KEEP;
 use crate::model::{
-    Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Policy, PoolName, Prune, SendMode,
+    Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Policy, PoolName, Prune, SendMode,
     SnapshotFilter,
 };
 
@@ -96,6 +97,10 @@ pub struct Backup {
     pub prune_limit: u8,
     /// For how long what vanished from the source is kept.
     pub grace: Duration,
+    /// Whether a snapshot is taken before each run, and how many of those the source keeps.
+    pub own: Option<Keep>,
+    /// The same for a run that is told to take one.
+    pub own_keep: Keep,
     /// For the top dataset of the copy, at its first receive.
     pub properties: Vec<(String, String)>,
     /// From which age of the source's newest snapshot on the user is warned.
@@ -120,6 +125,8 @@ impl Backup {
             protect: GlobSet::empty(),
             prune_limit: 60,
             grace: Duration::ZERO,
+            own: None,
+            own_keep: OWN_KEEP,
             properties: Vec::new(),
             max_age: AgeLimit::Never,
         }
@@ -143,6 +150,7 @@ impl Backup {
             protect: self.protect.clone(),
             prune_limit: self.prune_limit,
             grace: self.grace,
+            own: self.own,
             properties: self.properties.clone(),
             max_age: self.max_age.limit(),
             consents: consents.clone(),

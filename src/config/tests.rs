@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::Consents;
+use crate::model::{Consents, Keep};
 
 const MINIMAL: &str = r#"
 [drives.t7]
@@ -81,6 +81,23 @@ fn what_differs_on_a_drive_wins_over_the_backup_on_that_drive_only() {
     assert_eq!(policies(&settings.drives[0]), (1, "backup/eds".to_owned(), crate::model::Prune::Mirror));
     assert_eq!(policies(&settings.drives[1]), (2, "nas/laptop/eds".to_owned(), crate::model::Prune::Never));
     assert_eq!(settings.drives[1].power_off, PowerOff::No);
+}
+
+#[test]
+fn what_is_kept_may_differ_on_a_drive() {
+    let text = format!(
+        "{MINIMAL}snapshot = \"before-run\"\nsnapshot-keep = {{ hourly = 24 }}\n\
+         [drives.nas]\npool = \"nas\"\npool-guid = \"2\"\n\
+         [drives.nas.override.home]\nprune = \"keep\"\nkeep = {{ last = 5, yearly = 0x10 }}\nsnapshot = \"never\"\n"
+    );
+    let settings = parsed(&text);
+    let policy = |drive: &Drive| drive.policies(&Consents::default()).remove(0);
+    let (first, second) = (policy(&settings.drives[0]), policy(&settings.drives[1]));
+    let (own, keep) =
+        (Keep { hourly: 24, ..Keep::default() }, Keep { last: 5, yearly: 16, ..Keep::default() });
+    assert_eq!((first.prune, first.own), (crate::model::Prune::Mirror, Some(own)));
+    assert_eq!((second.prune, second.own), (crate::model::Prune::Keep(keep), None));
+    assert_eq!(settings.drives[1].backups[0].own_keep, own, "for a run that is told to");
 }
 
 #[test]

@@ -44,11 +44,9 @@ impl Execution<'_> {
         for (index, step) in steps {
             let command = match step {
                 Step::RenameSnapshot { from, to, .. } => argv::rename_snapshot(from, to),
-                Step::Record { target, source, mirror } => {
+                Step::Record { target, source, shown } => {
                     let mut properties = vec![(argv::PROPERTY_SOURCE, source.to_string())];
-                    if *mirror {
-                        properties.push((argv::PROPERTY_MIRROR, source.to_string()));
-                    }
+                    properties.extend(shown.property(*source));
                     argv::set(target, &properties)
                 }
                 Step::EndAlarm(target) => {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 
 use crate::event::{Event, Fault, Summary, Unplug};
 use crate::execute::lock::{self, Lock};
@@ -14,6 +14,7 @@ use crate::state::{DriveState, KnownCopy, RunRecord, StateWarning};
 use crate::zfs::argv::{self, Access};
 use crate::zfs::{Client, ZfsError};
 
+use super::own::{self, OwnSnapshots};
 use super::trips::Account;
 use super::{Counting, Environment, JobError};
 
@@ -27,6 +28,8 @@ pub struct DriveRun<'a> {
     pub guid: Guid,
     /// Its backups.
     pub policies: Vec<Policy>,
+    /// The snapshots that zferry takes itself, for all drives of the run.
+    pub own: &'a OwnSnapshots,
     /// How long to wait for it.
     pub wait: Duration,
     /// How long to wait for it to come back when it was pulled out in mid-run.
@@ -101,7 +104,9 @@ impl DriveRun<'_> {
     ) -> Result<(Tally, Vec<KnownCopy>), JobError> {
         check_name(self.drive, self.pool, session)?;
         let client = env.client();
+        let mut untaken = self.own.take(env, &self.policies, (&session.facts, &session.imported));
         let (inventory, holds_left) = self.observe_and_repair(env, session)?;
+        self.own.verify(env, &self.policies, &inventory, &mut untaken);
         let context = Context {
             client,
             sink: env.sink,
@@ -112,8 +117,7 @@ impl DriveRun<'_> {
             holds_left,
             foreboding: self.foreboding,
         };
-        let now = (env.clock)();
-        let first = checked_plan(&self.policies, &inventory, now)?;
+        let first = checked_plan(&self.policies, &inventory, &env.now())?;
         let mut tally = execute::execute(&context, &first);
         let mut copies = copies_of(&first, &inventory, &tally);
         let vanished = datasets_in(&first, &tally, &State::Vanished);
@@ -131,6 +135,10 @@ impl DriveRun<'_> {
                 Err(error) => env.sink.event(Event::Warning { text: format!("{}.", execute::chain(&error)) }),
             }
         }
+        if env.cancel.lost().is_none() {
+            self.own.tidy(env);
+        }
+        own::fail(&first, &mut tally, &untaken);
         Ok((tally, copies))
     }
 
@@ -143,7 +151,7 @@ impl DriveRun<'_> {
         vanished: &[DatasetName],
     ) -> Result<(Tally, Vec<KnownCopy>), JobError> {
         let inventory = observe(&context.client, &self.policies, session)?;
-        let mut plan = checked_plan(&self.policies, &inventory, (env.clock)())?;
+        let mut plan = checked_plan(&self.policies, &inventory, &env.now())?;
         plan.datasets.retain(|dataset| vanished.contains(&dataset.target));
         plan.warnings.clear();
         let tally = execute::execute(context, &plan);
@@ -283,7 +291,7 @@ pub(super) fn not_listed(source: crate::zfs::ZfsError) -> JobError {
 pub(super) fn checked_plan(
     policies: &[Policy],
     inventory: &Inventory,
-    now: Timestamp,
+    now: &Zoned,
 ) -> Result<Plan, JobError> {
     let plan = plan::plan(policies, inventory, now);
     let violations = plan::check::check(policies, inventory, &plan, now);

@@ -3,9 +3,11 @@
 mod connected;
 mod drive_run;
 pub mod eject;
+mod own;
 pub mod plan;
 mod remedies;
 pub mod replicate;
+pub mod restore;
 pub mod run;
 #[cfg(test)]
 mod simulated;
@@ -18,13 +20,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::LockError;
 use crate::execute::session::{Host, SessionError};
 use crate::model::{Bytes, Policy, SendMode};
+use crate::plan::NotRestored;
 use crate::plan::check::Violation;
 use crate::process::{Cancel, Runner};
 use crate::state::Store;
@@ -44,6 +48,8 @@ pub struct Environment<'a> {
     pub sink: &'a dyn Sink,
     /// The wall clock.
     pub clock: &'a dyn Fn() -> Timestamp,
+    /// Which day it is at a time.
+    pub zone: &'a TimeZone,
     /// What is remembered between runs.
     pub store: &'a Store,
     /// The directory with a lock per drive.
@@ -55,6 +61,11 @@ pub struct Environment<'a> {
 impl<'a> Environment<'a> {
     fn client(&self) -> Client<'a> {
         Client::new(self.runner, self.cancel)
+    }
+
+    /// Now, by the clock on the wall.
+    fn now(&self) -> Zoned {
+        (self.clock)().to_zoned(self.zone.clone())
     }
 
     /// How it ended with a drive to which nothing was sent.
@@ -179,6 +190,12 @@ pub enum JobError {
     /// `replicate` found no pool of that name.
     #[error("no pool called {0} is imported or on a connected drive")]
     NoPool(String),
+    /// The pool that a copy is to be restored into.
+    #[error("no pool called {0} is imported")]
+    NotImported(String),
+    /// A copy is not restored there.
+    #[error(transparent)]
+    NotRestored(#[from] NotRestored),
     /// Somebody asked us to stop.
     #[error("interrupted")]
     Interrupted,

@@ -116,10 +116,12 @@ impl PlanOfDrive<'_> {
         let (client, facts) = (env.client(), &session.facts);
         let seen = crate::observe::foresee(&client, &self.policies, facts, &session.imported);
         let (inventory, repairs) = seen.map_err(not_listed)?;
-        let mut plan = checked_plan(&self.policies, &inventory, (env.clock)())?;
+        let mut plan = checked_plan(&self.policies, &inventory, &env.now())?;
         let first =
             repairs.iter().map(|repair| format!("First an interrupted change is finished: {repair}."));
-        plan.warnings.splice(0..0, first);
+        let own = super::own::foretell(&self.policies, &inventory);
+        plan.warnings.splice(0..0, first.chain(own));
+        super::own::foresee(&self.policies, &mut plan);
         Ok(plan)
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::execute::session::SessionError;
 
+use crate::plan::NotRestored;
+
 use super::JobError;
 
 impl JobError {
@@ -46,6 +48,15 @@ impl JobError {
             ],
             Self::OtherName { found, .. } => vec![format!("set pool = \"{found}\" in the configuration")],
             Self::Ambiguous { .. } => vec!["say which one with --pool-guid".to_owned()],
+            Self::NotImported(pool) => vec![format!("zpool import {pool}, and run again")],
+            Self::NotRestored(NotRestored::NoCopy(_)) => vec![
+                "look at what the drive has, with `zferry plan`, and at the target of that backup in the configuration"
+                    .to_owned(),
+            ],
+            Self::NotRestored(NotRestored::Exists(dataset) | NotRestored::InUse { dataset, .. }) => vec![
+                "restore into another name: --into with a dataset that does not exist".to_owned(),
+                format!("zfs rename {dataset} {dataset}-before, and run again: nothing of it is lost"),
+            ],
             _ => Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ use crate::execute::session::SessionError;
 use crate::model::{Guid, Policy};
 
 use super::drive_run::DriveRun;
+use super::own::OwnSnapshots;
 use super::plan::PlanOfDrive;
 use super::run::after;
 use super::{DriveResult, Environment, JobError};
@@ -18,11 +19,13 @@ use super::{DriveResult, Environment, JobError};
 /// When the pool cannot be told by its name, or the drive cannot be used.
 pub fn replicate(request: &ReplicateRequest, env: &Environment<'_>) -> DriveResult {
     let guid = pool_guid(request, env)?;
+    let own = OwnSnapshots::new(policies(request, guid));
     let run = DriveRun {
         drive: request.pool.as_str(),
         pool: &request.pool,
         guid,
         policies: policies(request, guid),
+        own: &own,
         wait: Duration::ZERO,
         replug_wait: crate::config::REPLUG_WAIT,
         last_used_by: request.last_used_by.as_deref(),

@@ -6,6 +6,7 @@ use crate::execute::session::After;
 
 use super::connected::{patience, select};
 use super::drive_run::DriveRun;
+use super::own::OwnSnapshots;
 use super::{DriveResult, Environment, JobError};
 
 /// Backs up to each drive that is meant. One that fails does not keep the next from its turn.
@@ -15,6 +16,7 @@ use super::{DriveResult, Environment, JobError};
 pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResult>, JobError> {
     let drives = select(&request.drives, request.selection, request.wait, env)?;
     let mut results = Vec::new();
+    let own = OwnSnapshots::new(drives.iter().flat_map(|drive| drive.policies(&request.consents)).collect());
     for drive in drives {
         if env.cancel.is_requested() {
             break;
@@ -24,6 +26,7 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             pool: &drive.pool,
             guid: drive.guid,
             policies: drive.policies(&request.consents),
+            own: &own,
             wait: patience(request.wait, env),
             replug_wait: drive.replug_wait,
             last_used_by: request.last_used_by.as_deref(),

@@ -153,10 +153,14 @@ pub struct Dataset {
     pub container: bool,
     /// Features that a pool must have to receive a raw stream of it.
     pub needs: Vec<&'static str>,
-    /// `org.zferry:source` on a target: the guid of the source dataset that it is the copy of.
+    /// `org.zferry:source`, on a target: the guid of the source dataset that it is the copy of; on a dataset that was
+    /// restored from a drive: the guid of the one there.
     pub source: Option<Guid>,
     /// `org.zferry:mirror` on a target: the source guid for which a mirror run was completed once (S21).
     pub mirror: Option<Guid>,
+    /// The same property with `keep:` before the guid: the last run there pruned by the rules of `keep`, or showed what
+    /// they would prune. Never both.
+    pub thinned: Option<Guid>,
     /// `org.zferry:rewritten` on a target: most of the source was replaced after the snapshot with this guid, and nobody
     /// said yet that this was meant (S21).
     pub rewritten: Option<Guid>,
@@ -171,6 +175,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Whether it was restored from this dataset of a drive, by zferry, which compared guids and IV sets then: it takes
+    /// the place of the source that this was the copy of (S21).
+    pub fn was_restored_from(&self, copy: &Self) -> bool {
+        self.source == Some(copy.guid)
+    }
+
     /// What was asked about the snapshot or bookmark with this guid; all unknown when it was not.
     pub fn detail(&self, guid: Guid) -> SnapshotDetail {
         self.details.get(&guid).cloned().unwrap_or_default()
@@ -218,6 +228,18 @@ pub struct PoolFacts {
 }
 
 impl PoolFacts {
+    /// From all properties of a pool, as `zpool get` has them.
+    pub fn read<'p>(
+        name: PoolName,
+        guid: Guid,
+        properties: impl IntoIterator<Item = (&'p String, &'p String)>,
+    ) -> Self {
+        let feature = |(key, value): (&String, &String)| {
+            key.strip_prefix("feature@").map(|feature| (feature.to_owned(), value.clone()))
+        };
+        Self { name, guid, features: properties.into_iter().filter_map(feature).collect() }
+    }
+
     /// Whether streams that need the feature can be received.
     pub fn supports(&self, feature: &str) -> bool {
         self.features.get(feature).is_some_and(|state| state == "enabled" || state == "active")
@@ -251,12 +273,13 @@ impl Side {
         let inherits = |dataset: &Dataset| {
             let same =
                 |of: fn(&Dataset) -> Option<Guid>| above(dataset).is_some_and(|a| of(a) == of(dataset));
-            [same(|d| d.source), same(|d| d.mirror), same(|d| d.rewritten)]
+            [same(|d| d.source), same(|d| d.mirror), same(|d| d.thinned), same(|d| d.rewritten)]
         };
         let inherited: Vec<_> = self.datasets.values().map(inherits).collect();
-        for (dataset, [source, mirror, rewritten]) in self.datasets.values_mut().zip(inherited) {
+        for (dataset, [source, mirror, thinned, rewritten]) in self.datasets.values_mut().zip(inherited) {
             dataset.source = dataset.source.filter(|_| !source);
             dataset.mirror = dataset.mirror.filter(|_| !mirror);
+            dataset.thinned = dataset.thinned.filter(|_| !thinned);
             dataset.rewritten = dataset.rewritten.filter(|_| !rewritten);
         }
     }

@@ -21,5 +21,7 @@ pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, Snapsho
 #[cfg(test)]
 pub(crate) use nvlist::packing;
 pub use nvlist::{NvValue, Nvlist, NvlistError};
-pub use policy::{Consents, DatasetFilter, HistoryMode, Policy, Prune, SendMode, SnapshotFilter, glob_set};
+pub use policy::{
+    Consents, DatasetFilter, HistoryMode, Keep, Policy, Prune, SendMode, SnapshotFilter, glob_set,
+};
 pub use snapshot::{Base, Bookmark, History, HistoryError, Snapshot};

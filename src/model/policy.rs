@@ -29,8 +29,28 @@ pub enum HistoryMode {
 pub enum Prune {
     /// What the source no longer has goes, within S3 and S21.
     Mirror,
+    /// What no rule keeps goes, whatever the source has.
+    Keep(Keep),
     /// Nothing is ever destroyed on the drive.
     Never,
+}
+
+/// How many snapshots of each age are kept: the newest ones, and of each kind of period the newest snapshot of each of
+/// the last so many that have one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The newest, whenever they were made.
+    pub last: u32,
+    /// Of hours.
+    pub hourly: u32,
+    /// Of days.
+    pub daily: u32,
+    /// Of weeks, Monday to Sunday (ISO 8601).
+    pub weekly: u32,
+    /// Of months.
+    pub monthly: u32,
+    /// Of years.
+    pub yearly: u32,
 }
 
 /// Consents given for this one run, by name of the target dataset.
@@ -140,6 +160,9 @@ pub struct Policy {
     pub prune_limit: u8,
     /// What vanished from the source goes from the drive only after it was seen missing for so long.
     pub grace: Duration,
+    /// A snapshot is taken before each run, and of those that zferry took itself the source keeps so many. None: none is
+    /// taken.
+    pub own: Option<Keep>,
     /// Properties of the top target dataset, set at its first receive.
     pub properties: Vec<(String, String)>,
     /// The user is warned when a dataset's newest selected snapshot is older than this.

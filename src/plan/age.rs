@@ -109,7 +109,7 @@ mod tests {
 
     fn warnings(policy: &Policy, parent: Option<i64>, child: Option<i64>) -> Vec<String> {
         let seen = seen(policy, parent, child);
-        let plan = plan(std::slice::from_ref(policy), &seen, now());
+        let plan = plan(std::slice::from_ref(policy), &seen, &now().to_zoned(jiff::tz::TimeZone::UTC));
         plan.datasets.into_iter().flat_map(|dataset| dataset.warnings).collect()
     }
 

@@ -8,7 +8,7 @@ use super::prune::{HeldBack, PruneHold};
 use super::refusal::count;
 use super::swap::Repair;
 use super::tripwire::Change;
-use super::{Drop, Rollback, SendKind, SendStep, Step};
+use super::{Cause, Drop, Rollback, SendKind, SendStep, Step};
 
 impl fmt::Display for Drop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,7 +96,12 @@ impl fmt::Display for Step {
             Self::Keep(made) => write!(f, "bookmark {} as the base for next time", made.bookmark),
             Self::Unbookmark(bookmark, _) => write!(f, "remove the bookmark {bookmark}"),
             Self::Prune(obsolete) => {
-                write!(f, "destroy {} on the drive: the source no longer has it", obsolete.snapshot)
+                let why = match obsolete.cause {
+                    Cause::Gone => "the source no longer has it",
+                    Cause::NoRule => "no rule of `keep` keeps it",
+                    Cause::Displaced => "no rule of `keep` keeps it once the new ones are there",
+                };
+                write!(f, "destroy {} on the drive: {why}", obsolete.snapshot)
             }
             Self::Mark { snapshot, since: Some(_), .. } => {
                 write!(f, "note on {snapshot} that the source no longer has it")
@@ -133,6 +138,13 @@ impl HeldBack {
     pub fn warning(&self, target: &DatasetName, retry: &str) -> String {
         let what = count(self.snapshots.len(), "snapshot");
         let why = match &self.why {
+            PruneHold::FirstRun if self.cause != Cause::Gone => {
+                return format!(
+                    "{target}: the first run with these rules there prunes nothing. The one after it may destroy {what} that no rule of `keep` keeps, within prune-limit, which frees at least {}: {}.",
+                    self.frees.least,
+                    self.names()
+                );
+            }
             PruneHold::FirstRun => {
                 return format!(
                     "{target}: the first run that mirrors this source there prunes nothing. The one after it may destroy {what} that the source no longer has, within prune-limit, which frees at least {}: {}.",
@@ -155,12 +167,23 @@ impl HeldBack {
                 format!("{moved} of them are elsewhere in the source's pool now (promoted or renamed)")
             }
         };
+        // Whoever backs up seldom and keeps little of much destroys most of it each time.
+        let or = match (&self.why, self.cause) {
+            (PruneHold::Limit { .. }, Cause::NoRule | Cause::Displaced) => "   (or raise `prune-limit`)",
+            _ => "",
+        };
         format!(
-            "{target}: {what} that the source no longer has were kept, since {why}: {}. Destroying them would free at least {}. If they may go: {}",
+            "{target}: {what} that {} were kept, since {why}: {}. Destroying them would free at least {}. If they may go: {}{or}",
+            self.lacks(),
             self.names(),
             self.frees.least,
             consent(target, retry)
         )
+    }
+
+    /// What would make them go.
+    fn lacks(&self) -> &'static str {
+        if self.cause == Cause::Gone { "the source no longer has" } else { "no rule of `keep` keeps" }
     }
 
     fn names(&self) -> String {
@@ -192,8 +215,9 @@ impl HeldBack {
         let kept = match self.snapshots.len() {
             0 => String::new(),
             kept => format!(
-                " {} that the source no longer has were kept: {}. Destroying them would free at least {}.",
+                " {} that {} were kept: {}. Destroying them would free at least {}.",
                 count(kept, "snapshot"),
+                self.lacks(),
                 self.names(),
                 self.frees.least
             ),

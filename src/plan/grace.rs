@@ -29,15 +29,15 @@ pub fn sort_out(case: &Case<'_>) -> (Vec<Step>, Option<String>, Vec<(Guid, Snaps
     let (mut due, mut waiting) = (Vec::new(), Vec::new());
     for (guid, snapshot) in gone {
         let detail = case.target.detail(guid);
-        let since = believed(&detail, case.now);
+        let since = believed(&detail, case.now.timestamp());
         if since.is_none() {
-            let since = Some(case.now);
+            let since = Some(case.now.timestamp());
             steps.push(Step::Mark { snapshot: snapshot.clone(), guid, since });
         }
         // A grace that ends after all times never ends.
-        let ends = since.unwrap_or(case.now).checked_add(case.policy.grace).ok();
+        let ends = since.unwrap_or(case.now.timestamp()).checked_add(case.policy.grace).ok();
         match ends {
-            Some(ends) if ends <= case.now => due.push((guid, snapshot)),
+            Some(ends) if ends <= case.now.timestamp() => due.push((guid, snapshot)),
             ends => waiting.push((ends, snapshot)),
         }
     }

@@ -13,12 +13,15 @@ pub mod check;
 mod copies;
 mod display;
 mod grace;
+mod keep;
 mod keys;
+mod own;
 mod parents;
 mod prune;
 mod questions;
 mod refusal;
 mod remedy;
+mod restore;
 mod rollback;
 mod room;
 mod sends;
@@ -34,21 +37,24 @@ mod tripwire;
 
 pub use base::unrecognised;
 pub use bookmarks::{Ours, Standing, unfinished};
+pub use keep::{Dated, Kept, Stay, choose};
 pub use keys::some_of;
+pub use own::{is_own_name, own_datasets, own_name, own_questions, own_that_go};
 pub use prune::{HeldBack, PruneHold};
 pub use questions::{Doubt, Question, Questions, doubts, questions};
 pub use refusal::{Limit, Refusal};
 pub use remedy::Afterwards;
+pub use restore::{NotRestored, find_obstacle, restoring};
 pub use rollback::{Keeper, Stuck};
 pub use room::next_to_go;
 pub use step::{
-    Bookmarking, Delivery, Drop, Expected, Frees, MakeRoom, Need, Obsolete, Phase, Rollback, SendKind,
-    SendStep, Step,
+    Bookmarking, Cause, Delivery, Drop, Expected, Frees, MakeRoom, Need, Obsolete, Phase, Rollback, SendKind,
+    SendStep, Shown, Step,
 };
 pub use swap::{Repair, beside, foresee as foresee_repairs, repairs, swap};
 pub use together::{Turn, turns};
 
-use jiff::Timestamp;
+use jiff::Zoned;
 
 use crate::model::{Bytes, DatasetName, Inventory, Policy};
 use rollback::Knowledge;
@@ -81,6 +87,8 @@ pub struct DatasetPlan {
     pub steps: Vec<Step>,
     /// Pruning that was held back, with the names and the consent to type.
     pub held_back: Option<HeldBack>,
+    /// With `prune = "keep"`: the drive's snapshots that stay, and why.
+    pub kept: Vec<Kept>,
     /// Worth a line, not a warning.
     pub notes: Vec<String>,
     /// Worth a warning.
@@ -97,6 +105,7 @@ impl DatasetPlan {
             verdict: Verdict::UpToDate,
             steps: Vec::new(),
             held_back: None,
+            kept: Vec::new(),
             notes: Vec::new(),
             warnings: Vec::new(),
         }
@@ -113,6 +122,7 @@ impl DatasetPlan {
         self.verdict = Verdict::Refused(Box::new(refusal));
         self.steps.clear();
         self.held_back = None;
+        self.kept.clear();
     }
 
     /// The streams of this dataset.
@@ -172,8 +182,9 @@ impl Plan {
     }
 }
 
-/// Plans a run of one drive. `now` decides what is old: a source's newest snapshot, and how long something is missing.
-pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan {
+/// Plans a run of one drive. `now` decides what is old: a source's newest snapshot, and how long something is missing; its time zone,
+/// which day it is.
+pub fn plan(policies: &[Policy], inventory: &Inventory, now: &Zoned) -> Plan {
     // What the user gave up on the drive is gone when everything else is done.
     let (seen, rollbacks) = rollback::foresee(policies, inventory, Knowledge::Complete);
     let inventory = &*seen;
@@ -194,7 +205,7 @@ pub fn plan(policies: &[Policy], inventory: &Inventory, now: Timestamp) -> Plan 
     datasets.sort_by_key(|dataset| dataset.target.depth());
     room::make_room(inventory, &mut datasets);
     parents::add_parents(inventory, &mut datasets);
-    age::warn_of_old_sources(policies, inventory, now, &mut datasets);
+    age::warn_of_old_sources(policies, inventory, now.timestamp(), &mut datasets);
     copies::note_orphans(policies, inventory, &mut datasets);
     keys::warn_of_keys(policies, inventory, &mut datasets);
     let warnings = rollback::warn_of_nothing(policies, &datasets);

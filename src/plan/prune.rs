@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::Zoned;
 
 use crate::model::{Dataset, Guid, Inventory, Policy, Prune, SnapName, Snapshot, SnapshotName};
 
+use super::keep::{self, Kept};
 use super::tripwire::Change;
-use super::{Frees, Obsolete, Step, grace};
+use super::{Cause, Frees, Obsolete, Step, grace};
 
 /// Fewer deletions than this are never asked about.
 const ASK_FROM: usize = 10;
@@ -51,6 +52,8 @@ pub struct HeldBack {
     pub snapshots: Vec<SnapshotName>,
     /// What destroying it would free.
     pub frees: Frees,
+    /// Why it would go.
+    pub cause: Cause,
     /// Why it stays for now.
     pub why: PruneHold,
 }
@@ -64,6 +67,8 @@ pub struct Pruning {
     pub held_back: Option<HeldBack>,
     /// What waits for time to pass.
     pub note: Option<String>,
+    /// In "keep": what stays, and why.
+    pub kept: Vec<Kept>,
 }
 
 /// What a decision about pruning depends on.
@@ -79,7 +84,9 @@ pub struct Case<'a> {
     pub change: Option<Change>,
     /// The base of that.
     pub base: Guid,
-    pub now: Timestamp,
+    /// What arrives in this run.
+    pub delivered: &'a [Guid],
+    pub now: &'a Zoned,
 }
 
 /// The drive's snapshots that the source no longer has, oldest first: before holds, clones and consent are asked
@@ -96,7 +103,7 @@ pub fn gone_from_source<'a>(
         .filter(move |s| s.guid != newest && source.history.snapshot(s.guid).is_none())
         // Deselecting never deletes.
         .filter(|s| policy.snapshots.wants(&original_name(s)))
-        .filter(|s| ![&s.name, &original_name(s)].iter().any(|name| policy.protect.is_match(name.as_str())))
+        .filter(|s| !is_protected(policy, s))
         .filter_map(|s| target.name.snapshot(&s.name).ok().map(|name| (s.guid, name)))
 }
 
@@ -107,6 +114,11 @@ pub(super) fn original_name(snapshot: &Snapshot) -> SnapName {
     original.unwrap_or_else(|| snapshot.name.clone())
 }
 
+/// Whether one of its names is protected.
+pub(super) fn is_protected(policy: &Policy, snapshot: &Snapshot) -> bool {
+    [&snapshot.name, &original_name(snapshot)].iter().any(|name| policy.protect.is_match(name.as_str()))
+}
+
 /// Whether the dataset may not be what it was: then its missing snapshots are looked for elsewhere (S21).
 pub fn identity_in_doubt(source: &Dataset, target: &Dataset) -> bool {
     source.origin.is_some() || target.source.is_some_and(|recorded| recorded != source.guid)
@@ -115,13 +127,21 @@ pub fn identity_in_doubt(source: &Dataset, target: &Dataset) -> bool {
 impl Case<'_> {
     /// Decides what goes now and what waits.
     pub fn decide(&self) -> Pruning {
-        let (mut steps, note, due) = grace::sort_out(self);
+        let (mut steps, note, gone) = grace::sort_out(self);
+        let gone = gone.into_iter().map(|(guid, name)| (guid, name, Cause::Gone));
+        let (due, kept) = match &self.policy.prune {
+            Prune::Keep(rules) => {
+                let sorted = keep::sort_out(self, rules);
+                (sorted.due, sorted.kept)
+            }
+            Prune::Mirror | Prune::Never => (gone.collect(), Vec::new()),
+        };
         let free = |guid: Guid| {
             let detail = self.target.details.get(&guid);
             detail.is_some_and(|detail| detail.holds == 0 && detail.clones == 0)
         };
         let candidates: Vec<_> =
-            due.into_iter().filter(|(guid, _)| free(*guid)).map(|c| self.obsolete(c)).collect();
+            due.into_iter().filter(|(guid, ..)| free(*guid)).map(|c| self.obsolete(c)).collect();
         let consented = self.policy.consents.source_loss.contains(&self.target.name);
         if consented {
             steps.extend(self.target.rewritten.map(|_| Step::EndAlarm(self.target.name.clone())));
@@ -132,44 +152,52 @@ impl Case<'_> {
             if let Some(why) = self.hold(&candidates) {
                 let frees = candidates.iter().map(|obsolete| obsolete.frees).sum();
                 let snapshots = candidates.into_iter().map(|obsolete| obsolete.snapshot).collect();
-                return Pruning { steps, held_back: Some(HeldBack { snapshots, frees, why }), note };
+                let held_back = Some(HeldBack { snapshots, frees, cause: self.cause(), why });
+                return Pruning { steps, held_back, note, kept };
             }
         }
         steps.extend(candidates.into_iter().map(Step::Prune));
-        Pruning { steps, held_back: None, note }
+        Pruning { steps, held_back: None, note, kept }
     }
 
-    fn obsolete(&self, (guid, snapshot): (Guid, SnapshotName)) -> Obsolete {
+    /// Why snapshots would go.
+    fn cause(&self) -> Cause {
+        if matches!(self.policy.prune, Prune::Keep(_)) { Cause::NoRule } else { Cause::Gone }
+    }
+
+    fn obsolete(&self, (guid, snapshot, cause): (Guid, SnapshotName, Cause)) -> Obsolete {
         let detail = self.target.detail(guid);
         Obsolete {
             snapshot,
             guid,
+            cause,
             frees: Frees { least: detail.used, most: detail.written.max(detail.used) },
         }
     }
 
     fn alarm(&self) -> Option<Change> {
-        self.change.filter(|change| self.policy.prune == Prune::Mirror && change.is_alarming())
+        self.change.filter(|change| self.policy.prune != Prune::Never && change.is_alarming())
     }
 
     /// What a person has to say first. An alarm is told of whether there is something to prune or not.
     fn hold(&self, candidates: &[Obsolete]) -> Option<PruneHold> {
         let (source, target) = (self.source, self.target);
-        if let Some(recorded) =
-            target.source.filter(|&recorded| recorded != source.guid && !candidates.is_empty())
-        {
+        let other = |recorded: &Guid| *recorded != source.guid && !source.was_restored_from(target);
+        if let Some(recorded) = target.source.filter(other).filter(|_| !candidates.is_empty()) {
             return Some(PruneHold::OtherSource { recorded });
         }
-        let moved = if identity_in_doubt(source, target) { self.moved(candidates) } else { 0 };
+        let mirrors = self.policy.prune == Prune::Mirror;
+        let moved = if mirrors && identity_in_doubt(source, target) { self.moved(candidates) } else { 0 };
         if moved > 0 {
             return Some(PruneHold::Moved { moved });
         }
-        let raised = target.rewritten.filter(|_| self.policy.prune == Prune::Mirror);
+        let raised = target.rewritten.filter(|_| self.policy.prune != Prune::Never);
         if let Some(since) = raised.or(self.alarm().map(|_| self.base)) {
             let since = target.history.snapshot(since).and_then(|s| target.name.snapshot(&s.name).ok());
             return Some(PruneHold::Rewritten { since, change: self.alarm() });
         }
-        if target.mirror != Some(source.guid) && !candidates.is_empty() {
+        let shown = if mirrors { target.mirror } else { target.thinned };
+        if shown != Some(source.guid) && !candidates.is_empty() {
             return Some(PruneHold::FirstRun);
         }
         let total = target.history.snapshots().len();

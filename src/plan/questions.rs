@@ -98,6 +98,11 @@ fn ask(questions: &mut Questions, policy: &Policy, source: &Dataset, target: Opt
     if !gone.is_empty() && prune::identity_in_doubt(source, target) {
         questions.elsewhere.push(source.name.pool());
     }
+    if matches!(policy.prune, Prune::Keep(_)) {
+        // Every date counts.
+        let all = target.history.snapshots().iter();
+        questions.target.extend(all.map(|s| there(s.guid, &format!("@{}", s.name))));
+    }
     if grace::is_wanted(policy) {
         // One that is there again must not be taken for missing since long ago when it goes once more.
         let there_too =
@@ -134,7 +139,7 @@ pub fn doubts(policies: &[Policy], inventory: &Inventory) -> Vec<Doubt> {
     let pairs = tree::pairs(policies, inventory);
     let doubt = |pair: &tree::Pair<'_>| {
         let (source, policy) = (pair.source?, pair.policy);
-        let target = pair.place(inventory)?.existing.filter(|_| policy.prune == Prune::Mirror)?;
+        let target = pair.place(inventory)?.existing.filter(|_| policy.prune != Prune::Never)?;
         let (Ground::Base { base, .. } | Ground::Partial { base: Some(base), .. }) =
             base::ground(policy, source, target).ok()?
         else {

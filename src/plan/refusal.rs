@@ -301,7 +301,7 @@ impl fmt::Display for Finding<'_> {
                 if *obsolete > 0 {
                     write!(
                         f,
-                        " {} there that the source no longer has may go now, which frees {} at most.",
+                        " {} there that would be pruned anyway may go now, which frees {} at most.",
                         count(*obsolete, "snapshot"),
                         frees.most
                     )?;

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::zfs::token::Token;
 
 use super::remedy::quote;
-use super::{DatasetPlan, Frees, Obsolete, Rollback, Step, Verdict, base, prune, tree};
+use super::{Cause, DatasetPlan, Frees, Obsolete, Rollback, Step, Verdict, base, prune, tree};
 
 /// What keeps a snapshot on the drive, whatever the user consents to (S3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,8 @@ fn roll_back(
     }
     let discard = |snapshot: &Snapshot| {
         let name = target.name.snapshot(&snapshot.name);
-        name.map(|name| Obsolete { snapshot: name, guid: snapshot.guid, frees: Frees::default() })
+        let (guid, cause, frees) = (snapshot.guid, Cause::Gone, Frees::default());
+        name.map(|snapshot| Obsolete { snapshot, guid, cause, frees })
     };
     let rollback = Rollback {
         to: target.name.snapshot(&common.name).ok()?,

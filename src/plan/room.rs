@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, HashMap};
 use crate::model::{Bytes, Dataset, DatasetName, Guid, Inventory, Side, SnapshotName};
 
 use super::{
-    DatasetPlan, Drop, Frees, Limit, MakeRoom, Need, Obsolete, Refusal, SendKind, SendStep, Step, Verdict,
-    sends,
+    Cause, DatasetPlan, Drop, Frees, Limit, MakeRoom, Need, Obsolete, Refusal, SendKind, SendStep, Step,
+    Verdict, sends,
 };
 
 /// To spare, besides a tenth of what is estimated.
@@ -180,10 +180,12 @@ pub fn cannot_complete(inventory: &Inventory, dataset: &DatasetPlan, all: &[Data
     Some(Drop::NoRoom { rest, available: short.available })
 }
 
-/// What a plan prunes without waiting for something newer to arrive: all but the base of what is sent (S3).
+/// What a plan prunes without waiting for something newer to arrive: all but the base of what is sent (S3), and what
+/// goes only because of what is sent.
 fn may_go_early<'p>(inventory: &Inventory, plan: &'p DatasetPlan) -> impl Iterator<Item = &'p Obsolete> {
     let newest = move |dataset: &DatasetName| inventory.target.get(dataset)?.history.newest().map(|s| s.guid);
-    plan.prunes().filter(move |one| newest(&one.snapshot.dataset) != Some(one.guid))
+    let waits = |one: &Obsolete| one.cause == Cause::Displaced;
+    plan.prunes().filter(move |one| newest(&one.snapshot.dataset) != Some(one.guid) && !waits(one))
 }
 
 /// What is dropped before anything is sent is free then, and what may go early could be.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::model::{
     Base, BookmarkName, Bytes, DatasetKind, DatasetName, Guid, IvsetGuid, SendMode, SnapName, SnapshotName,
 };
-use crate::zfs::argv::Creation;
+use crate::zfs::argv::{self, Creation};
 
 /// When a step's turn comes. All steps of a phase are done, over all datasets, before the next phase begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +143,40 @@ pub struct Expected {
     pub ivset: Option<IvsetGuid>,
 }
 
+/// Why a snapshot goes from the drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The source no longer has it, or never had it.
+    Gone,
+    /// No rule of `keep` keeps it.
+    NoRule,
+    /// No rule of `keep` keeps it once what is sent in this run has arrived: not before.
+    Displaced,
+}
+
+/// What is recorded of the pruning that a user was shown on a copy: the next run may do the same (S21).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// None.
+    Nothing,
+    /// What the source no longer has.
+    Mirror,
+    /// What no rule of `keep` keeps.
+    Keep,
+}
+
+impl Shown {
+    /// How it is recorded on a copy of this source.
+    pub fn property(self, source: Guid) -> Option<(&'static str, String)> {
+        let value = match self {
+            Self::Nothing => return None,
+            Self::Mirror => source.to_string(),
+            Self::Keep => format!("{}{source}", argv::THINNED),
+        };
+        Some((argv::PROPERTY_MIRROR, value))
+    }
+}
+
 /// A snapshot that goes from the drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obsolete {
@@ -150,6 +184,8 @@ pub struct Obsolete {
     pub snapshot: SnapshotName,
     /// Checked again in the transaction that destroys it (S4).
     pub guid: Guid,
+    /// Why it goes.
+    pub cause: Cause,
     /// What destroying it frees.
     pub frees: Frees,
 }
@@ -285,8 +321,8 @@ pub enum Step {
         target: DatasetName,
         /// The guid of the source dataset.
         source: Guid,
-        /// A mirror run for it is complete (S21).
-        mirror: bool,
+        /// The pruning that was shown for it.
+        shown: Shown,
     },
 }
 

@@ -25,6 +25,11 @@ pub const OTHER_DRIVE: Guid = Guid(8);
 /// After a run that exported its pool.
 pub const EXPORTED: Afterwards<'_> = Afterwards { retry: "zferry run t7", imported: false };
 
+/// The beginning of 1970, where nobody changes clocks.
+pub fn epoch() -> jiff::Zoned {
+    jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC)
+}
+
 /// Parses a name of any kind.
 pub fn name<T: std::str::FromStr>(text: &str) -> T
 where
@@ -57,6 +62,7 @@ pub fn policy() -> Policy {
         prune_limit: 60,
         properties: Vec::new(),
         grace: std::time::Duration::ZERO,
+        own: None,
         max_age: None,
         consents: Consents::default(),
     }
@@ -95,14 +101,17 @@ pub fn history(text: &str, first_txg: u64) -> History {
     History::new(snapshots, bookmarks).unwrap()
 }
 
-/// As every snapshot is unless said otherwise: 10 bytes since the one before, IV set by guid.
+/// As every snapshot is unless said otherwise: 10 bytes since the one before, IV set by guid, made before 1970 and an
+/// hour after the one with the guid before.
 pub fn detail(guid: Guid) -> SnapshotDetail {
     let ivset = Some(IvsetGuid(guid.0 + (1 << 32)));
+    let made = i64::try_from(guid.0 % 50).unwrap() * 3600 - (1 << 30);
     SnapshotDetail {
         ivset,
         used: Bytes(5),
         written: Bytes(10),
         referenced: Bytes(100),
+        creation: jiff::Timestamp::from_second(made).ok(),
         ..SnapshotDetail::default()
     }
 }
@@ -130,6 +139,7 @@ pub fn dataset(called: &str, history: History) -> Dataset {
         retired: false,
         source: None,
         mirror: None,
+        thinned: None,
         rewritten: None,
         placeholder: false,
         details: guids.map(|guid| (guid, detail(guid))).collect(),
@@ -155,13 +165,15 @@ pub struct World {
     pub source: Side,
     pub target: Side,
     pub now: jiff::Timestamp,
+    pub zone: jiff::tz::TimeZone,
 }
 
 impl World {
     /// Two pools with nothing in them.
     pub fn new() -> Self {
         let (source, target) = (Side::default(), Side::default());
-        let mut world = Self { source, target, now: jiff::Timestamp::UNIX_EPOCH };
+        let mut world =
+            Self { source, target, now: jiff::Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
         for (side, pool) in [(&mut world.source, "tank"), (&mut world.target, "backup")] {
             let top = Dataset { encryption: None, ..dataset(pool, History::default()) };
             side.datasets.insert(name(pool), top);
@@ -175,11 +187,11 @@ impl World {
         self
     }
 
-    /// Adds a copy to the drive, as it is after a first mirror run.
+    /// Adds a copy to the drive, as it is after a first run that shows what it would prune, of either kind.
     pub fn target(mut self, called: &str, text: &str) -> Self {
         let recorded = called.strip_prefix("backup/eds").map(|rest| guid_of(&format!("tank/data{rest}")));
         let copy = dataset(called, history(text, 5000));
-        let copy = Dataset { source: recorded, mirror: recorded, ..copy };
+        let copy = Dataset { source: recorded, mirror: recorded, thinned: recorded, ..copy };
         self.target.datasets.insert(name(called), copy);
         self
     }
@@ -188,7 +200,8 @@ impl World {
     pub fn placeholder(self, called: &str) -> Self {
         self.target(called, "").edit_target(called, |there| {
             (there.placeholder, there.container) = (true, true);
-            (there.encryption, there.source, there.mirror) = (None, None, None);
+            (there.encryption, there.source) = (None, None);
+            (there.mirror, there.thinned) = (None, None);
         })
     }
 
@@ -230,8 +243,9 @@ impl World {
     /// Plans a run; the checker must find nothing.
     pub fn plan(&self, policies: &[Policy]) -> Plan {
         let seen = self.look(policies);
-        let plan = plan(policies, &seen, self.now);
-        let violations = check::check(policies, &seen, &plan, self.now);
+        let now = self.now.to_zoned(self.zone.clone());
+        let plan = plan(policies, &seen, &now);
+        let violations = check::check(policies, &seen, &plan, &now);
         assert!(violations.is_empty(), "{violations:#?}\n{}", show(&plan));
         plan
     }
@@ -271,6 +285,7 @@ fn listed(mut drive: Side) -> Side {
         if let Some(dataset) = drive.datasets.get_mut(&called) {
             dataset.source = dataset.source.or(above.source);
             dataset.mirror = dataset.mirror.or(above.mirror);
+            dataset.thinned = dataset.thinned.or(above.thinned);
             dataset.rewritten = dataset.rewritten.or(above.rewritten);
             dataset.placeholder |= above.placeholder;
         }

@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::Zoned;
 
-use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Policy};
+use crate::model::{Base, Dataset, DatasetName, Guid, Inventory, NameError, Policy, Prune};
 use crate::zfs::argv::Creation;
 
 use super::base::{self, Ground};
 use super::copies::{self, Copies};
 use super::sends::{self, Route};
 use super::{
-    DatasetPlan, Drop, Expected, Refusal, SendStep, Step, Verdict, bookmarks, prune, swap, tripwire,
+    DatasetPlan, Drop, Expected, Refusal, SendStep, Shown, Step, Verdict, bookmarks, prune, swap, tripwire,
 };
 
 /// A dataset of a backup and where it goes.
@@ -84,7 +84,7 @@ fn pairs_of<'a>(policy: &'a Policy, inventory: &'a Inventory) -> Vec<Pair<'a>> {
 pub struct Setting<'a> {
     pub inventory: &'a Inventory,
     pub copies: &'a Copies<'a>,
-    pub now: Timestamp,
+    pub now: &'a Zoned,
 }
 
 /// Plans one dataset. With a reason to drop it, an interrupted stream is not resumed.
@@ -180,10 +180,19 @@ fn plan_dataset(
 fn creation(policy: &Policy, source: &Dataset) -> Creation {
     let top = source.name == policy.source;
     let mut properties = if top { policy.properties.clone() } else { Vec::new() };
-    if policy.prune == crate::model::Prune::Mirror {
-        properties.push((crate::zfs::argv::PROPERTY_MIRROR.to_owned(), source.guid.to_string()));
-    }
+    // There is nothing yet that could be pruned and was not shown.
+    let recorded = shown(policy).property(source.guid);
+    properties.extend(recorded.map(|(name, value)| (name.to_owned(), value)));
     Creation { kind: source.kind, unencrypted_below_encrypted: false, source: source.guid, properties }
+}
+
+/// The kind of pruning that a run does and shows.
+fn shown(policy: &Policy) -> Shown {
+    match policy.prune {
+        Prune::Mirror => Shown::Mirror,
+        Prune::Keep(_) => Shown::Keep,
+        Prune::Never => Shown::Nothing,
+    }
 }
 
 /// The pieces that the steps of one dataset are made of.
@@ -211,10 +220,11 @@ impl Parts<'_> {
         }
         plan.steps.extend(bookmarks::settle(source, policy.drive, newest, self.base, &delivered)?);
         if let Some(existing) = self.place.existing {
-            let pruning = self.pruning(existing, newest, setting);
+            let pruning = self.pruning(existing, (newest, &delivered), setting);
             let renames = prune::renames(source, existing, &pruning.steps);
             plan.held_back = pruning.held_back;
             plan.notes.extend(pruning.note);
+            plan.kept = pruning.kept;
             plan.steps.extend(pruning.steps);
             plan.steps.extend(renames);
             plan.steps.extend(self.record(existing, plan.held_back.as_ref()));
@@ -229,7 +239,12 @@ impl Parts<'_> {
     }
 
     /// What is decided about the copy's old snapshots.
-    fn pruning(&self, existing: &Dataset, newest: &Base, setting: &Setting<'_>) -> prune::Pruning {
+    fn pruning(
+        &self,
+        existing: &Dataset,
+        (newest, delivered): (&Base, &[Guid]),
+        setting: &Setting<'_>,
+    ) -> prune::Pruning {
         let travels = self.base.zip(if let Base::Snapshot(newest) = newest { Some(newest) } else { None });
         let travels = travels.filter(|_| !self.streams.is_empty());
         let change = travels.and_then(|(base, new)| tripwire::change(self.source, existing, base, new));
@@ -241,6 +256,7 @@ impl Parts<'_> {
             newest: newest.guid(),
             change,
             base: self.base.map_or(newest.guid(), Base::guid),
+            delivered,
             now: setting.now,
         };
         case.decide()
@@ -275,11 +291,17 @@ impl Parts<'_> {
     /// What the copy should say of itself, when it does not yet.
     fn record(&self, existing: &Dataset, held_back: Option<&super::HeldBack>) -> Option<Step> {
         let waits = held_back.is_some_and(|held| !matches!(held.why, prune::PruneHold::FirstRun));
-        let mirror = self.policy.prune == crate::model::Prune::Mirror && !waits;
+        let shown = if waits { Shown::Nothing } else { shown(self.policy) };
         let source = self.source.guid;
-        let known = existing.source == Some(source) && (!mirror || existing.mirror == Some(source));
+        let recorded = match shown {
+            Shown::Nothing => true,
+            Shown::Mirror => existing.mirror == Some(source),
+            Shown::Keep => existing.thinned == Some(source),
+        };
+        let known = existing.source == Some(source) && recorded;
         let other = existing.source.is_some_and(|recorded| recorded != source)
+            && !self.source.was_restored_from(existing)
             && !self.policy.consents.source_loss.contains(&existing.name);
-        (!known && !other).then(|| Step::Record { target: existing.name.clone(), source, mirror })
+        (!known && !other).then(|| Step::Record { target: existing.name.clone(), source, shown })
     }
 }

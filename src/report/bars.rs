@@ -201,8 +201,10 @@ impl Bars {
 fn gauge<'a>(label: &'a str, state: &ProgressState) -> Gauge<'a> {
     let rate = Bytes(state.per_sec() as u64);
     let (sent, estimate) = (Bytes(state.pos()), Bytes(state.len().unwrap_or_default()));
-    // An estimate that was too low says nothing about the time left.
-    let left = (rate.0 > 0 && sent <= estimate).then(|| state.eta());
+    // An estimate that was too low says nothing about the time left, nor do the first streams of a run, which are small
+    // and cost what they cost: hours were shown of a run that took twenty seconds.
+    let tells = sent <= estimate && sent.0 >= estimate.0 / 50;
+    let left = (rate.0 > 0 && tells).then(|| state.eta());
     Gauge { label, sent, estimate, rate, left }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::Bytes;
-use crate::plan::{Afterwards, DatasetPlan, Phase, Plan, Step, Verdict};
+use crate::plan::{Afterwards, DatasetPlan, Kept, Phase, Plan, Step, Verdict};
 
 /// For people, on standard output.
 pub fn text(drive: &str, afterwards: &Afterwards<'_>, plan: &Plan) -> String {
@@ -50,6 +50,7 @@ fn dataset_lines(dataset: &DatasetPlan, afterwards: &Afterwards<'_>, lines: &mut
         };
         lines.push(format!("  {step}{size}"));
     }
+    lines.extend(dataset.kept.iter().map(|kept| format!("  {kept}")));
     if let Some(held) = &dataset.held_back {
         lines.push(format!("  {}", held.warning(target, afterwards.retry)));
     }
@@ -97,6 +98,10 @@ fn dataset_json(dataset: &DatasetPlan, afterwards: &Afterwards<'_>) -> Value {
         let bytes = if let Step::Send(send) = step { Some(send.estimate) } else { None::<Bytes> };
         json!({ "phase": format!("{:?}", step.phase()).to_lowercase(), "what": step.to_string(), "estimate": bytes })
     };
+    let kept = |kept: &Kept| {
+        let why: Vec<_> = kept.why.iter().map(ToString::to_string).collect();
+        json!({ "snapshot": kept.snapshot.to_string(), "why": why })
+    };
     let held: Vec<String> =
         dataset.held_back.iter().flat_map(|h| &h.snapshots).map(ToString::to_string).collect();
     json!({
@@ -106,6 +111,7 @@ fn dataset_json(dataset: &DatasetPlan, afterwards: &Afterwards<'_>) -> Value {
         "verdict": verdict,
         "refusal": refusal,
         "steps": dataset.steps.iter().map(step).collect::<Vec<_>>(),
+        "kept": dataset.kept.iter().map(kept).collect::<Vec<_>>(),
         "held-back": held,
         "held-back-frees": dataset.held_back.as_ref().map(|held| held.frees.least),
         "warnings": dataset.warnings,

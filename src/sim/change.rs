@@ -89,16 +89,28 @@ pub fn bookmark(state: &mut State, args: &[&str]) -> Answer {
     Ok(String::new())
 }
 
-/// `zfs snapshot DATASET@NAME`.
+/// `zfs snapshot -o … SNAPSHOTS`: all of them at one moment, or none.
 pub fn snapshot(state: &mut State, args: &[&str]) -> Answer {
-    let [name] = args else { return Err("wrong number of arguments".to_owned()) };
-    let (dataset, called) = at(name, '@')?;
-    let there = state.writable(dataset)?;
-    if there.named(called).is_some() {
-        return Err(format!("cannot create snapshot '{name}': dataset already exists"));
+    let flags = Flags::read(args, "o:")?;
+    let properties = pairs(flags.all('o'))?;
+    let mut all = Vec::new();
+    for name in &flags.operands {
+        let (dataset, called) = at(name, '@')?;
+        let there = state.writable(dataset)?;
+        if there.named(called).is_some() {
+            return Err(format!("cannot create snapshot '{name}': dataset already exists"));
+        }
+        all.push((dataset, called, there.written));
     }
-    let written = there.written;
-    state.take_snapshot(dataset, called, written);
+    let (first, ..) = all.first().ok_or("missing snapshot")?;
+    let txg = state.next_txg(pool_of(first));
+    for (dataset, called, written) in all {
+        state.take_snapshot(dataset, called, written);
+        let new = state.datasets.get_mut(dataset).and_then(|there| there.snapshots.last_mut());
+        if let Some(new) = new {
+            (new.txg, new.properties) = (txg, properties.clone());
+        }
+    }
     Ok(String::new())
 }
 
@@ -171,6 +183,15 @@ pub fn set(state: &mut State, args: &[&str]) -> Answer {
     let (name, properties) = args.split_last().ok_or("missing dataset")?;
     let properties = pairs(properties)?;
     state.writable(name)?.properties.extend(properties);
+    Ok(String::new())
+}
+
+/// `zfs inherit PROPERTY DATASET…`.
+pub fn inherit(state: &mut State, args: &[&str]) -> Answer {
+    let (property, datasets) = args.split_first().ok_or("missing property")?;
+    for name in datasets {
+        state.writable(name)?.properties.remove(*property);
+    }
     Ok(String::new())
 }
 

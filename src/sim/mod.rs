@@ -109,6 +109,7 @@ fn zfs(state: &mut State, args: &[&str], stdin: &[u8]) -> Answer {
         "destroy" => change::destroy(state, rest),
         "create" => change::create(state, rest),
         "set" => change::set(state, rest),
+        "inherit" => change::inherit(state, rest),
         "rename" => change::rename(state, rest),
         "rollback" => change::rollback(state, rest),
         "receive" => stream::drop_partial(state, rest),

@@ -131,14 +131,12 @@ fn named_base(dataset: &str, source: &Dataset, name: &str) -> Result<Base, Strin
 /// The rest of what a token is about, by guid alone.
 fn rest(state: &State, text: &str) -> Result<Stream, String> {
     let token: Token = text.parse().map_err(|_| "cannot resume send: 'resume token is corrupt'")?;
-    let own = |name: &str| {
-        state
-            .pools
-            .get(pool_of(name))
-            .is_some_and(|pool| pool.imported.as_ref().is_some_and(|import| import.altroot.is_none()))
-    };
-    let holds = |(name, dataset): &(&String, &Dataset)| own(name) && dataset.snapshot(token.to.0).is_some();
-    let found = state.datasets.iter().find(holds);
+    // The kernel begins to look where the token says; ours say nothing. A copy on the drive is the source of a restore.
+    let import = |name: &str| state.pools.get(pool_of(name)).and_then(|pool| pool.imported.as_ref());
+    let all = state.datasets.iter().filter(|(_, dataset)| dataset.snapshot(token.to.0).is_some());
+    let found = all
+        .filter(|(name, _)| import(name).is_some())
+        .min_by_key(|(name, _)| import(name).is_some_and(|import| import.altroot.is_some()));
     let (name, source) =
         found.ok_or("cannot resume send: the snapshot used in the initial send no longer exists")?;
     let to = source.snapshot(token.to.0).ok_or("cannot resume send: it no longer exists")?;

@@ -59,6 +59,8 @@ pub const DATASET_COLUMNS: [&str; 29] = [
 pub const PROPERTY_SOURCE: &str = "org.zferry:source";
 /// On a target: the source guid for which a mirror run was completed.
 pub const PROPERTY_MIRROR: &str = "org.zferry:mirror";
+/// Before the guid in [`PROPERTY_MIRROR`]: the last run there pruned by the rules of `keep`.
+pub const THINNED: &str = "keep:";
 /// On a target: an empty dataset that only carries its children.
 pub const PROPERTY_PLACEHOLDER: &str = "org.zferry:placeholder";
 /// On a target: an old copy that was put aside by the user. A new copy may be begun beside it. What is below it
@@ -69,6 +71,8 @@ pub const PROPERTY_RETIRED: &str = "org.zferry:retired";
 pub const PROPERTY_REWRITTEN: &str = "org.zferry:rewritten";
 /// On a snapshot of a target: since when (in seconds since 1970) the source was seen to lack it.
 pub const PROPERTY_MISSING: &str = "org.zferry:missing";
+/// On a snapshot that zferry took on a source: its name. One that was renamed since is not zferry's any more.
+pub const PROPERTY_OWN: &str = "org.zferry:snapshot";
 /// On a drive's pool: when it was last backed up to, and by which host.
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 
@@ -273,6 +277,11 @@ pub fn create_placeholder(dataset: &DatasetName, parent_encrypted: bool) -> Invo
     with(create, [dataset])
 }
 
+/// Takes back what was set on these datasets: they get the value of what is above them, or the default. Never mounts.
+pub fn inherit<'a>(property: &str, datasets: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
+    with(zfs(["inherit", property], SHORT), datasets)
+}
+
 /// Destroys an empty dataset: without `-r` ZFS refuses one that has snapshots or children.
 pub fn destroy_empty(dataset: &DatasetName) -> Invocation {
     with(zfs(["destroy"], SHORT), [dataset])
@@ -282,6 +291,18 @@ pub fn destroy_empty(dataset: &DatasetName) -> Invocation {
 pub fn rename_dataset(from: &DatasetName, to: &DatasetName, kind: DatasetKind) -> Invocation {
     let flags: &[&str] = if kind == DatasetKind::Filesystem { &["rename", "-u"] } else { &["rename"] };
     with(zfs(flags.iter().copied(), SHORT), [from, to])
+}
+
+/// Takes a snapshot of all of these datasets of one pool at one moment, or of none.
+pub fn take_snapshot<'a>(name: &SnapName, datasets: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
+    let mark = format!("{PROPERTY_OWN}={name}");
+    let snapshots = datasets.into_iter().map(|dataset| format!("{dataset}@{name}"));
+    with(zfs(["snapshot", "-o", &mark], LONG), snapshots)
+}
+
+/// Which of these snapshots say that zferry took them.
+pub fn get_own(names: &[String]) -> Invocation {
+    with(zfs(["get", "-Hp", "-o", "name,value,source", PROPERTY_OWN], LONG), names)
 }
 
 /// Renames a snapshot within its dataset.

@@ -1,6 +1,6 @@
 //! Requests put to a host. Each call is one command: what it was asked, what came back, or why not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::model::{Bytes, Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapshotDetail, SnapshotName};
@@ -176,6 +176,18 @@ impl<'a> Client<'a> {
         let mut all = HashMap::with_capacity(names.len());
         for chunk in chunks(names) {
             all.extend(self.ask(&argv::list_details(chunk), parse::details)?);
+        }
+        Ok(all)
+    }
+
+    /// Those of these snapshots that zferry took, and that still have the name that it gave them.
+    ///
+    /// # Errors
+    /// As for every request; one that vanished in between is of the kind `Missing`.
+    pub fn own_snapshots(&self, names: &[String]) -> Result<HashSet<String>, ZfsError> {
+        let mut all = HashSet::new();
+        for chunk in chunks(names) {
+            all.extend(self.ask(&argv::get_own(chunk), parse::own_snapshots)?);
         }
         Ok(all)
     }

@@ -12,12 +12,14 @@ use crate::model::{
 };
 
 mod amounts;
+mod own;
 mod pools;
 
 pub use amounts::{amount, available};
+pub use own::own_snapshots;
 pub use pools::{Imported, Status, damage, devices, pool_properties, pools, status, version};
 
-use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING};
+use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING, THINNED};
 use super::program::UNMARKED;
 
 /// Where and why an output is not what such a command prints.
@@ -191,6 +193,7 @@ fn dataset(row: &Row<'_, { DATASET_COLUMNS.len() }>) -> Result<Dataset, Unreadab
         used_by_children: Bytes(row.number(23)?),
         source: row.read_optional(24).unwrap_or_default(),
         mirror: row.read_optional(25).unwrap_or_default(),
+        thinned: row.columns[25].strip_prefix(THINNED).and_then(|guid| guid.parse().ok()),
         placeholder: row.columns[26] == "on",
         retired: row.columns[27] == "on",
         rewritten: row.read_optional(28).unwrap_or_default(),

@@ -62,7 +62,7 @@ fn every_example_in_a_help_text_is_a_valid_command_line() {
         let help = help_of(&words);
         let example =
             help.lines().next().unwrap().trim_start_matches("Example: ").trim_start_matches("sudo ");
-        let example = example.split(" | ").next().unwrap();
+        let example = example.split(&['|', '>']).next().unwrap().trim_end();
         let parsed = zferry::cli::args::Arguments::try_parse_from(example.split(' '));
         assert!(parsed.is_ok(), "{example}");
     }

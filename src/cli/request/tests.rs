@@ -94,6 +94,16 @@ fn what_is_not_configured_and_consents_for_something_else_are_usage_errors() {
 }
 
 #[test]
+fn a_snapshot_is_taken_first_only_when_that_was_asked_for() {
+    let taking = |line: &str| {
+        let request = run_of(line).unwrap();
+        request.drives.iter().flat_map(|drive| &drive.backups).filter(|backup| backup.own.is_some()).count()
+    };
+    assert_eq!((taking("zferry run"), taking("zferry run --snapshot")), (0, 3));
+    assert_eq!(taking("zferry run --backup mail --snapshot"), 1);
+}
+
+#[test]
 fn replicate_prunes_nothing_unless_told_and_stays_out_of_its_own_pool() {
     let request = replicate_of("zferry replicate rpool/home backup/eds").unwrap();
     assert_eq!(request.backup.prune, crate::model::Prune::Never);
@@ -111,7 +121,7 @@ fn replicate_prunes_nothing_unless_told_and_stays_out_of_its_own_pool() {
 
 #[test]
 fn everything_that_replicate_is_told_reaches_the_policy() {
-    let line = "zferry replicate -r --skip-parent --exclude videos --include-snapshots auto* --exclude-snapshots *_hourly \
+    let line = "zferry replicate -r --skip-parent --snapshot --exclude videos --include-snapshots auto* --exclude-snapshots *_hourly \
                 --history newest --prune mirror --send plain --allow-plaintext --power-off --pool-guid 7 \
                 rpool/home backup/eds";
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -123,6 +133,7 @@ fn everything_that_replicate_is_told_reaches_the_policy() {
     assert!(wants("auto1_daily") && !wants("auto1_hourly") && !wants("manual"));
     assert_eq!(policy.history, crate::model::HistoryMode::Newest);
     assert_eq!(policy.prune, crate::model::Prune::Mirror);
+    assert_eq!(policy.own, Some(crate::config::OWN_KEEP));
     assert_eq!(policy.send, crate::model::SendMode::Plain);
     assert_eq!((request.guid, request.power_off), (Some(crate::model::Guid(7)), PowerOff::Yes));
     let again = replicate_of(&request.retry.replace('\'', "")).unwrap();

@@ -75,6 +75,7 @@ impl Host {
             root: &self.root,
             sink: &self.told,
             clock: &|| Timestamp::UNIX_EPOCH,
+            zone: &jiff::tz::TimeZone::UTC,
             store: &self.store,
             locks: &locks,
             interactive: false,
@@ -115,20 +116,25 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = request::eject(&typed, settings(), common).unwrap();
             host.job(|env| jobs::eject::eject(&request, env)).map(drop)
         }
+        Command::Restore(typed) => {
+            let request = request::restore(typed, settings(), common).unwrap();
+            host.job(|env| jobs::restore::restore(&request, env)).map(drop)
+        }
         Command::Status(typed) => {
             let request = request::status(&typed, settings(), common).unwrap();
             host.job(|env| jobs::status::status(&request, env)).map(drop)
         }
-        Command::Config { .. } => panic!("{line}"),
+        Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => panic!("{line}"),
     };
     result.unwrap_err()
 }
 
-const LINES: [&str; 5] = [
+const LINES: [&str; 6] = [
     "zferry run t7",
     "zferry plan t7",
     "zferry replicate rpool/home backup/eds",
     "zferry eject t7",
+    "zferry restore t7 home --into rpool/restored",
     "zferry status",
 ];
 

@@ -193,10 +193,7 @@ impl Session {
         let properties = host.client.pool_properties([&self.pool]).map_err(asked)?;
         let all = properties.get(&self.pool);
         let property = |name: &str| all.and_then(|all| all.get(name)).map(String::as_str);
-        let feature = |(key, value): (&String, &String)| {
-            key.strip_prefix("feature@").map(|feature| (feature.to_owned(), value.clone()))
-        };
-        self.facts.features = all.into_iter().flatten().filter_map(feature).collect();
+        self.facts = PoolFacts::read(self.pool.clone(), self.guid, all.into_iter().flatten());
         self.errors = status.errors;
         self.damaged = status.damage.is_some();
         if access == Access::ReadOnly {

@@ -54,12 +54,12 @@ fn disturb(before: &State, wanted: &State, faults: &[(Place, Fault)]) -> Result<
 }
 
 /// A power-off that is accepted and does nothing is waited for: `drive/poweroff` tries that, with less patience.
-fn takes_long((command, _): &Place, fault: Fault) -> bool {
+pub(super) fn takes_long((command, _): &Place, fault: Fault) -> bool {
     command.starts_with("udisksctl") && matches!(fault, Fault::DoesNothing | Fault::Hangs)
 }
 
 /// Does so much work on as many threads as there are processors, and wants nothing to be wrong.
-fn all_of(total: usize, work: impl Fn(usize) -> Result<(), String> + Sync) {
+pub(super) fn all_of(total: usize, work: impl Fn(usize) -> Result<(), String> + Sync) {
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let take = || {
         loop {

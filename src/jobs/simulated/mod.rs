@@ -3,6 +3,8 @@
 
 mod faults;
 mod found;
+mod keeping;
 mod pulled;
+mod restored;
 mod setting;
 mod undisturbed;

@@ -9,6 +9,7 @@ use crate::drive::Root;
 use crate::event::{Silence, Summary, Unplug};
 use crate::execute::session::After;
 use crate::jobs::drive_run::DriveRun;
+use crate::jobs::own::OwnSnapshots;
 use crate::jobs::{Environment, JobError};
 use crate::model::{Guid, Policy, PoolName};
 use crate::plan::testing::name;
@@ -65,7 +66,7 @@ pub fn the_parent_is_snapshotted(state: &mut State) {
     state.take_snapshot("rpool/nixos/vm", "day4", MIB);
 }
 
-fn policy() -> Policy {
+pub fn policy() -> Policy {
     Policy {
         drive: DRIVE,
         source: name("rpool/nixos"),
@@ -81,25 +82,38 @@ pub fn run(runner: &dyn Runner, root: &Root) -> Result<Summary, JobError> {
 
 /// One that waits so long for a drive that is gone.
 pub fn run_and_wait(runner: &dyn Runner, root: &Root, replug_wait: Duration) -> Result<Summary, JobError> {
+    run_as(&policy(), 1_800_000_000, (runner, root), replug_wait)
+}
+
+/// One of this backup, at this time.
+pub fn run_as(
+    policy: &Policy,
+    now: i64,
+    (runner, root): (&dyn Runner, &Root),
+    replug_wait: Duration,
+) -> Result<Summary, JobError> {
     let directory = tempfile::tempdir().unwrap();
     let (cancel, store) = (Cancel::new(), Store::new(directory.path().join("state")));
-    let clock = || Timestamp::from_second(1_800_000_000).unwrap();
+    let clock = || Timestamp::from_second(now).unwrap();
     let env = Environment {
         runner,
         cancel: &cancel,
         root,
         sink: &Silence,
         clock: &clock,
+        zone: &jiff::tz::TimeZone::UTC,
         store: &store,
         locks: directory.path(),
         interactive: false,
     };
     let pool: PoolName = name("backup");
+    let own = OwnSnapshots::new(vec![policy.clone()]);
     let run = DriveRun {
         drive: "t7",
         pool: &pool,
         guid: DRIVE,
-        policies: vec![policy()],
+        policies: vec![policy.clone()],
+        own: &own,
         wait: Duration::ZERO,
         replug_wait,
         last_used_by: None,

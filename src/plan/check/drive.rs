@@ -33,8 +33,10 @@ impl Review<'_> {
         if self.copy.map(|copy| &copy.name) != Some(&target.name) {
             found.push(("S4", "it prunes another dataset".into()));
         }
-        if self.policy.prune != Prune::Mirror {
-            found.push(("S21", "nothing is to be pruned by this policy".into()));
+        match &self.policy.prune {
+            Prune::Never => found.push(("S21", "nothing is to be pruned by this policy".into())),
+            Prune::Mirror => {}
+            Prune::Keep(keep) => found.extend(self.against_the_rules(keep, target)),
         }
         if self.source.history.snapshots().is_empty() {
             found.push(("S21", "the source has no snapshot".into()));
@@ -49,6 +51,10 @@ impl Review<'_> {
         found
     }
 
+    fn mirrors(&self) -> bool {
+        self.policy.prune == Prune::Mirror
+    }
+
     /// What S21 asks for when nobody consented.
     fn unproven(&self, target: &Dataset, doomed: &[&Obsolete]) -> Found {
         let mut found = Vec::new();
@@ -57,15 +63,19 @@ impl Review<'_> {
             found.push(("S21", format!("{} of its snapshots would go at once", doomed.len())));
         }
         let known = |recorded: Option<Guid>| recorded == Some(self.source.guid);
-        if !known(target.mirror) || target.source.is_some() && !known(target.source) {
-            found.push(("S21", "it was never mirrored from this source before".into()));
+        let shown = if self.mirrors() { target.mirror } else { target.thinned };
+        if !known(shown) || target.source.is_some() && !known(target.source) {
+            found.push(("S21", "what would go from this source's copy was never shown before".into()));
         }
         let alarm = self.plan.steps.iter().any(|step| matches!(step, Step::Alarm { .. }));
         if target.rewritten.is_some() || alarm {
             found.push(("S21", "most of the source was replaced, and nobody said that it was meant".into()));
         }
         let elsewhere = |guid: Guid| self.inventory.elsewhere.as_ref().is_none_or(|all| all.contains(&guid));
-        if self.source.origin.is_some() && doomed.iter().any(|obsolete| elsewhere(obsolete.guid)) {
+        if self.mirrors()
+            && self.source.origin.is_some()
+            && doomed.iter().any(|obsolete| elsewhere(obsolete.guid))
+        {
             found.push(("S21", "what would go may live elsewhere in the source's pool".into()));
         }
         found
@@ -80,7 +90,7 @@ impl Review<'_> {
         if self.newest_after == Some(obsolete.guid) {
             return Some(("S3", format!("{name} is the target's newest snapshot")));
         }
-        if self.source.history.snapshot(obsolete.guid).is_some() {
+        if self.mirrors() && self.source.history.snapshot(obsolete.guid).is_some() {
             return Some(("S21", format!("the source still has {name}")));
         }
         let detail = target.details.get(&obsolete.guid);
@@ -94,7 +104,7 @@ impl Review<'_> {
         if [name.snap.as_str(), original].iter().any(|name| self.policy.protect.is_match(name)) {
             return Some(("S3", format!("{name} is protected")));
         }
-        if !self.grace_is_over(detail) {
+        if self.mirrors() && !self.grace_is_over(detail) {
             return Some(("S21", format!("{name} was not seen missing for long enough")));
         }
         let selected = original.parse().is_ok_and(|original| self.policy.snapshots.wants(&original));
@@ -103,7 +113,7 @@ impl Review<'_> {
 
     fn grace_is_over(&self, detail: Option<&SnapshotDetail>) -> bool {
         let grace = i64::try_from(self.policy.grace.as_secs()).unwrap_or(i64::MAX);
-        let now = self.now.as_second();
+        let now = self.now.timestamp().as_second();
         let since = match detail.and_then(|detail| detail.missing) {
             Some(Missing::Since(since)) => Some(since.as_second()),
             _ => None,
@@ -119,7 +129,7 @@ impl Review<'_> {
                 let there = self.inventory.target.get(&snapshot.dataset)?;
                 let seen = there.history.snapshot(*guid).is_some_and(|s| s.name == snapshot.snap);
                 let here = self.source.history.snapshot(*guid).is_some();
-                let time = since.is_none_or(|since| since == self.now);
+                let time = since.is_none_or(|since| since == self.now.timestamp());
                 let wrong = !seen || !time || here == since.is_some();
                 wrong.then(|| ("S21", format!("what is noted on {snapshot} is not so")))
             }
@@ -163,8 +173,10 @@ impl Review<'_> {
             Step::Record { target, source, .. } => {
                 let there = self.copy.filter(|copy| copy.name == *target);
                 let other = there.and_then(|there| there.source).is_some_and(|recorded| recorded != *source);
+                let restored = there.is_some_and(|there| self.source.source == Some(there.guid));
                 let consented = there.is_some_and(|there| self.consented(there));
-                let wrong = *source != self.source.guid || there.is_none() || other && !consented;
+                let wrong =
+                    *source != self.source.guid || there.is_none() || other && !consented && !restored;
                 wrong.then(|| ("S21", format!("{target} is the copy of another source")))
             }
             _ => None,

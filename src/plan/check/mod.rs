@@ -3,13 +3,14 @@
 
 mod bookmarks;
 mod drive;
+mod keep;
 mod rollback;
 mod room;
 mod streams;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::Zoned;
 
 use crate::model::{Dataset, DatasetName, Guid, Inventory, Policy};
 
@@ -33,7 +34,7 @@ impl fmt::Display for Violation {
 }
 
 /// Everything that is wrong with a plan that was made at this time. Empty: it may be executed.
-pub fn check(policies: &[Policy], inventory: &Inventory, plan: &Plan, now: Timestamp) -> Vec<Violation> {
+pub fn check(policies: &[Policy], inventory: &Inventory, plan: &Plan, now: &Zoned) -> Vec<Violation> {
     let recognised = bookmarks::recognised(policies, inventory);
     let (mut violations, after) = rollback::review(policies, inventory, plan);
     let inventory = &*after;
@@ -70,7 +71,7 @@ struct Review<'a> {
     inventory: &'a Inventory,
     all: &'a Plan,
     plan: &'a DatasetPlan,
-    now: Timestamp,
+    now: &'a Zoned,
     source: &'a Dataset,
     /// The copy: the target, or what stands beside a placeholder until it takes its place.
     copy: Option<&'a Dataset>,
@@ -78,12 +79,7 @@ struct Review<'a> {
     newest_after: Option<Guid>,
 }
 
-fn examine(
-    policy: &Policy,
-    (inventory, all): (&Inventory, &Plan),
-    plan: &DatasetPlan,
-    now: Timestamp,
-) -> Found {
+fn examine(policy: &Policy, (inventory, all): (&Inventory, &Plan), plan: &DatasetPlan, now: &Zoned) -> Found {
     let mut found = refused_does_nothing(plan);
     let Some(source) = inventory.source.get(&plan.source) else {
         if plan.steps.iter().any(|step| !matches!(step, Step::CreatePlaceholder { .. })) {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::model::{Bytes, Dataset, DatasetName, Guid, Inventory};
-use crate::plan::{DatasetPlan, MakeRoom, Obsolete, Plan, Refusal, SendKind, SendStep, Step, Verdict};
+use crate::plan::{Cause, DatasetPlan, MakeRoom, Obsolete, Plan, Refusal, SendKind, SendStep, Step, Verdict};
 use crate::zfs::token::Token;
 
 use super::{Found, Review};
@@ -33,7 +33,9 @@ pub(super) fn problems(inventory: &Inventory, plan: &Plan) -> Vec<(usize, &'stat
     let mut pruned = HashMap::new();
     let mut wanted: HashMap<DatasetName, Bytes> = HashMap::new();
     for (index, dataset) in plan.datasets.iter().enumerate() {
-        pruned.extend(dataset.prunes().enumerate().map(|(place, one)| (one.guid, (index, place, one))));
+        // What goes only because of what arrives cannot go before.
+        let early = dataset.prunes().filter(|one| one.cause != Cause::Displaced);
+        pruned.extend(early.enumerate().map(|(place, one)| (one.guid, (index, place, one))));
         let amount = wanted_by(inventory, dataset);
         for place in with_all_above(&dataset.target) {
             *wanted.entry(place).or_default() += amount;
@@ -88,7 +90,7 @@ impl Walk<'_> {
         let name = &one.snapshot;
         let Some(&(owner, place, _)) = self.pruned.get(&one.guid).filter(|(_, _, other)| *other == one)
         else {
-            return Some(format!("{name} is not pruned by this plan"));
+            return Some(format!("{name} is not pruned by this plan, or not before something has arrived"));
         };
         let there = self.inventory.target.get(&name.dataset)?;
         let (gone, last) = self.gone.entry(owner).or_default();
@@ -181,7 +183,7 @@ impl Review<'_> {
         with_all_above(dataset).any(|place| {
             let prunes = self.all.datasets.iter().flat_map(DatasetPlan::prunes);
             let below = prunes.filter(|one| one.snapshot.dataset.below(&place).is_some());
-            let early = below.filter(|one| !self.is_newest(one));
+            let early = below.filter(|one| !self.is_newest(one) && one.cause != Cause::Displaced);
             let freed: Bytes = early.map(|one| one.frees.most).sum();
             self.inventory.target.get(&place).and_then(limit).is_some_and(|left| left + freed < rest)
         })

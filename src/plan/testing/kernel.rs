@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::plan::{Bookmarking, Expected, Phase, Plan, Repair, SendKind, SendStep, Step, swap};
 
-use super::losses::{prune, roll_back};
+use super::losses::{prune, record, roll_back};
 use super::{World, dataset, encryption, tokens};
 
 /// Why ZFS would refuse.
@@ -116,12 +116,8 @@ pub fn take(world: &mut World, step: &Step) -> Result<(), Refused> {
             ensure(!repairs.is_empty(), "nothing is swapped")?;
             repairs.iter().try_for_each(|repair| mend(&mut world.target, repair))
         }
-        Step::Record { target, source, mirror } => {
-            let there = get(&mut world.target, target)?;
-            there.source = Some(*source);
-            if *mirror {
-                there.mirror = Some(*source);
-            }
+        Step::Record { target, source, shown } => {
+            record(get(&mut world.target, target)?, *source, shown.property(*source));
             Ok(())
         }
     }
@@ -318,9 +314,8 @@ impl Arriving<'_> {
         let mut new = dataset(into.as_str(), History::default());
         new.encryption = self.raw.then(|| encryption(into.as_str()));
         new.kind = self.source.kind;
-        new.source = Some(creation.source);
-        let mirror = creation.properties.iter().find(|(key, _)| key == crate::zfs::argv::PROPERTY_MIRROR);
-        new.mirror = mirror.map(|(_, value)| value.parse().unwrap());
+        let set = creation.properties.iter().map(|(key, value)| (key.as_str(), value.clone()));
+        record(&mut new, creation.source, set);
         new.resume = token;
         world.target.datasets.insert(into.clone(), new);
         Ok(())

@@ -1,6 +1,6 @@
 //! What ZFS does when something on the drive is destroyed or rolled back, and when it refuses.
 
-use crate::model::{Bytes, Side};
+use crate::model::{Bytes, Dataset, Guid, Side};
 use crate::plan::{Obsolete, Rollback};
 
 use super::kernel::{Refused, change, ensure, find, get};
@@ -42,4 +42,15 @@ fn destroy(drive: &mut Side, obsolete: &Obsolete) -> Result<(), Refused> {
     ensure(there.detail(guid).clones == 0, "it has clones")?;
     change(there, |snapshots, _| snapshots.retain(|s| s.guid != guid));
     Ok(())
+}
+
+/// User properties that say where a copy comes from and how it is pruned.
+pub fn record<'a>(there: &mut Dataset, source: Guid, set: impl IntoIterator<Item = (&'a str, String)>) {
+    there.source = Some(source);
+    for (_, value) in set.into_iter().filter(|(key, _)| *key == "org.zferry:mirror") {
+        match value.strip_prefix("keep:") {
+            Some(guid) => there.thinned = guid.parse().ok(),
+            None => there.mirror = value.parse().ok(),
+        }
+    }
 }

@@ -15,11 +15,11 @@ fn world() -> World {
 fn broken(world: &World, spoil: impl FnOnce(&mut Plan, &mut Policy, &mut Inventory)) -> Vec<&'static str> {
     let mut policies = vec![policy()];
     let mut seen = world.look(&policies);
-    let mut plan = plan(&policies, &seen, jiff::Timestamp::UNIX_EPOCH);
-    assert_eq!(check::check(&policies, &seen, &plan, jiff::Timestamp::UNIX_EPOCH), []);
+    let now = crate::plan::testing::epoch();
+    let mut plan = plan(&policies, &seen, &now);
+    assert_eq!(check::check(&policies, &seen, &plan, &now), []);
     spoil(&mut plan, &mut policies[0], &mut seen);
-    let mut rules: Vec<_> =
-        check::check(&policies, &seen, &plan, jiff::Timestamp::UNIX_EPOCH).iter().map(|v| v.rule).collect();
+    let mut rules: Vec<_> = check::check(&policies, &seen, &plan, &now).iter().map(|v| v.rule).collect();
     rules.dedup();
     rules
 }
@@ -38,7 +38,8 @@ fn add(plan: &mut Plan, step: Step) {
 }
 
 fn prune(snapshot: &str, guid: u64) -> Step {
-    Step::Prune(Obsolete { snapshot: name(snapshot), guid: Guid(guid), frees: Frees::default() })
+    let (cause, frees) = (crate::plan::Cause::Gone, Frees::default());
+    Step::Prune(Obsolete { snapshot: name(snapshot), guid: Guid(guid), cause, frees })
 }
 
 type Spoil = fn(&mut Plan, &mut Policy, &mut Inventory);
@@ -122,7 +123,8 @@ fn spoiled_pruning_is_found() {
             seen.source.datasets.get_mut(&name("tank/data")).unwrap().origin = Some(name("tank/x@y"));
         }),
         ("S21", |plan, _, _| {
-            add(plan, Step::Record { target: name("backup/eds"), source: Guid(5), mirror: true })
+            let shown = crate::plan::Shown::Mirror;
+            add(plan, Step::Record { target: name("backup/eds"), source: Guid(5), shown })
         }),
         ("S12", |plan, _, _| {
             add(plan, Step::CreatePlaceholder { dataset: name("backup/eds"), parent_encrypted: false });

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use crate::model::{
-    Bookmark, Bytes, Dataset, DatasetName, Guid, History, HistoryMode, Policy, Prune, Snapshot, Txg, glob_set,
+    Bookmark, Bytes, Dataset, DatasetName, Guid, History, HistoryMode, Keep, Policy, Prune, Snapshot, Txg,
+    glob_set,
 };
 use crate::plan::testing::{DRIVE, OTHER_DRIVE, World, guid_of, name, policy, without};
 
@@ -44,6 +45,7 @@ pub struct Story {
     skip: bool,
     newest: bool,
     never: bool,
+    keep: bool,
     protect: bool,
     plaintext: bool,
     skip_parent: bool,
@@ -100,14 +102,22 @@ pub fn story(length: usize) -> impl Strategy<Value = Story> {
     (
         (past(length), other(), other(), other()),
         any::<(bool, bool, bool)>(),
-        prop::bool::weighted(0.2),
+        (prop::bool::weighted(0.2), prop::bool::weighted(0.3)),
         prop::bool::weighted(0.7),
         prop::bool::weighted(0.15),
         prop_oneof![Just(60_u8), Just(10)],
         (prop::bool::weighted(0.1), prop::bool::weighted(0.3)),
     )
         .prop_map(
-            |((top, a, x, b), (skip, newest, protect), never, plaintext, skip_parent, limit, consents)| {
+            |(
+                (top, a, x, b),
+                (skip, newest, protect),
+                (never, keep),
+                plaintext,
+                skip_parent,
+                limit,
+                consents,
+            )| {
                 let (consent, rollback) = consents;
                 let x = x.filter(|_| a.is_some());
                 Story {
@@ -115,6 +125,7 @@ pub fn story(length: usize) -> impl Strategy<Value = Story> {
                     skip,
                     newest,
                     never,
+                    keep,
                     protect,
                     plaintext,
                     skip_parent,
@@ -139,6 +150,9 @@ impl Story {
         }
         if self.newest {
             policy.history = HistoryMode::Newest;
+        }
+        if self.keep {
+            policy.prune = Prune::Keep(Keep { last: 2, ..Keep::default() });
         }
         if self.never {
             policy.prune = Prune::Never;
@@ -242,6 +256,7 @@ impl Past {
         let copy = Dataset {
             source: recorded.filter(|_| self.recorded > 0),
             mirror: recorded.filter(|_| self.recorded > 1),
+            thinned: recorded.filter(|_| self.recorded > 1),
             written: Bytes(if self.written { 9 } else { 0 }),
             ..copy
         };

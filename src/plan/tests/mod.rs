@@ -3,8 +3,11 @@
 mod checking;
 mod exhaustive;
 mod histories;
+mod keeping;
+mod keeping_clocks;
 mod losses;
 mod oracle;
+mod own;
 mod properties;
 mod pruning;
 mod recognising;

@@ -160,11 +160,33 @@ fn is_stuck(copy: &Dataset, guid: Guid) -> bool {
     detail.holds + detail.clones > 0
 }
 
+/// In "keep" with nothing but `last`: the newest so many stay, of those that rules are about nothing else, and of the
+/// others nothing goes.
+fn is_thinned(last: u32, old: &Dataset, new: &Dataset, policy: &Policy, plan: &DatasetPlan) {
+    let protected = |s: &Snapshot| policy.protect.is_match(s.name.as_str());
+    let plain = |s: &&Snapshot| !s.name.as_str().contains("_0000");
+    let ruled = |s: &&Snapshot| policy.snapshots.wants(&s.name) && !protected(s);
+    let stays = |s: &Snapshot| new.history.snapshot(s.guid).is_some();
+    for gone in old.history.snapshots().iter().filter(plain).filter(|s| !stays(s)) {
+        let newer = new.history.snapshots().iter().filter(ruled).filter(|s| s.guid > gone.guid);
+        assert!(ruled(&gone) && !is_stuck(old, gone.guid), "{} went", gone.name);
+        assert!(newer.count() >= usize::try_from(last).unwrap(), "{} went", gone.name);
+    }
+    let settled = matches!(plan.verdict, Verdict::UpToDate) && plan.held_back.is_none();
+    let left = new.history.snapshots().iter().filter(plain).filter(ruled).filter(|s| !is_stuck(new, s.guid));
+    let newest = new.history.newest().unwrap().guid;
+    let most = usize::try_from(last).unwrap() + 1;
+    assert!(!settled || left.filter(|s| s.guid != newest).count() < most, "{} is not thinned", plan.target);
+}
+
 /// In "mirror" nothing is left on the drive that should have gone; and nothing ever goes that should stay.
 pub fn is_mirrored(before: &World, after: &World, policy: &Policy, plan: &DatasetPlan) {
     let source = before.source.get(&plan.source).unwrap();
     let here = guids(Some(source));
     let (Some(old), Some(new)) = (copy(before, &plan.target), copy(after, &plan.target)) else { return };
+    if let crate::model::Prune::Keep(keep) = policy.prune {
+        return is_thinned(keep.last, old, new, policy, plan);
+    }
     let unprotected = |s: &&Snapshot| !policy.protect.is_match(s.name.as_str()) && !is_stuck(old, s.guid);
     let plain = |s: &&Snapshot| !s.name.as_str().contains("_0000");
     for gone in old.history.snapshots().iter().filter(|s| new.history.snapshot(s.guid).is_none()) {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::model::Policy;
+use crate::model::{Policy, Prune};
 use crate::plan::testing::{World, kernel, show};
 use crate::plan::{DatasetPlan, Phase, Plan, Refusal, Step, Verdict, repairs};
 
@@ -54,7 +54,8 @@ fn a_run_is_complete(story: &Story) {
     let second = world.run(&policies);
     for (dataset, old) in second.datasets.iter().zip(&first.datasets) {
         assert_eq!(dataset.sends().count(), 0, "{}", show(&second));
-        let shown = old.held_back.is_some() || old.prunes().next().is_none();
+        let keeps = matches!(policies[0].prune, Prune::Keep(_));
+        let shown = keeps || old.held_back.is_some() || old.prunes().next().is_none();
         assert!(dataset.prunes().next().is_none() || shown, "{}", show(&second));
         is_backed_up(&middle, &world, &policies[0], dataset);
         is_mirrored(&before, &world, &policies[0], dataset);

@@ -126,6 +126,29 @@ fn another_dataset_in_the_sources_place_prunes_nothing_until_it_is_accepted() {
 }
 
 #[test]
+fn a_source_that_was_restored_from_the_copy_takes_the_place_of_the_one_before() {
+    let there = Guid(99);
+    let restored = |from: Guid| {
+        World::new()
+            .source("tank/data", "@c,3")
+            .edit_source("tank/data", |source| source.source = Some(from))
+            .target("backup/eds", "@a,1 @c,3")
+            .edit_target("backup/eds", |target| {
+                (target.guid, target.source, target.mirror) = (there, Some(Guid(5)), Some(Guid(5)));
+            })
+    };
+    let mut world = restored(there);
+    let first = world.run(&[policy()]).datasets.remove(0);
+    assert_eq!(first.held_back.unwrap().why, PruneHold::FirstRun);
+    assert_eq!(world.target.get(&name("backup/eds")).unwrap().source, Some(guid_of("tank/data")));
+    world.run(&[policy()]);
+    assert_eq!(world.on_drive("backup/eds"), "@c,3");
+    // Restored from another copy.
+    let other = restored(Guid(98)).run(&[policy()]).datasets.remove(0);
+    assert_eq!(other.held_back.unwrap().why, PruneHold::OtherSource { recorded: Guid(5) });
+}
+
+#[test]
 fn snapshots_that_moved_to_a_promoted_clone_are_not_pruned() {
     let world = World::new()
         .source("tank/data", "@c,3")

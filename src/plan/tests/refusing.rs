@@ -157,7 +157,9 @@ fn where_both_sides_parted_is_told() {
         target: made("backup/eds@a", target),
         origin: None,
     };
-    let world = both("@a,1 @b,2", "@a,9");
+    let world = both("@a,1 @b,2", "@a,9")
+        .edit_source("tank/data", |d| d.details.get_mut(&Guid(2)).unwrap().creation = None)
+        .edit_target("backup/eds", |d| d.details.get_mut(&Guid(9)).unwrap().creation = None);
     assert_eq!(refused(&world, &policy()), Some(none(None, None)), "names prove nothing");
     let day = Timestamp::from_second(20_000 * 86_400).ok();
     let dated = world
@@ -247,7 +249,7 @@ fn a_pool_that_cannot_hold_encrypted_data_is_refused() {
     let mut seen = world.look(&policies);
     let pool = seen.pools.get_mut(&name("backup")).unwrap();
     pool.features.insert("encryption".to_owned(), "disabled".to_owned());
-    let plan = crate::plan::plan(&policies, &seen, jiff::Timestamp::UNIX_EPOCH);
+    let plan = crate::plan::plan(&policies, &seen, &crate::plan::testing::epoch());
     assert_eq!(refusal(&plan.datasets[0]), Some(&Refusal::FeatureMissing { feature: "encryption" }));
 }
 

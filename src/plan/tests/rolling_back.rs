@@ -1,7 +1,5 @@
 //! `--rollback-target`: what is given up, what never is, and what the user is told.
 
-use jiff::Timestamp;
-
 use crate::model::{Bytes, Guid, Inventory, Policy, ResumeState, glob_set};
 use crate::plan::testing::tokens::token;
 use crate::plan::testing::{EXPORTED, World, name, policy, refusal, show_dataset, streams};
@@ -206,6 +204,7 @@ fn the_checker_finds_a_rollback_that_was_not_consented_to_or_goes_too_far() {
             rollback.discards.push(Obsolete {
                 snapshot: name("backup/eds@a"),
                 guid: Guid(1),
+                cause: crate::plan::Cause::Gone,
                 frees: Frees::default(),
             });
         }),
@@ -226,12 +225,14 @@ fn the_checker_finds_a_rollback_that_was_not_consented_to_or_goes_too_far() {
         let world = both("@a,1 @b,2", "@a,1 @mine,8 @mine2,9", 0);
         let mut policies = vec![consenting("backup/eds")];
         let mut seen = world.look(&policies);
-        let mut plan: Plan = plan(&policies, &seen, jiff::Timestamp::UNIX_EPOCH);
-        assert_eq!(check::check(&policies, &seen, &plan, Timestamp::UNIX_EPOCH), []);
+        let mut plan: Plan = plan(&policies, &seen, &crate::plan::testing::epoch());
+        assert_eq!(check::check(&policies, &seen, &plan, &crate::plan::testing::epoch()), []);
         let Step::Rollback(rollback) = &mut plan.datasets[0].steps[0] else { panic!() };
         spoil(rollback, &mut policies[0], &mut seen);
-        let rules: Vec<_> =
-            check::check(&policies, &seen, &plan, Timestamp::UNIX_EPOCH).iter().map(|v| v.rule).collect();
+        let rules: Vec<_> = check::check(&policies, &seen, &plan, &crate::plan::testing::epoch())
+            .iter()
+            .map(|v| v.rule)
+            .collect();
         assert!(rules.contains(&rule), "row {place}: {rule} is not among {rules:?}");
     }
 }
@@ -241,10 +242,10 @@ fn the_checker_finds_a_rollback_that_is_missing() {
     let world = both("@a,1 @b,2", "@a,1 @mine,8", 0);
     let policies = [consenting("backup/eds")];
     let seen = world.look(&policies);
-    let mut plan = plan(&policies, &seen, jiff::Timestamp::UNIX_EPOCH);
+    let mut plan = plan(&policies, &seen, &crate::plan::testing::epoch());
     plan.datasets[0].steps.retain(|step| !matches!(step, Step::Rollback(_)));
     assert!(
-        !check::check(&policies, &seen, &plan, Timestamp::UNIX_EPOCH).is_empty(),
+        !check::check(&policies, &seen, &plan, &crate::plan::testing::epoch()).is_empty(),
         "a stream onto what is not the base"
     );
 }

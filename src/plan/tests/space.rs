@@ -93,7 +93,7 @@ fn what_cannot_fit_is_refused_with_the_account_and_still_gives_free_what_it_can(
     insta::assert_snapshot!(
         format!("{}\n{}", expected.finding(&source, &target), expected.remedies(&source, &target, &EXPORTED).join("\n")),
         @r"
-    About 100 MiB are to be sent and 29.0 MiB are available on the drive. 2 snapshots there that the source no longer has may go now, which frees 70.0 MiB at most.
+    About 100 MiB are to be sent and 29.0 MiB are available on the drive. 2 snapshots there that would be pruned anyway may go now, which frees 70.0 MiB at most.
     make room on the drive, exclude datasets, or use a larger drive
     "
     );
@@ -285,6 +285,7 @@ fn in_a_run_as_many_go_at_once_as_could_just_be_enough() {
     let obsolete = |called: &str, most: u64| Obsolete {
         snapshot: name(called),
         guid: Guid(most),
+        cause: crate::plan::Cause::Gone,
         frees: Frees { least: Bytes(0), most: Bytes(most) },
     };
     let all = [obsolete("backup/a@1", 10), obsolete("backup/b@1", 20), obsolete("backup/a@2", 30)];

@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::plan::testing::EXPORTED;
 use crate::plan::{
-    Bookmarking, Delivery, Drop, Expected, Frees, HeldBack, MakeRoom, Obsolete, PruneHold, Refusal, Rollback,
-    SendKind, SendStep,
+    Bookmarking, Cause, Delivery, Drop, Expected, Frees, HeldBack, Kept, MakeRoom, Obsolete, PruneHold,
+    Refusal, Rollback, SendKind, SendStep, Shown, Stay,
 };
 use crate::zfs::argv::Creation;
 
@@ -27,6 +27,7 @@ fn plan_of(source: &str, target: &str, verdict: Verdict, steps: Vec<Step>) -> Da
         verdict,
         steps,
         held_back: None,
+        kept: Vec::new(),
         notes: Vec::new(),
         warnings: Vec::new(),
     }
@@ -56,7 +57,8 @@ fn send(kind: SendKind, delivers: &[(&str, u64)], estimate: u64) -> Step {
 }
 
 fn obsolete(text: &str, guid: u64) -> Obsolete {
-    Obsolete { snapshot: name(text), guid: Guid(guid), frees: Frees::default() }
+    let (cause, frees) = (Cause::Gone, Frees::default());
+    Obsolete { snapshot: name(text), guid: Guid(guid), cause, frees }
 }
 
 /// Every kind of step, in the order of phases.
@@ -109,7 +111,7 @@ fn steps() -> Vec<Step> {
         Step::Unbookmark(name("rpool/home#zferry_7_1"), Guid(1)),
         Step::Prune(obsolete("backup/eds@gone", 8)),
         Step::RenameSnapshot { from: name("backup/eds@c_00000003"), guid: Guid(3), to: name("c") },
-        Step::Record { target: name("backup/eds"), source: Guid(5), mirror: true },
+        Step::Record { target: name("backup/eds"), source: Guid(5), shown: Shown::Mirror },
         Step::Mark { snapshot: name("backup/eds@g"), guid: Guid(9), since: Some(Timestamp::UNIX_EPOCH) },
         Step::Mark { snapshot: name("backup/eds@h"), guid: Guid(10), since: None },
         Step::EndAlarm(name("backup/eds")),
@@ -126,9 +128,15 @@ fn everything() -> Plan {
     let kept: Vec<SnapshotName> = ["backup/eds@x", "backup/eds@y"].map(name).to_vec();
     let mut first = plan_of("rpool/home", "backup/eds", Verdict::Behind, steps());
     let why = PruneHold::Limit { total: 3, percent: 60 };
-    first.held_back =
-        Some(HeldBack { snapshots: kept, frees: Frees { least: Bytes(3 << 20), most: Bytes(5 << 20) }, why });
+    first.held_back = Some(HeldBack {
+        snapshots: kept,
+        frees: Frees { least: Bytes(3 << 20), most: Bytes(5 << 20) },
+        cause: Cause::Gone,
+        why,
+    });
     first.warnings.push("home: the newest snapshot is older than max-age.".to_owned());
+    let why = vec![Stay::Last(1), Stay::Period("daily", "2026-11-03".to_owned())];
+    first.kept.push(Kept { snapshot: name("backup/eds@z"), why });
     first.notes.push("A note.".to_owned());
     let common: SnapshotName = name("backup/eds/mail@a");
     let ahead = Refusal::Ahead { common, extra: vec![name("backup/eds/mail@b")], stuck: None };

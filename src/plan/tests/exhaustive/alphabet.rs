@@ -103,7 +103,8 @@ pub fn world(word: &[Letter]) -> World {
     world.source.datasets.insert(source.name.clone(), source);
     if !there.is_empty() {
         let mut copy = dataset("backup/eds", History::new(there, Vec::new()).unwrap());
-        (copy.source, copy.mirror) = (Some(guid_of("tank/data")), Some(guid_of("tank/data")));
+        let recorded = Some(guid_of("tank/data"));
+        (copy.source, copy.mirror, copy.thinned) = (recorded, recorded, recorded);
         for (place, letter) in word.iter().enumerate() {
             if let Some(detail) = copy.details.get_mut(&Guid(place as u64 + 1)) {
                 (detail.holds, detail.clones) = (letter.hold.into(), letter.clone.into());

@@ -223,4 +223,16 @@ pub const ALL: &[Mutant] = &[
         is: r#"            key.root = format!("{to}{rest}");"#,
         becomes: r#"            key.root = format!("{from}{rest}");"#,
     },
+    Mutant {
+        name: "snapshots of several datasets are taken at one moment, each with the property that is given",
+        file: "src/sim/change.rs",
+        is: "            (new.txg, new.properties) = (txg, properties.clone());",
+        becomes: "            new.txg = txg;",
+    },
+    Mutant {
+        name: "when one of several snapshots cannot be taken, none is",
+        file: "src/sim/change.rs",
+        is: r#"            return Err(format!("cannot create snapshot '{name}': dataset already exists"));"#,
+        becomes: "            continue;",
+    },
 ];

@@ -9,12 +9,14 @@ mod failing;
 mod hostile;
 mod increments;
 mod interrupted;
+mod keeping;
 mod keys;
 mod laboratory;
 mod losses;
 mod meanwhile;
 mod peers;
 mod reading;
+mod rebuilt;
 mod refusals;
 mod remedies;
 mod session;
@@ -102,6 +104,8 @@ pub fn all() -> Vec<Scenario> {
         hostile::scenarios(),
         space::scenarios(),
         losses::scenarios(),
+        rebuilt::scenarios(),
+        keeping::scenarios(),
     ]
     .concat()
 }
