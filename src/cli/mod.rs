@@ -24,7 +24,7 @@ use failure::Failure;
 
 use crate::config::request::{Common, Verbosity};
 use crate::config::{self, ConfigError, ReadError, Settings};
-use crate::process::Cancel;
+use crate::process::{Cancel, quoted};
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -179,16 +179,6 @@ fn elevated(typed: &[OsString], config: Option<OsString>) -> String {
     }
     words.extend(typed.iter().skip(1).map(|word| quoted(&word.to_string_lossy())));
     words.join(" ")
-}
-
-/// For a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 fn settings(path: &Path, host: &str, root: Root, caller: &Caller<'_>) -> Result<Settings, Failure> {

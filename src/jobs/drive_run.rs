@@ -14,6 +14,7 @@ use crate::state::{DriveState, KnownCopy, RunRecord, StateWarning};
 use crate::zfs::argv::{self, Access};
 use crate::zfs::{Client, ZfsError};
 
+use super::described;
 use super::own::{self, OwnSnapshots};
 use super::trips::Account;
 use super::{Counting, Environment, JobError};
@@ -136,6 +137,7 @@ impl DriveRun<'_> {
             }
         }
         if env.cancel.lost().is_none() {
+            described::record(env, &first, &tally);
             self.own.tidy(env);
         }
         own::fail(&first, &mut tally, &untaken);

@@ -1,6 +1,7 @@
 //! One file per command, as the user would tell it.
 
 mod connected;
+mod described;
 mod drive_run;
 pub mod eject;
 mod own;

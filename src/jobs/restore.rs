@@ -1,6 +1,7 @@
 //! `restore --into`: a copy on the drive becomes a dataset of this computer again, with its whole history. The drive is
 //! only read. Normal runs go on from there: the restored dataset says which copy it is from.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::config::Backup;
@@ -8,13 +9,16 @@ use crate::config::request::RestoreRequest;
 use crate::event::{Event, Summary};
 use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, FOREBODING, State, Tally};
-use crate::model::{Consents, DatasetKind, DatasetName, Inventory, Policy, PoolFacts, Prune};
+use crate::model::{Consents, Dataset, DatasetKind, DatasetName, Inventory, Policy, PoolFacts, Prune};
+use crate::plan::described::GivenBack;
 use crate::plan::{self, Afterwards, Plan};
+use crate::process::quoted;
 use crate::report::text::count;
 use crate::zfs::argv::{self, Access};
 use crate::zfs::{Client, ZfsError};
 
 use super::connected::patience;
+use super::described;
 use super::drive_run::{check_name, checked_plan, not_listed, take_lock};
 use super::{DriveResult, Environment, JobError};
 
@@ -92,8 +96,15 @@ fn work(
     let restored: Vec<DatasetName> = finished.map(|(dataset, _)| dataset.target.clone()).collect();
     make_usable(&client, &plan, &inventory, &restored)
         .map_err(|source| JobError::Zfs { what: "what was restored is still read-only", source })?;
+    let sent = plan.datasets.iter().filter(|dataset| dataset.verdict != plan::Verdict::Parent);
+    let pairs: Vec<_> = sent.map(|dataset| (&dataset.source, &dataset.target)).collect();
+    let pairs: Vec<_> = pairs.into_iter().filter(|(_, into)| restored.contains(into)).collect();
+    let back = described::give_back(env, &pairs).map_err(|source| JobError::Zfs {
+        what: "the properties of what was restored cannot be read",
+        source,
+    })?;
     if restored.len() == plan.datasets.len() {
-        let text = account(request, &inventory, &plan, &tally);
+        let text = account(request, &inventory, &plan, &tally, &back);
         env.sink.event(Event::Note { text });
     }
     Ok(tally)
@@ -146,11 +157,16 @@ fn make_usable(
     Ok(())
 }
 
-/// What there is now, and the commands that mount it.
-fn account(request: &RestoreRequest, inventory: &Inventory, plan: &Plan, tally: &Tally) -> String {
+/// What there is now.
+fn account(
+    request: &RestoreRequest,
+    inventory: &Inventory,
+    plan: &Plan,
+    tally: &Tally,
+    back: &BTreeMap<DatasetName, GivenBack>,
+) -> String {
     let sent = plan.datasets.iter().filter(|dataset| dataset.verdict != plan::Verdict::Parent);
-    let there: Vec<_> =
-        sent.filter_map(|d| Some((d.target.as_str(), inventory.source.get(&d.source)?))).collect();
+    let there: Vec<_> = sent.filter_map(|d| Some((&d.target, inventory.source.get(&d.source)?))).collect();
     let mut text = format!(
         "Restored {} into {}: {}, {}.",
         request.backup.target,
@@ -159,13 +175,41 @@ fn account(request: &RestoreRequest, inventory: &Inventory, plan: &Plan, tally: 
         count(tally.snapshots, "snapshot"),
     );
     text.push_str("\nNothing is mounted yet. When you want to use it:");
-    if there.iter().any(|(_, dataset)| dataset.encryption.is_some()) {
-        text.push_str(&format!("\n  zfs load-key -r {}", request.into));
-    }
-    let filesystems = there.iter().filter(|(_, dataset)| dataset.kind == DatasetKind::Filesystem);
-    let names: Vec<&str> = filesystems.map(|(name, _)| *name).collect();
-    if !names.is_empty() {
-        text.push_str(&format!("\n  zfs set canmount=on {}\n  zfs mount -a", names.join(" ")));
+    for command in commands(&request.into, &there, back) {
+        text.push_str("\n  ");
+        text.push_str(&command);
     }
     text
+}
+
+/// The commands that bring it to where it was, for a person to type.
+fn commands(
+    top: &DatasetName,
+    there: &[(&DatasetName, &Dataset)],
+    back: &BTreeMap<DatasetName, GivenBack>,
+) -> Vec<String> {
+    let mut commands = Vec::new();
+    if there.iter().any(|(_, dataset)| dataset.encryption.is_some()) {
+        commands.push(format!("zfs load-key -r {}", quoted(top.as_str())));
+    }
+    for (name, GivenBack { by_hand, .. }) in back {
+        let pairs: Vec<_> = by_hand.iter().map(|(key, value)| quoted(&format!("{key}={value}"))).collect();
+        if !pairs.is_empty() {
+            commands.push(format!("zfs set {} {}", pairs.join(" "), quoted(name.as_str())));
+        }
+    }
+    // Copies do not mount by themselves. What did not on the source either has that back.
+    let has_its_own = |name: &DatasetName| {
+        back.get(name).is_some_and(|b| b.set.contains_key("canmount") || b.by_hand.contains_key("canmount"))
+    };
+    let mounted =
+        there.iter().filter(|(name, dataset)| dataset.kind == DatasetKind::Filesystem && !has_its_own(name));
+    let names: Vec<_> = mounted.map(|(name, _)| quoted(name.as_str())).collect();
+    if !names.is_empty() {
+        commands.push(format!("zfs set canmount=on {}", names.join(" ")));
+    }
+    if there.iter().any(|(_, dataset)| dataset.kind == DatasetKind::Filesystem) {
+        commands.push("zfs mount -a".to_owned());
+    }
+    commands
 }

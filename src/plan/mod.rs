@@ -11,6 +11,7 @@ mod base;
 mod bookmarks;
 pub mod check;
 mod copies;
+pub mod described;
 mod display;
 mod grace;
 mod keep;

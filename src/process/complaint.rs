@@ -37,6 +37,16 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
+/// One word for a shell, to be copied from what is printed.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Control characters (line breaks and tabs excepted) and direction marks become the replacement character.
 fn harmless(character: char) -> char {
     let reorders =

@@ -24,7 +24,7 @@ pub(crate) mod testing;
 mod transfer;
 
 pub use cancel::{Cancel, Interruption};
-pub(crate) use complaint::printable;
+pub(crate) use complaint::{printable, quoted};
 pub use supervisor::System;
 
 /// The programs that zferry runs. Looked for in fixed system directories, never in the caller's PATH.

@@ -39,13 +39,21 @@ pub fn list(state: &State, args: &[&str]) -> Answer {
 
 /// `zfs get -Hp`.
 pub fn get(state: &State, args: &[&str]) -> Answer {
-    let flags = Flags::read(args, "Hpo:")?;
+    let flags = Flags::read(args, "Hpo:s:")?;
     let (&properties, names) = flags.operands.split_first().ok_or("missing property")?;
     let columns: Vec<&str> = flags.value('o').unwrap_or("name,property,value,source").split(',').collect();
     let mut text = String::new();
     for &name in names {
         let thing = find(state, name)?;
-        for property in properties.split(',') {
+        let all: Vec<&str> = match (&thing, flags.value('s')) {
+            // Of all properties the simulation knows those that are set.
+            (Thing::Dataset(_, dataset), Some("local,received")) if properties == "all" => {
+                dataset.properties.keys().map(String::as_str).collect()
+            }
+            (_, None) => properties.split(',').collect(),
+            _ => return Err("not simulated".to_owned()),
+        };
+        for property in all {
             let (value, source) = thing.value(state, property);
             let cell = |column: &&str| match *column {
                 "name" => name,

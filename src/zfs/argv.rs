@@ -73,6 +73,8 @@ pub const PROPERTY_REWRITTEN: &str = "org.zferry:rewritten";
 pub const PROPERTY_MISSING: &str = "org.zferry:missing";
 /// On a snapshot that zferry took on a source: its name. One that was renamed since is not zferry's any more.
 pub const PROPERTY_OWN: &str = "org.zferry:snapshot";
+/// On a target: what is set on its source, for when it is restored; see [`crate::plan::described`].
+pub const PROPERTY_SETTINGS: &str = "org.zferry:properties";
 /// On a drive's pool: when it was last backed up to, and by which host.
 pub const PROPERTY_LAST_RUN: &str = "org.zferry:last-run";
 
@@ -303,6 +305,12 @@ pub fn take_snapshot<'a>(name: &SnapName, datasets: impl IntoIterator<Item = &'a
 /// Which of these snapshots say that zferry took them.
 pub fn get_own(names: &[String]) -> Invocation {
     with(zfs(["get", "-Hp", "-o", "name,value,source", PROPERTY_OWN], LONG), names)
+}
+
+/// What is set on these datasets themselves.
+pub fn get_local<'a>(datasets: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
+    let columns = ["get", "-Hp", "-s", "local,received", "-o", "name,property,value", "all"];
+    with(zfs(columns, LONG), datasets)
 }
 
 /// Renames a snapshot within its dataset.

@@ -15,6 +15,9 @@ use super::{ZfsError, argv};
 /// this bounds their sum).
 const ARGUMENT_BYTES: usize = 512 * 1024;
 
+/// Datasets on one command line: names have 256 bytes at most.
+const AT_ONCE: usize = ARGUMENT_BYTES / 256;
+
 /// ZFS on one host.
 #[derive(Clone, Copy)]
 pub struct Client<'a> {
@@ -188,6 +191,21 @@ impl<'a> Client<'a> {
         let mut all = HashSet::new();
         for chunk in chunks(names) {
             all.extend(self.ask(&argv::get_own(chunk), parse::own_snapshots)?);
+        }
+        Ok(all)
+    }
+
+    /// What is set on these datasets themselves, by name.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn local(
+        &self,
+        datasets: &[&DatasetName],
+    ) -> Result<BTreeMap<DatasetName, BTreeMap<String, String>>, ZfsError> {
+        let mut all = BTreeMap::new();
+        for chunk in datasets.chunks(AT_ONCE) {
+            all.extend(self.ask(&argv::get_local(chunk.iter().copied()), parse::local)?);
         }
         Ok(all)
     }

@@ -12,10 +12,12 @@ use crate::model::{
 };
 
 mod amounts;
+mod local;
 mod own;
 mod pools;
 
 pub use amounts::{amount, available};
+pub use local::local;
 pub use own::own_snapshots;
 pub use pools::{Imported, Status, damage, devices, pool_properties, pools, status, version};
 

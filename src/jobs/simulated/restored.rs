@@ -17,6 +17,7 @@ use crate::sim::Host;
 use crate::sim::fault::{Fault, Faulty};
 use crate::sim::state::State;
 use crate::state::Store;
+use crate::zfs::argv;
 
 use super::faults::all_of;
 use super::setting::{DRIVE, a_day_passes, clean_run, new_host, the_parent_is_snapshotted};
@@ -69,6 +70,11 @@ fn restored(host: &Host, into: &str) -> Summary {
 /// Backed up, and then another computer: its pool has the name, and none of the datasets.
 fn on_a_new_computer() -> State {
     let host = new_host();
+    host.change(|state| {
+        let home = &mut state.datasets.get_mut("rpool/nixos/home").unwrap().properties;
+        let set = [("mountpoint", "/home"), ("compression", "zstd"), ("my:own", "1"), ("canmount", "noauto")];
+        home.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    });
     clean_run(&host);
     host.change(a_day_passes);
     clean_run(&host);
@@ -104,6 +110,15 @@ fn what_is_restored_is_the_copy_and_the_next_run_sends_only_what_is_new() {
         !dataset.properties.contains_key("readonly") && !dataset.properties.contains_key("volmode")
     };
     assert!(after.datasets.iter().filter(|(name, _)| name.starts_with("rpool/nixos")).all(|d| usable(&d)));
+
+    // What mounts nothing is as it was; the place in the tree is left to a person.
+    let home = &after.datasets["rpool/nixos/home"].properties;
+    let set = |name: &str| home.get(name).map(String::as_str);
+    assert_eq!(
+        [set("compression"), set("my:own"), set("canmount")],
+        [Some("zstd"), Some("1"), Some("noauto")]
+    );
+    assert_eq!([set("mountpoint"), set(argv::PROPERTY_SETTINGS)], [None, None]);
 
     let next = clean_run(&host);
     assert_eq!((next.snapshots, next.pruned, next.sent.0), (0, 0, 0), "{next:?}");

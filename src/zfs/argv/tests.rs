@@ -93,6 +93,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("inherit", inherit("readonly", [&dataset])),
         ("take_snapshot", take_snapshot(&"zferry_x".parse().unwrap(), [&dataset])),
         ("get_own", get_own(&names)),
+        ("get_local", get_local([&dataset])),
         ("rename_snapshot", rename_snapshot(&a, &"c".parse().unwrap())),
         ("copy_bookmark", copy_bookmark("rpool/home#x", &bookmark)),
         ("destroy_bookmark", destroy_bookmark(&bookmark)),

@@ -235,4 +235,10 @@ pub const ALL: &[Mutant] = &[
         is: r#"            return Err(format!("cannot create snapshot '{name}': dataset already exists"));"#,
         becomes: "            continue;",
     },
+    Mutant {
+        name: "what is set on a dataset itself can be listed, without what is inherited",
+        file: "src/sim/list.rs",
+        is: "                dataset.properties.keys().map(String::as_str).collect()",
+        becomes: "                Vec::new()",
+    },
 ];

@@ -76,7 +76,23 @@ fn passes(lab: &mut Lab, t7: &Drive, run: Background) -> Result<()> {
     take_turns(lab)?;
     let run = lab.finish(run)?;
     is_told(&run)?;
+    if run.says("What had arrived is kept: unplug it, plug it in again and run again").is_ok() {
+        run.exits(1)?;
+        return after_a_restart(lab, t7);
+    }
     finished(lab, t7, &run)
+}
+
+/// The errors passed, and the kernel does not go on: that must be seen to be so.
+fn after_a_restart(lab: &mut Lab, t7: &Drive) -> Result<()> {
+    the_kernel_is_at_fault(lab)?;
+    others_answer(lab)?;
+    lab.cut()?;
+    lab.unlock_source("rpool")?;
+    lab.plug(t7)?;
+    lab.run("zferry run t7")?.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
+    lab.gone(t7)?;
+    arrived(lab, t7)
 }
 
 /// They do not, and the drive is plugged in again.

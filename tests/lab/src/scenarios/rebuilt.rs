@@ -43,7 +43,7 @@ fn lose_everything(lab: &mut Lab, t7: &Drive) -> Result<()> {
 /// The commands that were printed, and the key that a person would type.
 fn use_it(lab: &mut Lab, said: &str) -> Result<()> {
     let printed: Vec<&str> = said.lines().map(str::trim).filter(|line| line.starts_with("zfs ")).collect();
-    ensure!(printed.len() == 3, "the commands to use it are not printed\n{said}");
+    ensure!(printed.len() == 4, "the commands to use it are not printed\n{said}");
     for command in printed {
         // A person types the passphrase for each of them.
         let typed = match command.strip_prefix("zfs load-key -r ") {
@@ -59,6 +59,8 @@ fn use_it(lab: &mut Lab, said: &str) -> Result<()> {
 
 fn restored(lab: &mut Lab) -> Result<()> {
     let (t7, _) = lab.setting("512M")?;
+    lab.run("zfs set compression=gzip quota=1G com.sun:auto-snapshot=true rpool/nixos/home/anna")?
+        .exits(0)?;
     lab.run("head -c 5M /dev/urandom > /home/anna/film && zpool sync rpool")?.exits(0)?;
     lab.snapshot("rpool/nixos/home", "last")?;
     let before = seen(lab)?;
@@ -78,7 +80,10 @@ fn restored(lab: &mut Lab) -> Result<()> {
     ensure!(t7.sha256()? == disk, "the drive was written to");
     use_it(lab, &restore.stderr())?;
     ensure!(seen(lab)? == before, "what was restored is not what was lost\n{before}\n{}", seen(lab)?);
-    lab.run("zfs get -Hp -o value readonly,mounted rpool/nixos/home/anna")?.prints("off yes")?;
+    lab.run("zfs get -Hp -o value readonly,mounted,mountpoint,com.sun:auto-snapshot rpool/nixos/home/anna")?
+        .prints("off\nyes\n/home/anna\ntrue")?;
+    lab.run("zfs get -Hp -o value,source compression,quota rpool/nixos/home/anna")?
+        .prints("gzip\tlocal\n1073741824\tlocal")?;
 
     lab.run("zferry run t7")?.exits(0)?.says("Nothing to send")?.last_word(SAFE)?;
     lab.run("touch $(zfs get -H -o value mountpoint rpool/nixos/home/anna)/new && zpool sync rpool")?
