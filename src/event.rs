@@ -231,6 +231,8 @@ pub enum Then {
     Replug,
     /// Restart the computer: the drive is back, and the kernel does not go on with its pool.
     Restart,
+    /// Restart the computer: the drive was only read, and ZFS neither goes on with such a pool nor lets it go.
+    RestartReader,
     /// Unplug it, then restart: another computer wrote to it, and this one's kernel would write over that.
     UnplugAndRestart,
 }

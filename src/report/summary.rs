@@ -88,6 +88,12 @@ pub fn truth(drive: &str, unplug: &Unplug) -> Line {
             Tone::Danger,
             format!("Restart this computer, then run again. What had arrived on {drive} is kept."),
         ),
+        Unplug::Gone { then: Then::RestartReader, .. } => (
+            Tone::Danger,
+            format!(
+                "{drive} was unplugged while it was read. Nothing on it was changed: restart this computer, then type the same again."
+            ),
+        ),
         Unplug::Gone { then: Then::UnplugAndRestart, .. } => (
             Tone::Danger,
             format!("Unplug {drive} and restart this computer; plug it in again only after that."),
@@ -159,6 +165,11 @@ mod tests {
                 Unplug::Gone { why: why(), then: Then::Restart },
                 Tone::Danger,
                 "Restart this computer, then run again. What had arrived on t7 is kept.",
+            ),
+            (
+                Unplug::Gone { why: why(), then: Then::RestartReader },
+                Tone::Danger,
+                "t7 was unplugged while it was read. Nothing on it was changed: restart this computer, then type the same again.",
             ),
             (
                 Unplug::Gone { why: why(), then: Then::UnplugAndRestart },

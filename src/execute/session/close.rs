@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::drive::{self, Holder, Label, Outcome, PoolState};
+use crate::drive::{self, Holder, Label, Outcome, PoolState, Watcher};
 use crate::event::{Event, ImportHow, Then, Unplug};
-use crate::zfs::{Kind, argv};
+use crate::model::PoolName;
+use crate::zfs::{Kind, ZfsError, argv};
 
 use super::{Host, Session, is_worth_a_warning};
 
@@ -41,7 +42,7 @@ impl Session {
     /// (S13). A pool that somebody else imported is left alone unless `export_foreign`.
     pub fn close(&self, host: &Host<'_>, after: After, export_foreign: bool) -> Unplug {
         if let Some(why) = host.client.cancel().lost() {
-            return Unplug::Gone { why, then: Then::PlugIn };
+            return self.gone(host, why);
         }
         if self.stays_imported(export_foreign) {
             return Unplug::LeftImported { first: self.eject() };
@@ -54,12 +55,19 @@ impl Session {
                 let host = Host { client: host.client.with_cancel(&cancel), ..*host };
                 self.let_go(&host, after, &exported)
             }
-            (Err(_), Some(why)) => Unplug::Gone { why, then: Then::PlugIn },
+            (Err(_), Some(why)) => self.gone(host, why),
             (Err(why), None) => {
                 host.sink.event(Event::NotExported { pool: self.pool.clone(), why: why.clone() });
                 Unplug::Unsafe { why }
             }
         }
+    }
+
+    /// A pool that is suspended while it is imported read-only stays so: `zpool clear` says that it is read-only,
+    /// `zpool export` that it is suspended (measured with ZFS 2.4.4).
+    fn gone(&self, host: &Host<'_>, why: String) -> Unplug {
+        let stays = self.how == ImportHow::ReadOnly && Watcher::is_suspended(host.root, &self.pool);
+        Unplug::Gone { why, then: if stays { Then::RestartReader } else { Then::PlugIn } }
     }
 
     /// Ends a session that came to nothing: what it imported is exported, nothing is powered off.
@@ -84,18 +92,8 @@ impl Session {
         if self.how != ImportHow::ReadOnly {
             self.write_out(host)?;
         }
-        let started = Instant::now();
-        let export = argv::export(&self.pool);
-        loop {
-            match host.client.run(&export) {
-                Ok(_) => return self.confirm(host),
-                Err(error) if error.kind() == Kind::Missing => return self.confirm(host),
-                Err(error) if error.kind() == Kind::Busy && started.elapsed() < PATIENCE => {
-                    std::thread::sleep(PAUSE)
-                }
-                Err(error) => return Err(self.why_not(host, &error)),
-            }
-        }
+        export_when_free(host, &self.pool, PATIENCE).map_err(|error| self.why_not(host, &error))?;
+        self.confirm(host)
     }
 
     /// What is not written yet is written before the export, which would do so while it keeps the list of all pools
@@ -218,6 +216,22 @@ impl Session {
     }
 }
 
+/// Exports a pool; one that is busy is asked again for so long. One that is not there any more is as good.
+pub(super) fn export_when_free(host: &Host<'_>, pool: &PoolName, patience: Duration) -> Result<(), ZfsError> {
+    let started = Instant::now();
+    let export = argv::export(pool);
+    loop {
+        match host.client.run(&export) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == Kind::Missing => return Ok(()),
+            Err(error) if error.kind() == Kind::Busy && started.elapsed() < patience => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// "rsync (process 4711 of anna: working directory /mnt/x)".
 fn describe(holder: &Holder) -> String {
     let user = holder.user.as_deref().map(|user| format!(" of {user}")).unwrap_or_default();
@@ -236,7 +250,7 @@ mod tests {
     use crate::drive::Root;
     use crate::event::Silence;
     use crate::execute::session::Wanted;
-    use crate::model::{Guid, PoolName};
+    use crate::model::Guid;
     use crate::process::testing::Commands;
     use crate::process::{Cancel, Exit, Output};
     use crate::zfs::Client;

@@ -13,11 +13,15 @@ use crate::zfs::parse::Imported;
 use crate::zfs::version::{self, Versions};
 use crate::zfs::{Kind, ZfsError};
 
+use super::close::export_when_free;
 use super::recover::{self, Found};
 use super::{Host, Session, SessionError, altroot, guard};
 
 /// For reading a label from a device that answers.
 pub(super) const LABEL: Duration = Duration::from_secs(20);
+
+/// For the `zfs send` of one that was killed while it read from a drive: it ends when what it had asked for has come.
+const DYING: Duration = Duration::from_secs(60);
 
 /// What is to be opened.
 #[derive(Debug, Clone)]
@@ -95,8 +99,7 @@ impl Session {
             Found::Suspended => return Self::recover(host, wanted, pool, wait(host, wanted)?),
             Found::LeftReadOnly => {
                 // Its label was never touched.
-                let export = host.client.run(&argv::export(&pool.name));
-                export.map_err(|source| {
+                export_when_free(host, &pool.name, DYING).map_err(|source| {
                     zfs(format!("{} is imported read-only and cannot be exported", pool.name), source)
                 })?;
                 return Self::import(host, wanted, &pools(host)?);

@@ -39,7 +39,7 @@ struct Patience {
 pub(super) enum Found {
     /// It is to be taken as it is, having come to be so in this way.
     Usable(ImportHow),
-    /// A `plan` that died left it, read-only.
+    /// One that only read, and died or lost its drive, left it: nothing can have been written since.
     LeftReadOnly,
     /// It lost its drive in mid-run, and it was zferry that had imported it.
     Suspended,
@@ -49,10 +49,14 @@ pub(super) enum Found {
 pub(super) fn judge(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Result<Found, SessionError> {
     let marked = pool.altroot.as_deref().is_some_and(|root| Path::new(root) == altroot(wanted.guid));
     let for_a_run = marked && wanted.access == Access::ReadWrite;
-    if for_a_run && pool.readonly {
-        return Ok(Found::LeftReadOnly);
-    }
     let suspended = Watcher::is_suspended(host.root, &pool.name);
+    match (marked && pool.readonly, suspended) {
+        (true, true) => {
+            return Err(unfit(pool, "restart this computer, then type the same again".to_owned()));
+        }
+        (true, false) => return Ok(Found::LeftReadOnly),
+        (false, _) => {}
+    }
     match (for_a_run, suspended || wanted.lost.is_some()) {
         (true, true) => Ok(Found::Suspended),
         (true, false) => Ok(Found::Usable(ImportHow::Adopted)),

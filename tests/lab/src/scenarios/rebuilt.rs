@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::Scenario;
-use crate::command::Command;
+use crate::command::{Background, Command};
 use crate::drive::Drive;
 use crate::lab::Lab;
 
@@ -106,27 +106,17 @@ fn interrupted(lab: &mut Lab) -> Result<()> {
     let before = seen(lab)?;
     lab.run("zferry run t7")?.exits(0)?;
     lose_everything(lab, &t7)?;
-    for how in ["kill -9", "pull"] {
-        lab.plug_slow(&t7)?;
-        let mut run = lab.start_command(Command::shell(RESTORE).within(Duration::from_secs(300)))?;
-        lab.until_says(&mut run, "zfs receive -s -u rpool/nixos/home/anna")?;
-        lab.wait_until(
-            "a good part of it arrived",
-            Duration::from_secs(120),
-            "test $(zfs list -Hp -o used rpool/nixos/home/anna || echo 0) -gt 20000000",
-        )?;
-        if how == "pull" {
-            super::unplugged::pull_in_mid_run(lab, &t7, &run)?;
-            let run = lab.finish(run)?;
-            run.exits(1)?;
-            lab.remark("Pull at send");
-        } else {
-            lab.signal(&run, rustix::process::Signal::KILL)?;
-            lab.finish(run)?;
-            lab.remark("Kill at send");
-        }
-    }
-    // What ZFS does with a pool that is gone while it is read is not what is tried here.
+    lab.plug_slow(&t7)?;
+    let run = restore_to_the_middle(lab)?;
+    lab.signal(&run, rustix::process::Signal::KILL)?;
+    lab.finish(run)?;
+    lab.remark("Kill at send");
+    let run = restore_to_the_middle(lab)?;
+    super::unplugged::pull_in_mid_run(lab, &t7, &run)?;
+    lab.finish(run)?.exits(1)?.last_word("t7 was unplugged while it was read")?;
+    lab.remark("Pull at send");
+    lab.plug(&t7)?;
+    lab.run(RESTORE)?.exits(1)?.says("restart this computer, then type the same again")?;
     lab.cut()?;
     lab.unlock_source("rpool")?;
     lab.plug(&t7)?;
@@ -136,4 +126,15 @@ fn interrupted(lab: &mut Lab) -> Result<()> {
     ensure!(seen(lab)? == before, "what was restored is not what was lost");
     lab.run("zferry run t7")?.exits(0)?.says("Nothing to send")?.last_word(SAFE)?;
     Ok(())
+}
+
+fn restore_to_the_middle(lab: &mut Lab) -> Result<Background> {
+    let mut run = lab.start_command(Command::shell(RESTORE).within(Duration::from_secs(300)))?;
+    lab.until_says(&mut run, "zfs receive -s -u rpool/nixos/home/anna")?;
+    lab.wait_until(
+        "a part of it arrived",
+        Duration::from_secs(120),
+        "test $(zfs list -Hp -o used rpool/nixos/home/anna || echo 0) -gt 8000000",
+    )?;
+    Ok(run)
 }
