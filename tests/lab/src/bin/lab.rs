@@ -79,7 +79,7 @@ enum Task {
         /// Only bugs whose name contains this
         filter: Option<String>,
     },
-    /// Write docs/reliability.md from what was run on this machine
+    /// Write docs/reliability.md from what was run
     Reliability {
         /// First run what has not passed yet: hours, and it goes on where it stopped
         #[arg(long)]

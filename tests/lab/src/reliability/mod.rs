@@ -1,4 +1,4 @@
-//! `cargo lab reliability`: docs/reliability.md, from what was run on this machine and what came of it. Nothing on that
+//! `cargo lab reliability`: docs/reliability.md, from what was run and what came of it. Nothing on that
 //! page is written by hand but its sentences.
 
 mod found;
@@ -26,6 +26,8 @@ const PRINTED: &str = "reliability\t";
 /// # Errors
 /// When the results cannot be read, or the page cannot be written.
 pub fn write() -> Result<()> {
+    results::keep()?;
+    soak::keep()?;
     let page = page::page(&results::all()?, &soak::all()?);
     let path = paths::repository()?.join("docs/reliability.md");
     std::fs::write(&path, page).with_context(|| format!("{} could not be written", path.display()))?;
@@ -33,7 +35,7 @@ pub fn write() -> Result<()> {
     Ok(())
 }
 
-/// The scenarios of the page that have not passed on this machine yet.
+/// The scenarios of the page that have not passed yet.
 ///
 /// # Errors
 /// When the results cannot be read.

@@ -18,6 +18,7 @@ use crate::image::saved::Saved;
 use crate::lab::Lab;
 use crate::machine::Console;
 use crate::paths;
+use crate::results;
 use crate::scenarios::boundaries::same_files;
 
 use chance::Chance;
@@ -30,6 +31,9 @@ const DRIVES: [&str; 2] = ["a", "b"];
 pub struct Progress {
     /// What everything is drawn from.
     pub seed: u64,
+    /// When it was, in seconds since 1970: another machine may begin with the same seed.
+    #[serde(default)]
+    pub begun: u64,
     /// Rounds that are done.
     pub rounds: u64,
     /// How often it was begun or gone on with: part of every name, since a round may have been cut off.
@@ -58,11 +62,33 @@ impl Progress {
     }
 }
 
-/// How far all soaks of this machine have come.
+/// How far all soaks have come, on this machine and on others.
 ///
 /// # Errors
 /// When their files cannot be read.
 pub fn all() -> Result<Vec<Progress>> {
+    let mut all: Vec<Progress> = results::lines(&kept()?)?;
+    for here in here()? {
+        all.retain(|other| (other.seed, other.begun) != (here.seed, here.begun));
+        all.push(here);
+    }
+    all.sort_by_key(|progress| (progress.seed, progress.begun));
+    Ok(all)
+}
+
+/// Adds those of this machine to what the repository keeps.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn keep() -> Result<()> {
+    results::write_lines(&kept()?, &all()?)
+}
+
+fn kept() -> Result<PathBuf> {
+    Ok(paths::repository()?.join("docs/reliability/soaks.jsonl"))
+}
+
+fn here() -> Result<Vec<Progress>> {
     let directory = directory()?;
     if !directory.is_dir() {
         return Ok(Vec::new());
@@ -71,7 +97,6 @@ pub fn all() -> Result<Vec<Progress>> {
     for entry in fs::read_dir(directory)? {
         all.extend(Progress::read(&entry?.path())?);
     }
-    all.sort_by_key(|progress| progress.seed);
     Ok(all)
 }
 
@@ -96,7 +121,7 @@ pub fn soak(saved: &Saved, share: &Share, seed: u64, rounds: u64) -> Result<()> 
         Some(progress) => (Lab::reopen(saved, share.path(), &directory, console)?, progress),
         None => {
             let lab = Lab::start(saved, share.path(), &directory, console)?;
-            (lab, Progress { seed, ..Progress::default() })
+            (lab, Progress { seed, begun: results::now(), ..Progress::default() })
         }
     };
     let drives = if progress.attempts == 0 {
