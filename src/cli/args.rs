@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
-pub use drives::{Eject, Status};
+pub use drives::{Doctor, Eject, Status};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -73,6 +73,12 @@ pub enum Command {
     /// Show how old each drive's backups are, also while the drive is away
     #[command(before_help = "Example: zferry status")]
     Status(Status),
+    /// Look for what could make the next run fail, with what mends it
+    #[command(
+        before_help = "Example: sudo zferry doctor",
+        after_help = "Exit codes: 0 nothing found, 1 something was; others as for every command"
+    )]
+    Doctor(Doctor),
     /// Export a drive's pool and power the drive off, nothing else
     #[command(visible_alias = "export", before_help = "Example: sudo zferry eject t7")]
     Eject(Eject),

@@ -92,6 +92,9 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             let (settings, common) = call.configured(Root::NotNeeded)?;
             work::status(&request::status(&typed, settings, common)?, interruptible()?)
         }
+        Command::Doctor(typed) => {
+            call.as_root(|settings, common| request::doctor(&typed, settings, common), work::doctor)
+        }
         Command::Restore(typed) => {
             call.as_root(|settings, common| request::restore(typed, settings, common), work::restore)
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::{args, quoted};
 use crate::config::request::{
-    Common, EjectRequest, Export, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest, RunRequest,
-    Selection, StatusRequest, Verbosity, Wait,
+    Common, DoctorRequest, EjectRequest, Export, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest,
+    RunRequest, Selection, StatusRequest, Verbosity, Wait,
 };
 use crate::config::{Backup, BackupName, Drive, DriveName, Glob, PowerOff, Settings, nearest};
 use crate::model::{Consents, DatasetFilter, DatasetName, HistoryMode, Prune, SendMode, SnapshotFilter};
@@ -70,6 +70,16 @@ pub fn plan(typed: args::Plan, settings: Settings, common: Common) -> Result<Pla
 pub fn status(typed: &args::Status, settings: Settings, common: Common) -> Result<StatusRequest, Failure> {
     let (drives, _) = select(&typed.drives, &[], settings)?;
     Ok(StatusRequest { common, drives })
+}
+
+/// `doctor`
+///
+/// # Errors
+/// When a drive is not configured.
+pub fn doctor(typed: &args::Doctor, settings: Settings, common: Common) -> Result<DoctorRequest, Failure> {
+    let known = settings.drives.iter().map(|drive| drive.guid).collect();
+    let (drives, _) = select(&typed.drives, &[], settings)?;
+    Ok(DoctorRequest { common, drives, known })
 }
 
 /// `restore --into`

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 
 use super::failure::{self, Failure};
 use crate::config::request::{
-    Common, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest, RunRequest,
-    StatusRequest, Verbosity,
+    Common, DoctorRequest, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest,
+    RunRequest, StatusRequest, Verbosity,
 };
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
@@ -143,6 +143,26 @@ pub fn status(request: &StatusRequest, cancel: Cancel) -> Result<u8, Failure> {
         }
     }
     Ok(failure::DONE)
+}
+
+/// `doctor`
+pub fn doctor(request: &DoctorRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let checkup = jobs::doctor::doctor(request, &world.environment());
+    drop(world);
+    let checkup = checkup.map_err(|error| failure_of(error, &cancel))?;
+    match request.common.format {
+        Format::Human => {
+            let output = Output::detect(report::Format::Text, Loudness::Normal);
+            let lines = report::doctor::lines(&checkup);
+            super::print(&lines.iter().map(|line| line.paint(output) + "\n").collect::<String>());
+        }
+        Format::Json => {
+            let text = report::doctor::json(&checkup).map_err(|error| Failure::Internal(error.into()))?;
+            super::print(&(text + "\n"));
+        }
+    }
+    Ok(if checkup.findings.is_empty() { failure::DONE } else { failure::INCOMPLETE })
 }
 
 /// `eject`

@@ -147,6 +147,17 @@ pub struct StatusRequest {
     pub drives: Vec<Drive>,
 }
 
+/// `doctor`: reads only.
+#[derive(Debug, Clone)]
+pub struct DoctorRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// The drives that were named, or all.
+    pub drives: Vec<Drive>,
+    /// The pools of all drives in the configuration.
+    pub known: Vec<Guid>,
+}
+
 /// `restore --into`: a copy on the drive becomes a dataset again.
 #[derive(Debug, Clone)]
 pub struct RestoreRequest {

@@ -33,7 +33,7 @@ pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
 pub use poweroff::{Outcome, PowerOffError, power_off};
 pub use receivers::{is_dying, list_receivers};
-pub use returned::{Handwriting, newest_committed};
+pub use returned::{Handwriting, hostid, newest_committed};
 pub use wait::{WaitError, wait_for_pool, wait_until_gone};
 pub use watch::Watcher;
 

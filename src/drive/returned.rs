@@ -23,14 +23,8 @@ pub struct Handwriting {
 impl Handwriting {
     /// Of this computer, for a pool that is imported, suspended or not. Does not block.
     pub fn of(root: &Root, pool: &PoolName) -> Self {
-        let number = |path: &str| root.text(path).and_then(|text| text.parse::<u64>().ok());
-        let set = number("/sys/module/spl/parameters/spl_hostid").filter(|&hostid| hostid != 0);
-        let in_file = || {
-            let bytes = std::fs::read(root.at("/etc/hostid")).ok()?;
-            Some(u64::from(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?)))
-        };
         Self {
-            hostid: set.or_else(in_file).unwrap_or_default() & HOSTID,
+            hostid: hostid(root).unwrap_or_default(),
             hostname: root.text("/proc/sys/kernel/hostname").unwrap_or_default(),
             newest: txgs(root, pool).into_iter().map(|(txg, _)| txg).max(),
         }
@@ -61,6 +55,17 @@ impl Handwriting {
             format!("it is at transaction group {written}, and this computer had only come to {newest}")
         })
     }
+}
+
+/// The number by which ZFS knows this computer; nothing where none was given to it.
+pub fn hostid(root: &Root) -> Option<u64> {
+    let number = |path: &str| root.text(path).and_then(|text| text.parse::<u64>().ok());
+    let set = number("/sys/module/spl/parameters/spl_hostid").filter(|&hostid| hostid != 0);
+    let in_file = || {
+        let bytes = std::fs::read(root.at("/etc/hostid")).ok()?;
+        Some(u64::from(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?)))
+    };
+    set.or_else(in_file).map(|hostid| hostid & HOSTID).filter(|&hostid| hostid != 0)
 }
 
 /// The newest transaction group that is on the disks, as the kernel accounts for it. Does not block.

@@ -2,6 +2,7 @@
 
 mod connected;
 mod described;
+pub mod doctor;
 mod drive_run;
 pub mod eject;
 mod own;

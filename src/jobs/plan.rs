@@ -112,7 +112,7 @@ impl PlanOfDrive<'_> {
     }
 
     /// Observes and plans, as a run would after it finished what an interrupted one left.
-    fn look(&self, env: &Environment<'_>, session: &Session) -> Result<Plan, JobError> {
+    pub(super) fn look(&self, env: &Environment<'_>, session: &Session) -> Result<Plan, JobError> {
         let (client, facts) = (env.client(), &session.facts);
         let seen = crate::observe::foresee(&client, &self.policies, facts, &session.imported);
         let (inventory, repairs) = seen.map_err(not_listed)?;

@@ -22,3 +22,11 @@ pub struct Eject {
     #[arg(long)]
     pub no_power_off: bool,
 }
+
+/// `zferry doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Names of drives in the configuration [default: all]
+    #[arg(value_name = "DRIVE")]
+    pub drives: Vec<DriveName>,
+}

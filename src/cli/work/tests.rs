@@ -120,6 +120,10 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = request::restore(typed, settings(), common).unwrap();
             host.job(|env| jobs::restore::restore(&request, env)).map(drop)
         }
+        Command::Doctor(typed) => {
+            let request = request::doctor(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::doctor::doctor(&request, env)).map(drop)
+        }
         Command::Status(typed) => {
             let request = request::status(&typed, settings(), common).unwrap();
             host.job(|env| jobs::status::status(&request, env)).map(drop)

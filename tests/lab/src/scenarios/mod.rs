@@ -2,6 +2,7 @@
 
 mod backup;
 pub(crate) mod boundaries;
+mod checkup;
 mod contract;
 mod drives;
 mod estranged;
@@ -83,6 +84,7 @@ pub fn of_faults() -> Vec<Scenario> {
 pub fn all() -> Vec<Scenario> {
     [
         laboratory::scenarios(),
+        checkup::scenarios(),
         contract::scenarios(),
         backup::scenarios(),
         refusals::scenarios(),
