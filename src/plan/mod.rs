@@ -13,6 +13,7 @@ pub mod check;
 mod copies;
 pub mod described;
 mod display;
+pub mod files;
 mod grace;
 mod keep;
 mod keys;

@@ -15,6 +15,7 @@
 
 mod bars;
 mod columns;
+pub mod files;
 mod gauge;
 mod json;
 mod line;
