@@ -98,6 +98,15 @@ pub enum Event {
         #[serde(serialize_with = "as_seconds")]
         took: Duration,
     },
+    /// A file or directory is being copied out of a snapshot. At most two a second; the last one with all of it.
+    Copying {
+        /// What, as it was asked for.
+        what: String,
+        /// Bytes so far.
+        copied: Bytes,
+        /// How long it is.
+        of: Bytes,
+    },
     /// What arrived is what was sent, guid for guid.
     Verified {
         /// The target.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod drives;
+mod files;
 mod restore;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Doctor, Eject, Status};
+pub use files::{Close, Open};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -82,8 +84,16 @@ pub enum Command {
     /// Export a drive's pool and power the drive off, nothing else
     #[command(visible_alias = "export", before_help = "Example: sudo zferry eject t7")]
     Eject(Eject),
-    /// Make a dataset of a backup again, with its whole history
-    #[command(before_help = "Example: sudo zferry restore t7 home --into rpool/nixos/home")]
+    /// Mount a drive's backups read-only, to look for files
+    #[command(visible_alias = "mount", before_help = "Example: sudo zferry open t7")]
+    Open(Open),
+    /// Undo `open`: unmount, export, power off
+    #[command(visible_alias = "umount", before_help = "Example: sudo zferry close t7")]
+    Close(Close),
+    /// Get files back, or a dataset with its whole history
+    #[command(
+        before_help = "Example: sudo zferry restore t7 home Documents/tax.pdf --from yesterday --to ~\n         sudo zferry restore t7 home --into rpool/nixos/home"
+    )]
     Restore(Restore),
     /// Check, show or start a configuration
     #[command(before_help = "Example: zferry config check")]

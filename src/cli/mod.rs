@@ -4,9 +4,11 @@
 //! ZFS, then the drive.
 
 pub mod args;
+mod ask;
 mod complete;
 mod config_command;
 pub mod failure;
+mod files;
 mod logging;
 mod request;
 mod signals;
@@ -94,6 +96,15 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         }
         Command::Doctor(typed) => {
             call.as_root(|settings, common| request::doctor(&typed, settings, common), work::doctor)
+        }
+        Command::Open(typed) => {
+            call.as_root(|settings, common| files::open_request(&typed, settings, common), files::open)
+        }
+        Command::Close(typed) => {
+            call.as_root(|settings, common| files::close_request(&typed, settings, common), files::close)
+        }
+        Command::Restore(typed) if typed.into.is_none() => {
+            call.as_root(|settings, common| files::restore_request(typed, settings, common), files::restore)
         }
         Command::Restore(typed) => {
             call.as_root(|settings, common| request::restore(typed, settings, common), work::restore)

@@ -92,21 +92,22 @@ pub fn restore(typed: args::Restore, settings: Settings, common: Common) -> Resu
     let none = || Failure::Internal(anyhow::anyhow!("{} was found and is not there", typed.drive));
     let mut drive = drives.pop().ok_or_else(none)?;
     let backup = drive.backups.pop().ok_or_else(none)?;
-    if typed.into.pool() == drive.pool {
+    let into = typed.into.ok_or_else(none)?;
+    if into.pool() == drive.pool {
         return Err(Failure::Usage {
-            what: format!("{} is on the drive itself", typed.into),
+            what: format!("{into} is on the drive itself"),
             hint: "name a dataset in a pool of this computer".to_owned(),
         });
     }
-    if typed.into.parent().is_none() {
+    if into.parent().is_none() {
         return Err(Failure::Usage {
-            what: format!("{} is a pool; what is restored needs a dataset of its own below it", typed.into),
-            hint: format!("{}/{}", typed.into, backup.target.leaf()),
+            what: format!("{} is a pool; what is restored needs a dataset of its own below it", into),
+            hint: format!("{}/{}", into, backup.target.leaf()),
         });
     }
-    let retry = format!("{} restore {} {} --into {}", common.command, drive.name, backup.name, typed.into);
+    let retry = format!("{} restore {} {} --into {}", common.command, drive.name, backup.name, into);
     let wait = waiting(typed.wait);
-    Ok(RestoreRequest { common, drive, backup, into: typed.into, wait, retry })
+    Ok(RestoreRequest { common, drive, backup, into, wait, retry })
 }
 
 /// `eject`
@@ -180,7 +181,13 @@ fn wait(which: &args::Which) -> Wait {
     waiting(which.wait)
 }
 
-fn waiting(typed: Option<Option<Duration>>) -> Wait {
+/// One drive, with the backups that are meant.
+pub(super) fn one(name: &DriveName, backups: &[BackupName], settings: Settings) -> Result<Drive, Failure> {
+    let (mut drives, _) = select(std::slice::from_ref(name), backups, settings)?;
+    drives.pop().ok_or_else(|| Failure::Internal(anyhow::anyhow!("{name} was found and is not there")))
+}
+
+pub(super) fn waiting(typed: Option<Option<Duration>>) -> Wait {
     match typed {
         None => Wait::Unsaid,
         Some(None) => Wait::Forever,

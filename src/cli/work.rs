@@ -27,7 +27,7 @@ use crate::zfs::{Kind, ZfsError};
 const STATE: &str = "/var/lib/zferry";
 
 /// What a job runs in.
-struct World {
+pub(super) struct World {
     system: System,
     cancel: Cancel,
     root: Root,
@@ -37,7 +37,7 @@ struct World {
 }
 
 impl World {
-    fn new(common: &Common, cancel: Cancel) -> Self {
+    pub(super) fn new(common: &Common, cancel: Cancel) -> Self {
         let format = match common.format {
             Format::Human => report::Format::Text,
             Format::Json => report::Format::Json,
@@ -58,7 +58,11 @@ impl World {
         }
     }
 
-    fn environment(&self) -> Environment<'_> {
+    pub(super) fn zone(&self) -> TimeZone {
+        self.zone.clone()
+    }
+
+    pub(super) fn environment(&self) -> Environment<'_> {
         Environment {
             runner: &self.system,
             cancel: &self.cancel,
@@ -182,7 +186,7 @@ pub fn restore(request: &RestoreRequest, cancel: Cancel) -> Result<u8, Failure> 
 }
 
 /// The exit code of several drives: the gravest. All failures are told, the last one by the caller.
-fn worst(results: Vec<DriveResult>, cancel: &Cancel) -> Result<u8, Failure> {
+pub(super) fn worst(results: Vec<DriveResult>, cancel: &Cancel) -> Result<u8, Failure> {
     let mut codes = Vec::new();
     let mut failures = Vec::new();
     for result in results {
@@ -236,10 +240,13 @@ fn code(summary: &Summary, cancel: &Cancel) -> u8 {
 }
 
 /// From what went wrong to what the user reads.
-fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
+pub(super) fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
     let hints = error.remedies();
     match &error {
         JobError::Interrupted | JobError::Session(SessionError::Interrupted { .. }) => {
+            Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
+        }
+        JobError::Files(stopped) if stopped.is_interruption() => {
             Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
         }
         JobError::Lock(LockError::Taken { .. }) => {

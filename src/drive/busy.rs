@@ -44,6 +44,8 @@ struct Scan<'a> {
     volumes: BTreeSet<String>,
     /// Numbers of the pool's mounts in any namespace.
     mount_ids: BTreeSet<u64>,
+    /// Groups of the pool's mounts in our own one.
+    groups: BTreeSet<u64>,
 }
 
 impl<'a> Scan<'a> {
@@ -51,9 +53,13 @@ impl<'a> Scan<'a> {
         let mut volumes = BTreeSet::new();
         collect_volumes(root, &Path::new("/dev/zvol").join(pool), &mut volumes);
         let namespaces = list_namespaces(root);
-        let mut scan = Self { root, pool, namespaces, volumes, mount_ids: BTreeSet::new() };
+        let mut scan =
+            Self { root, pool, namespaces, volumes, mount_ids: BTreeSet::new(), groups: BTreeSet::new() };
         let mounts = scan.namespaces.values().flat_map(|namespace| &namespace.mounts);
         scan.mount_ids = mounts.filter(|mount| scan.is_ours(mount)).map(|mount| mount.id).collect();
+        let own = scan.namespaces.values().filter(|namespace| namespace.is_own);
+        let own = own.flat_map(|namespace| &namespace.mounts).filter(|mount| scan.is_ours(mount));
+        scan.groups = own.flat_map(|mount| mount.groups.iter().copied()).collect();
         scan
     }
 
@@ -91,7 +97,9 @@ impl<'a> Scan<'a> {
         let name = namespace_of(self.root, &pid.to_string());
         if let Some(namespace) = name.and_then(|name| self.namespaces.get(&name)) {
             if !namespace.is_own && namespace.pid == pid {
-                let mounts = namespace.mounts.iter().filter(|mount| self.is_ours(mount));
+                // What is unmounted here goes there too: the services of systemd have such copies of every mount.
+                let follows = |mount: &Mount| mount.groups.iter().any(|group| self.groups.contains(group));
+                let mounts = namespace.mounts.iter().filter(|mount| self.is_ours(mount) && !follows(mount));
                 uses.extend(mounts.map(|mount| format!("mount {} in another mount namespace", mount.point)));
             }
             uses.extend(self.paths(pid, namespace));

@@ -31,6 +31,7 @@ pub use devices::Devices;
 pub use find::FindError;
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
+pub use mounts::{Mounted, mounts_of};
 pub use poweroff::{Outcome, PowerOffError, power_off};
 pub use receivers::{is_dying, list_receivers};
 pub use returned::{Handwriting, hostid, newest_committed};

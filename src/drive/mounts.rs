@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Root;
+use crate::model::PoolName;
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) struct Mount {
     pub(super) kind: String,
     /// The dataset or device.
     pub(super) source: String,
+    /// Numbers of the groups that it shares its mounts with, or gets them from: what is unmounted there is unmounted here.
+    pub(super) groups: Vec<u64>,
 }
 
 /// The mounts that some processes share.
@@ -49,6 +52,11 @@ fn parse_mount(line: &str) -> Option<Mount> {
     let mut place = place.split(' ');
     let id = place.next()?.parse().ok()?;
     let (_parent, device, _root, point) = (place.next()?, place.next()?, place.next()?, place.next()?);
+    let (_options, optional) = (place.next()?, place);
+    let group = |field: &str| {
+        let number = field.strip_prefix("shared:").or_else(|| field.strip_prefix("master:"))?;
+        number.parse().ok()
+    };
     let mut content = content.split(' ');
     let (kind, source) = (content.next()?, content.next()?);
     Some(Mount {
@@ -57,6 +65,7 @@ fn parse_mount(line: &str) -> Option<Mount> {
         point: unescape(point),
         kind: kind.to_owned(),
         source: unescape(source),
+        groups: optional.filter_map(group).collect(),
     })
 }
 
@@ -86,6 +95,28 @@ pub(super) fn unescape(text: &str) -> String {
 /// When they cannot be read or understood: then nobody may conclude that nothing is mounted.
 pub(super) fn own_mounts(root: &Root) -> io::Result<Vec<Mount>> {
     parse_mounts(&std::fs::read(root.at("/proc/self/mountinfo"))?)
+}
+
+/// A file system of a pool, or a snapshot of one, that is mounted here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// The dataset or snapshot.
+    pub source: String,
+    /// Where.
+    pub point: PathBuf,
+}
+
+/// What of a pool is mounted in our own namespace, oldest first.
+///
+/// # Errors
+/// When the mounts cannot be read or understood.
+pub fn mounts_of(root: &Root, pool: &PoolName) -> io::Result<Vec<Mounted>> {
+    let is_of = |mount: &Mount| {
+        let rest = mount.source.strip_prefix(pool.as_str());
+        mount.kind == "zfs" && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@']))
+    };
+    let mounts = own_mounts(root)?.into_iter().filter(is_of);
+    Ok(mounts.map(|mount| Mounted { source: mount.source, point: mount.point.into() }).collect())
 }
 
 /// Every mount namespace that a process lives in, by the kernel's name for it; ours first in time, so that its
@@ -125,9 +156,10 @@ pub(super) fn list_pids(root: &Root) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    fn mount(id: u64, device: &str, point: &str, kind: &str, source: &str) -> Mount {
+    fn mount(id: u64, device: &str, point: &str, kind: &str, source: &str, groups: &[u64]) -> Mount {
+        let groups = groups.to_vec();
         let [device, point, kind, source] = [device, point, kind, source].map(str::to_owned);
-        Mount { id, device, point, kind, source }
+        Mount { id, device, point, kind, source, groups }
     }
 
     #[test]
@@ -135,12 +167,12 @@ mod tests {
         for (line, expected) in [
             (
                 "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
-                mount(36, "98:0", "/mnt2", "ext3", "/dev/root"),
+                mount(36, "98:0", "/mnt2", "ext3", "/dev/root", &[1]),
             ),
-            ("22 1 0:21 / /proc rw - proc proc rw", mount(22, "0:21", "/proc", "proc", "proc")),
+            ("22 1 0:21 / /proc rw - proc proc rw", mount(22, "0:21", "/proc", "proc", "proc", &[])),
             (
                 r"90 1 0:45 / /mnt/a\040b\134c rw shared:1 master:2 - zfs tank/my\040data rw,xattr",
-                mount(90, "0:45", r"/mnt/a b\c", "zfs", "tank/my data"),
+                mount(90, "0:45", r"/mnt/a b\c", "zfs", "tank/my data", &[1, 2]),
             ),
         ] {
             assert_eq!(parse_mounts(line.as_bytes()).unwrap(), [expected], "{line}");

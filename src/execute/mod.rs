@@ -2,6 +2,7 @@
 //! dataset only (S14). Behaviour does not live here: a decision that is missing belongs into `plan`.
 
 mod bookkeeping;
+pub mod files;
 pub mod lock;
 mod rollback;
 mod room;

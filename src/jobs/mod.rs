@@ -5,6 +5,7 @@ mod described;
 pub mod doctor;
 mod drive_run;
 pub mod eject;
+pub mod files;
 mod own;
 pub mod plan;
 mod remedies;
@@ -198,6 +199,9 @@ pub enum JobError {
     /// A copy is not restored there.
     #[error(transparent)]
     NotRestored(#[from] NotRestored),
+    /// A drive was not opened, or a file did not come back.
+    #[error(transparent)]
+    Files(#[from] files::FilesError),
     /// Somebody asked us to stop.
     #[error("interrupted")]
     Interrupted,

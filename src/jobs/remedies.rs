@@ -57,6 +57,7 @@ impl JobError {
                 "restore into another name: --into with a dataset that does not exist".to_owned(),
                 format!("zfs rename {dataset} {dataset}-before, and run again: nothing of it is lost"),
             ],
+            Self::Files(error) => error.remedies(),
             _ => Vec::new(),
         }
     }

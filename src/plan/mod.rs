@@ -14,6 +14,7 @@ mod copies;
 pub mod described;
 mod display;
 pub mod doctor;
+pub mod files;
 mod grace;
 mod keep;
 mod keys;

@@ -9,7 +9,7 @@
 //!
 //! Children get no parent-death signal: it can only be set between fork and exec, which is unsafe code. When zferry
 //! is killed, `zfs send` dies by its broken pipe, `zfs receive -s` meets the end of its input and keeps what it has,
-//! and everything else is short.
+//! and everything else is short; but for `cp`, for which `setpriv` sets it.
 
 use std::fmt;
 use std::time::Duration;
@@ -38,6 +38,18 @@ pub enum Tool {
     Udisksctl,
     /// `udevadm`
     Udevadm,
+    /// `mount`
+    Mount,
+    /// `umount`
+    Umount,
+    /// `setpriv`, which starts another program with a condition: here that it ends when we do.
+    Setpriv,
+}
+
+impl Tool {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Zfs, Self::Zpool, Self::Udisksctl, Self::Udevadm, Self::Mount, Self::Umount, Self::Setpriv];
 }
 
 impl Tool {
@@ -48,12 +60,15 @@ impl Tool {
             Self::Zpool => "zpool",
             Self::Udisksctl => "udisksctl",
             Self::Udevadm => "udevadm",
+            Self::Mount => "mount",
+            Self::Umount => "umount",
+            Self::Setpriv => "setpriv",
         }
     }
 }
 
 /// One command: nothing of it ever passes a shell (S16).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Invocation {
     /// The program.
     pub tool: Tool,
@@ -70,6 +85,14 @@ impl Invocation {
     /// A command with arguments, no standard input and the given deadline.
     pub fn new(tool: Tool, args: impl IntoIterator<Item = impl Into<String>>, deadline: Duration) -> Self {
         Self { tool, args: args.into_iter().map(Into::into).collect(), stdin: Vec::new(), deadline }
+    }
+}
+
+/// Without what it reads: that may be a passphrase (S17).
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let read = self.stdin.len();
+        write!(f, "Invocation({self}, {read} bytes on standard input, within {:?})", self.deadline)
     }
 }
 

@@ -43,8 +43,7 @@ impl System {
     pub fn with_directories(directories: Vec<PathBuf>) -> Self {
         let places = std::env::join_paths(&directories).unwrap_or_default();
         let find = |tool: Tool| Some((tool, which::which_in(tool.name(), Some(&places), "/").ok()?));
-        let tools = [Tool::Zfs, Tool::Zpool, Tool::Udisksctl, Tool::Udevadm];
-        Self { directories, found: tools.into_iter().filter_map(find).collect() }
+        Self { directories, found: Tool::ALL.into_iter().filter_map(find).collect() }
     }
 
     fn start(&self, command: &Invocation, wiring: &Wiring) -> Result<Child, RunError> {

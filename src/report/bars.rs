@@ -26,6 +26,8 @@ pub(super) struct Bars {
     streams: HashMap<DatasetName, Stream>,
     /// All streams of the drive.
     total: Option<Total>,
+    /// A file that is being copied.
+    copying: Option<ProgressBar>,
     /// When the first stream of the drive began.
     since: Option<Instant>,
     shown: bool,
@@ -55,6 +57,7 @@ impl Bars {
             multi: MultiProgress::with_draw_target(target),
             streams: HashMap::new(),
             total: None,
+            copying: None,
             since: None,
             shown: false,
         }
@@ -90,6 +93,7 @@ impl Bars {
                 }
                 self.count();
             }
+            Event::Copying { what, copied, of } => self.copy(what, *copied, *of),
             Event::SendFinished { target, sent, .. } => self.end(target, Some(*sent)),
             Event::Failed { target, .. } => self.end(target, None),
             // Nothing travels any more: a rate that only falls would say otherwise.
@@ -100,6 +104,20 @@ impl Bars {
             | Event::DriveFinished(_) => self.clear(),
             _ => {}
         }
+    }
+
+    /// A copy goes on, or is done.
+    fn copy(&mut self, what: &str, copied: Bytes, of: Bytes) {
+        if copied >= of {
+            self.copying.take().iter().for_each(|bar| self.remove(bar));
+            return;
+        }
+        if self.copying.is_none() {
+            let bar = self.bar(what, of);
+            self.multi.add(bar.clone());
+            self.copying = Some(bar);
+        }
+        self.copying.iter().for_each(|bar| bar.set_position(copied.0));
     }
 
     /// A plan, or a plan made anew: what was sent stays sent.
@@ -184,7 +202,8 @@ impl Bars {
 
     fn clear(&mut self) {
         let streams = std::mem::take(&mut self.streams).into_values().map(|stream| stream.bar);
-        for bar in streams.chain(self.total.take().map(|total| total.bar)) {
+        let total = self.total.take().map(|total| total.bar);
+        for bar in streams.chain(total).chain(self.copying.take()) {
             self.remove(&bar);
         }
         // The terminal swallows its errors.
@@ -213,7 +232,7 @@ impl Voice for Bars {
         self.follow(event, now);
         self.show_when_due(now);
         // Where a stream begins, its bar says so.
-        if matches!(event, Event::SendStarted { .. } | Event::SendProgress { .. }) {
+        if matches!(event, Event::SendStarted { .. } | Event::SendProgress { .. } | Event::Copying { .. }) {
             return;
         }
         let lines = text::lines(event, self.output.loudness);

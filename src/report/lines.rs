@@ -19,6 +19,7 @@ pub(super) struct Lines {
     paper: Paper,
     output: Output,
     streams: HashMap<DatasetName, Stream>,
+    copying: Option<Stream>,
 }
 
 /// What was last said of a stream.
@@ -31,7 +32,7 @@ struct Stream {
 impl Lines {
     /// Tells on `paper`.
     pub(super) fn new(paper: Paper, output: Output) -> Self {
-        Self { paper, output, streams: HashMap::new() }
+        Self { paper, output, streams: HashMap::new(), copying: None }
     }
 
     /// Writes one line.
@@ -49,6 +50,12 @@ impl Lines {
             Event::SendProgress { target, sent } => {
                 return self.streams.get_mut(target)?.progress(target, *sent, now);
             }
+            Event::Copying { copied, of, .. } if copied >= of => self.copying = None,
+            Event::Copying { what, copied, of } => {
+                let begun = Stream { estimate: *of, sent: Bytes(0), said: now };
+                let stream = self.copying.get_or_insert(begun);
+                return stream.is_due(*copied, now).then(|| text::copying(what, *copied, *of));
+            }
             Event::SendFinished { target, .. } | Event::Failed { target, .. } => {
                 self.streams.remove(target);
             }
@@ -62,13 +69,17 @@ impl Lines {
 impl Stream {
     /// A line for every tenth, and when a tenth takes long, for every half minute.
     fn progress(&mut self, target: &DatasetName, sent: Bytes, now: Instant) -> Option<Line> {
+        self.is_due(sent, now).then(|| text::progress(target, sent, self.estimate))
+    }
+
+    fn is_due(&mut self, sent: Bytes, now: Instant) -> bool {
         let silence = now.saturating_duration_since(self.said);
         let tenth = sent.saturating_sub(self.sent).0 >= (self.estimate.0 / 10).max(1);
         if silence < FLOOR || (silence < SILENCE && !tenth) {
-            return None;
+            return false;
         }
         (self.sent, self.said) = (sent, now);
-        Some(text::progress(target, sent, self.estimate))
+        true
     }
 }
 

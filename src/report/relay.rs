@@ -55,7 +55,8 @@ impl Reporter {
 
 impl Sink for Reporter {
     fn event(&self, event: Event) {
-        if matches!(event, Event::SendProgress { .. }) && self.waiting.load(Ordering::Relaxed) >= BACKLOG {
+        let is_progress = matches!(event, Event::SendProgress { .. } | Event::Copying { .. });
+        if is_progress && self.waiting.load(Ordering::Relaxed) >= BACKLOG {
             return;
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -36,7 +36,7 @@ fn is_trouble(event: &Event) -> bool {
 
 fn sentences(event: &Event) -> Vec<Line> {
     match event {
-        Event::SendProgress { .. } | Event::DriveFinished(_) => Vec::new(),
+        Event::SendProgress { .. } | Event::Copying { .. } | Event::DriveFinished(_) => Vec::new(),
         Event::Refused { source, target, finding, remedies } => refused(source, target, finding, remedies),
         Event::Failed { source, target, error } => Line::paragraph(
             Tone::Danger,
@@ -99,6 +99,7 @@ fn sentence(event: &Event) -> String {
         Event::PoweredOff { drive } => format!("Powered off {drive}."),
         // Told in other ways, above.
         Event::SendProgress { .. }
+        | Event::Copying { .. }
         | Event::Refused { .. }
         | Event::Failed { .. }
         | Event::Lost { .. }
@@ -141,6 +142,12 @@ pub fn progress(target: &DatasetName, sent: Bytes, estimate: Bytes) -> Line {
         None => format!("Sending to “{target}”: {sent}."),
     };
     Line::new(Tone::Plain, &text)
+}
+
+/// The same of a file that is copied.
+pub fn copying(what: &str, copied: Bytes, of: Bytes) -> Line {
+    let percent = percent(copied, of).map_or(String::new(), |percent| format!(" ({percent} %)"));
+    Line::new(Tone::Plain, &format!("Copying {what}: {copied} of {of}{percent}."))
 }
 
 /// How much was done. An estimate that was too low is passed: then 100 % would be a lie, and so would 120 %.

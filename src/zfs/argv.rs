@@ -4,6 +4,7 @@
 //! export, no `destroy -r/-R/-f/-d`, no `%` ranges. A test looks through everything that this file can build, and fails
 //! for a function that it does not know.
 
+mod opened;
 mod pools;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::model::{
 };
 use crate::process::{Invocation, Tool};
 
+pub use opened::{list_dated, load_key, unload_key};
 pub use pools::{
     Access, ForeignHost, clear, damage, export, get_pools, import, list_devices, list_pools, status, version,
 };

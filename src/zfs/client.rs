@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use crate::model::{Bytes, Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapshotDetail, SnapshotName};
 use crate::process::{Cancel, Invocation, Output, Runner, Tool};
 
@@ -227,6 +229,14 @@ impl<'a> Client<'a> {
         datasets: impl IntoIterator<Item = &'n DatasetName>,
     ) -> Result<HashMap<DatasetName, Bytes>, ZfsError> {
         self.ask(&argv::get_available(datasets), parse::available)
+    }
+
+    /// The snapshots of a dataset, oldest first, and when they were made.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn dated(&self, dataset: &DatasetName) -> Result<Vec<(SnapshotName, Timestamp)>, ZfsError> {
+        self.ask(&argv::list_dated(dataset), parse::dated)
     }
 
     /// What destroyed snapshots of this pool still take.

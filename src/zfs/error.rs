@@ -22,6 +22,8 @@ pub enum Kind {
     Module,
     /// Not root.
     Permission,
+    /// Another key opens it.
+    WrongKey,
     /// Anything else.
     Other,
 }
@@ -46,6 +48,9 @@ impl Kind {
             ("permission denied", Self::Permission),
             ("Permission denied", Self::Permission),
             ("is busy", Self::Busy),
+            ("Incorrect key provided", Self::WrongKey),
+            // Not even a passphrase: these are from 8 to 512 bytes long.
+            ("Passphrase too", Self::WrongKey),
         ];
         table.iter().find(|(text, _)| stderr.contains(text)).map_or(Self::Other, |&(_, kind)| kind)
     }
@@ -139,6 +144,7 @@ mod tests {
             ),
             ("cannot import 'd2': a pool with that name already exists", Kind::NameTaken),
             ("The ZFS modules are not loaded.\nTry running '/sbin/modprobe zfs' as root", Kind::Module),
+            ("Key load error: Incorrect key provided for 'backup/eds'.", Kind::WrongKey),
             ("", Kind::Other),
         ];
         for (message, kind) in table {

@@ -12,11 +12,13 @@ use crate::model::{
 };
 
 mod amounts;
+mod dated;
 mod local;
 mod own;
 mod pools;
 
 pub use amounts::{amount, available};
+pub use dated::dated;
 pub use local::local;
 pub use own::own_snapshots;
 pub use pools::{Imported, Status, damage, devices, pool_properties, pools, status, version};

@@ -1,5 +1,6 @@
 //! `restore`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,9 +17,24 @@ pub struct Restore {
     /// One of its backups
     #[arg(value_name = "BACKUP")]
     pub backup: BackupName,
-    /// The dataset to make of it, with all its snapshots; it must not exist
+    /// Files or directories in the backup
+    #[arg(value_name = "PATH", required_unless_present = "into", conflicts_with = "into")]
+    pub paths: Vec<PathBuf>,
+    /// The directory that they are copied to
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["into", "versions"], conflicts_with = "into")]
+    pub to: Option<PathBuf>,
+    /// As of a snapshot, a day or a time: yesterday, 2026-11-21, "2026-11-21 14:00" [default: the newest that has it]
+    #[arg(long, value_name = "WHEN", conflicts_with = "into")]
+    pub from: Option<String>,
+    /// Replace files that are there already
+    #[arg(long, requires = "to", conflicts_with = "into")]
+    pub force: bool,
+    /// List the states of each PATH that the drive has, and copy nothing
+    #[arg(long, conflicts_with_all = ["into", "to", "from"])]
+    pub versions: bool,
+    /// Instead of files: the dataset to make of all of it, with all its snapshots; it must not exist
     #[arg(long, value_name = "DATASET")]
-    pub into: DatasetName,
+    pub into: Option<DatasetName>,
     /// Wait for an absent drive: without end, or 10m
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
     pub wait: Option<Option<Duration>>,

@@ -7,8 +7,9 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::args::{Arguments, Command};
-use crate::cli::request;
+use crate::cli::{files, request};
 use crate::config::Settings;
+use crate::execute::files::{Ask, NotTyped, Secret};
 use crate::report::status::{BaseState, DriveStatus, Waiting};
 
 const CONFIG: &str = r#"
@@ -116,6 +117,18 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = request::eject(&typed, settings(), common).unwrap();
             host.job(|env| jobs::eject::eject(&request, env)).map(drop)
         }
+        Command::Open(typed) => {
+            let request = files::open_request(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::files::open(&request, env, &mut Nobody)).map(drop)
+        }
+        Command::Close(typed) => {
+            let request = files::close_request(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::files::close(&request, env)).map(drop)
+        }
+        Command::Restore(typed) if typed.into.is_none() => {
+            let request = files::restore_request(typed, settings(), common).unwrap();
+            host.job(|env| jobs::files::restore(&request, env, &mut Nobody)).map(drop)
+        }
         Command::Restore(typed) => {
             let request = request::restore(typed, settings(), common).unwrap();
             host.job(|env| jobs::restore::restore(&request, env)).map(drop)
@@ -133,11 +146,23 @@ fn failure(host: &Host, line: &str) -> Failure {
     result.unwrap_err()
 }
 
-const LINES: [&str; 6] = [
+/// No person is there.
+struct Nobody;
+
+impl Ask for Nobody {
+    fn ask(&mut self, dataset: &crate::model::DatasetName, _again: bool) -> Result<Secret, NotTyped> {
+        panic!("{dataset} is asked for")
+    }
+}
+
+const LINES: [&str; 9] = [
     "zferry run t7",
     "zferry plan t7",
     "zferry replicate rpool/home backup/eds",
     "zferry eject t7",
+    "zferry open t7",
+    "zferry close t7",
+    "zferry restore t7 home letter --to /",
     "zferry restore t7 home --into rpool/restored",
     "zferry status",
 ];

@@ -77,6 +77,20 @@ fn a_mount_in_another_namespace_is_told_once_with_a_process_that_lives_there() {
 }
 
 #[test]
+fn a_mount_that_follows_ours_holds_nothing() {
+    let host = host();
+    let ours = OURS.replace("rw - zfs", "rw shared:7 - zfs");
+    host.write("/proc/self/mountinfo", &[ROOT, &ours].concat());
+    for (groups, expected) in
+        [("master:7", None), ("shared:9 master:7", None), ("shared:7", None), ("master:8", Some(20))]
+    {
+        let theirs = format!("95 22 0:45 / /mnt/x rw {groups} - zfs backup/data rw\n");
+        host.write("/proc/20/mountinfo", &[ROOT, &theirs].concat());
+        assert_eq!(found(&host).first().and_then(|(pid, ..)| *pid), expected, "{groups}");
+    }
+}
+
+#[test]
 fn a_transfer_of_the_pool_holds_it_and_one_of_another_pool_does_not() {
     let host = host();
     host.write("/proc/10/cmdline", "/usr/sbin/zfs\0receive\0-s\0-u\0backup/data\0");

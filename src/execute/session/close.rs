@@ -148,7 +148,7 @@ impl Session {
     }
 
     /// The refusal with the processes that are the cause of it.
-    fn why_not(&self, host: &Host<'_>, error: &crate::zfs::ZfsError) -> String {
+    pub(super) fn why_not(&self, host: &Host<'_>, error: &crate::zfs::ZfsError) -> String {
         let mut holders = drive::list_holders(host.root, &self.pool);
         holders.extend(drive::list_receivers(host.root, &self.pool));
         if error.kind() != Kind::Busy || holders.is_empty() {

@@ -4,6 +4,7 @@
 mod close;
 mod damage;
 mod open;
+mod opened;
 mod recover;
 mod streams;
 
@@ -18,6 +19,7 @@ use crate::zfs::{Client, ZfsError};
 
 pub use close::{After, Exported};
 pub use open::{Lost, Wanted};
+pub use opened::open_directory;
 
 /// The machine that a session runs on.
 #[derive(Clone, Copy)]

@@ -81,6 +81,9 @@ impl Session {
     /// When the pool is neither imported nor on a connected drive.
     pub fn find(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
         let imported = host.client.pools().map_err(SessionError::Tools)?;
+        if let Some(opened) = Self::opened_among(host, wanted, &imported)? {
+            return Ok(opened);
+        }
         let imported = imported.into_iter().find(|pool| pool.guid == wanted.guid);
         match imported {
             Some(pool) => Self::take_over(host, wanted, &pool),
@@ -177,7 +180,7 @@ impl Session {
     }
 
     /// Together with what else is imported.
-    fn beside(self, imported: &[Imported]) -> Self {
+    pub(super) fn beside(self, imported: &[Imported]) -> Self {
         Self { imported: imported.iter().map(|pool| pool.name.clone()).collect(), ..self }
     }
 
@@ -231,7 +234,7 @@ fn zfs(what: String, source: ZfsError) -> SessionError {
 }
 
 /// The drive's devices now, without waiting.
-fn members(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<Vec<Member>> {
+pub(super) fn members(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<Vec<Member>> {
     let all = host.root.members().ok()?;
     Some(all.into_iter().filter(|member| member.pool_guid == wanted.guid).collect())
 }

@@ -15,7 +15,7 @@ use crate::zfs::parse::Imported;
 use crate::zfs::{Client, ZfsError};
 
 use super::open::LABEL;
-use super::{Host, Session, SessionError, Wanted, altroot, guard};
+use super::{Host, Session, SessionError, Wanted, altroot, guard, opened};
 
 /// What the kernel gets for each step of taking the drive back. One that goes on ends a transaction group every few
 /// seconds; but a computer that is busy, or a slow drive, may need minutes for what was under way.
@@ -50,12 +50,14 @@ pub(super) fn judge(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Re
     let marked = pool.altroot.as_deref().is_some_and(|root| Path::new(root) == altroot(wanted.guid));
     let for_a_run = marked && wanted.access == Access::ReadWrite;
     let suspended = Watcher::is_suspended(host.root, &pool.name);
-    match (marked && pool.readonly, suspended) {
-        (true, true) => {
-            return Err(unfit(pool, "restart this computer, then type the same again".to_owned()));
-        }
-        (true, false) => return Ok(Found::LeftReadOnly),
-        (false, _) => {}
+    if marked && pool.readonly {
+        opened::refuse_if_suspended(host, pool)?;
+        return match (opened::is_open(host, pool), wanted.access) {
+            (false, _) => Ok(Found::LeftReadOnly),
+            // Somebody looks into it, and who only reads too may look on.
+            (true, Access::ReadOnly) => Ok(Found::Usable(ImportHow::Foreign)),
+            (true, Access::ReadWrite) => Err(opened::unfit_since_open(wanted, pool)),
+        };
     }
     match (for_a_run, suspended || wanted.lost.is_some()) {
         (true, true) => Ok(Found::Suspended),
@@ -72,7 +74,7 @@ pub(super) fn judge(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Re
     }
 }
 
-fn unfit(pool: &Imported, remedy: String) -> SessionError {
+pub(super) fn unfit(pool: &Imported, remedy: String) -> SessionError {
     let finding = "its drive was pulled out while it was in use".to_owned();
     SessionError::Unfit { pool: pool.name.clone(), finding, remedy }
 }

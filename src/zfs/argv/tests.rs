@@ -85,6 +85,9 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("status", status(&pool)),
         ("damage", damage(&pool)),
         ("export", export(&pool)),
+        ("load_key", load_key(&dataset, b"secret")),
+        ("unload_key", unload_key(&dataset)),
+        ("list_dated", list_dated(&dataset)),
         ("clear", clear(&pool)),
         ("send_resume", send_resume("1-a-b-c")),
         ("drop_partial", drop_partial(&dataset)),
@@ -172,8 +175,16 @@ fn nothing_that_is_forbidden_can_be_built() {
 }
 
 #[test]
+fn a_passphrase_is_read_and_never_an_argument_or_shown() {
+    let load = load_key(&"backup/eds".parse().unwrap(), b"correct horse");
+    assert_eq!(load.to_string(), "zfs load-key -L prompt backup/eds");
+    assert_eq!(load.stdin, b"correct horse\n");
+    assert!(!format!("{load:?}").contains("horse"), "{load:?}");
+}
+
+#[test]
 fn every_function_that_builds_a_command_is_looked_through() {
-    let texts = [include_str!("../argv.rs"), include_str!("pools.rs")];
+    let texts = [include_str!("../argv.rs"), include_str!("opened.rs"), include_str!("pools.rs")];
     let functions =
         texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("pub fn "));
     let built: Vec<_> = everything().into_iter().map(|(name, _)| name).collect();

@@ -7,6 +7,7 @@ mod contract;
 mod drives;
 mod estranged;
 mod failing;
+mod files;
 mod hostile;
 mod increments;
 mod interrupted;
@@ -107,6 +108,7 @@ pub fn all() -> Vec<Scenario> {
         space::scenarios(),
         losses::scenarios(),
         rebuilt::scenarios(),
+        files::scenarios(),
         keeping::scenarios(),
     ]
     .concat()

@@ -1,0 +1,32 @@
+//! `open`, `close`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::{BackupName, DriveName, parse_duration};
+
+/// `zferry open`
+#[derive(Debug, Args)]
+pub struct Open {
+    /// Name of a drive in the configuration
+    #[arg(value_name = "DRIVE")]
+    pub drive: DriveName,
+    /// Only these of its backups [default: all]
+    #[arg(value_name = "BACKUP")]
+    pub backups: Vec<BackupName>,
+    /// Wait for an absent drive: without end, or 10m
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
+    pub wait: Option<Option<Duration>>,
+}
+
+/// `zferry close`
+#[derive(Debug, Args)]
+pub struct Close {
+    /// Name of a drive in the configuration
+    #[arg(value_name = "DRIVE")]
+    pub drive: DriveName,
+    /// Leave the drive powered on
+    #[arg(long)]
+    pub no_power_off: bool,
+}

@@ -1,0 +1,77 @@
+//! `open`, `close`, and `restore` of files: looking into a drive, which is only read.
+
+mod close;
+mod error;
+mod open;
+mod reach;
+mod restore;
+mod seek;
+
+pub use close::close;
+pub(super) use close::let_go;
+pub use error::FilesError;
+pub use open::{Opened, OpenedPlace, open};
+pub use restore::{restore, versions};
+pub use seek::Version;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::config::request::{Common, Wait};
+use crate::config::{Backup, Drive};
+use crate::plan::files::{SnapPath, Wanted};
+
+/// `open`
+#[derive(Debug, Clone)]
+pub struct OpenRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// The drive, reduced to the backups that were asked for.
+    pub drive: Drive,
+    /// How long to wait for it.
+    pub wait: Wait,
+}
+
+/// `close`
+#[derive(Debug, Clone)]
+pub struct CloseRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// The drive; `power_off` as the arguments say.
+    pub drive: Drive,
+}
+
+/// `restore` of files.
+#[derive(Debug, Clone)]
+pub struct FilesRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// The drive.
+    pub drive: Drive,
+    /// Which of its backups.
+    pub backup: Backup,
+    /// What is to be restored; at least one.
+    pub paths: Vec<SnapPath>,
+    /// As of when.
+    pub from: Wanted,
+    /// How long to wait for the drive.
+    pub wait: Wait,
+    /// Where to; nothing where versions are to be listed only.
+    pub to: Option<Destination>,
+}
+
+/// Where files go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// An absolute path of a directory.
+    pub directory: PathBuf,
+    /// Replace what is there.
+    pub force: bool,
+}
+
+impl Destination {
+    /// Where this goes.
+    fn place(&self, name: &std::ffi::OsStr) -> (PathBuf, OsString) {
+        (self.directory.join(name), name.to_owned())
+    }
+}

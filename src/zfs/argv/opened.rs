@@ -1,0 +1,24 @@
+//! For looking into a drive: keys, and when its snapshots were made.
+
+use super::{LONG, SHORT, with, zfs};
+use crate::model::DatasetName;
+use crate::process::Invocation;
+
+/// Opens an encryption root with this passphrase, which goes in on standard input (S17). What the drive says of where the
+/// key is to be found is not followed.
+pub fn load_key(root: &DatasetName, passphrase: &[u8]) -> Invocation {
+    let mut load = with(zfs(["load-key", "-L", "prompt"], SHORT), [root]);
+    load.stdin = [passphrase, b"\n"].concat();
+    load
+}
+
+/// Closes it again.
+pub fn unload_key(root: &DatasetName) -> Invocation {
+    with(zfs(["unload-key"], SHORT), [root])
+}
+
+/// The snapshots of one dataset, oldest first, and when they were made.
+pub fn list_dated(dataset: &DatasetName) -> Invocation {
+    let list = ["list", "-Hp", "-d", "1", "-t", "snapshot", "-o", "name,creation", "-s", "createtxg"];
+    with(zfs(list, LONG), [dataset])
+}
