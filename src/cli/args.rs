@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
-pub use drives::{Eject, Status};
+pub use drives::{Adopt, Eject, Init, Status};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -76,6 +76,14 @@ pub enum Command {
     /// Export a drive's pool and power the drive off, nothing else
     #[command(visible_alias = "export", before_help = "Example: sudo zferry eject t7")]
     Eject(Eject),
+    /// Make a drive of a blank disk: partition, pool, configuration
+    #[command(
+        before_help = "Example: sudo zferry init t7 /dev/disk/by-id/usb-Samsung_PSSD_T7_S6XNNS0W123456-0:0"
+    )]
+    Init(Init),
+    /// Make a drive of a pool that was made by hand or by another tool
+    #[command(before_help = "Example: sudo zferry adopt t7 backup")]
+    Adopt(Adopt),
     /// Make a dataset of a backup again, with its whole history
     #[command(before_help = "Example: sudo zferry restore t7 home --into rpool/nixos/home")]
     Restore(Restore),

@@ -20,8 +20,10 @@ mod in_use;
 mod label;
 mod mounts;
 mod poweroff;
+mod prepare;
 mod receivers;
 mod returned;
+mod survey;
 mod wait;
 mod watch;
 
@@ -32,8 +34,10 @@ pub use find::FindError;
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
 pub use poweroff::{Outcome, PowerOffError, power_off};
+pub use prepare::{Claimed, find_partition};
 pub use receivers::{is_dying, list_receivers};
 pub use returned::{Handwriting, newest_committed};
+pub use survey::{Known, SurveyError, is_removable, resolve, survey};
 pub use wait::{WaitError, wait_for_pool, wait_until_gone};
 pub use watch::Watcher;
 

@@ -1,9 +1,11 @@
 //! One file per command, as the user would tell it.
 
+pub mod adopt;
 mod connected;
 mod described;
 mod drive_run;
 pub mod eject;
+pub mod init;
 mod own;
 pub mod plan;
 mod remedies;
@@ -197,6 +199,9 @@ pub enum JobError {
     /// A copy is not restored there.
     #[error(transparent)]
     NotRestored(#[from] NotRestored),
+    /// A disk does not become a drive.
+    #[error(transparent)]
+    Prepare(#[from] init::PrepareError),
     /// Somebody asked us to stop.
     #[error("interrupted")]
     Interrupted,

@@ -6,6 +6,7 @@
 //!
 //! [`check`] is a second, independent implementation of the invariants; a plan that it refuses is never executed.
 
+pub mod adopt;
 mod age;
 mod base;
 mod bookmarks;
@@ -14,6 +15,7 @@ mod copies;
 pub mod described;
 mod display;
 mod grace;
+pub mod init;
 mod keep;
 mod keys;
 mod own;

@@ -38,6 +38,8 @@ pub enum Tool {
     Udisksctl,
     /// `udevadm`
     Udevadm,
+    /// `blockdev`
+    Blockdev,
 }
 
 impl Tool {
@@ -48,6 +50,7 @@ impl Tool {
             Self::Zpool => "zpool",
             Self::Udisksctl => "udisksctl",
             Self::Udevadm => "udevadm",
+            Self::Blockdev => "blockdev",
         }
     }
 }

@@ -43,7 +43,7 @@ impl System {
     pub fn with_directories(directories: Vec<PathBuf>) -> Self {
         let places = std::env::join_paths(&directories).unwrap_or_default();
         let find = |tool: Tool| Some((tool, which::which_in(tool.name(), Some(&places), "/").ok()?));
-        let tools = [Tool::Zfs, Tool::Zpool, Tool::Udisksctl, Tool::Udevadm];
+        let tools = [Tool::Zfs, Tool::Zpool, Tool::Udisksctl, Tool::Udevadm, Tool::Blockdev];
         Self { directories, found: tools.into_iter().filter_map(find).collect() }
     }
 

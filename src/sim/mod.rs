@@ -58,7 +58,7 @@ impl Host {
             Tool::Zfs => zfs(&mut state, &args, &command.stdin),
             Tool::Zpool => pool::zpool(&mut state, &args),
             Tool::Udisksctl => self.drives.power_off(&state),
-            Tool::Udevadm => Ok(String::new()),
+            Tool::Udevadm | Tool::Blockdev => Ok(String::new()),
         };
         match answer {
             Ok(stdout) => output(0, &stdout, ""),

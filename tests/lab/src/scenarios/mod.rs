@@ -15,6 +15,7 @@ mod laboratory;
 mod losses;
 mod meanwhile;
 mod peers;
+mod preparing;
 mod reading;
 mod rebuilt;
 mod refusals;
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Scenario> {
         losses::scenarios(),
         rebuilt::scenarios(),
         keeping::scenarios(),
+        preparing::scenarios(),
     ]
     .concat()
 }
