@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
-pub use drives::{Doctor, Eject, Status};
+pub use drives::{Adopt, Doctor, Eject, Init, Status};
 pub use files::{Close, Open};
 pub use restore::Restore;
 
@@ -84,6 +84,14 @@ pub enum Command {
     /// Export a drive's pool and power the drive off, nothing else
     #[command(visible_alias = "export", before_help = "Example: sudo zferry eject t7")]
     Eject(Eject),
+    /// Make a drive of a blank disk: partition, pool, configuration
+    #[command(
+        before_help = "Example: sudo zferry init t7 /dev/disk/by-id/usb-Samsung_PSSD_T7_S6XNNS0W123456-0:0"
+    )]
+    Init(Init),
+    /// Make a drive of a pool that was made by hand or by another tool
+    #[command(before_help = "Example: sudo zferry adopt t7 backup")]
+    Adopt(Adopt),
     /// Mount a drive's backups read-only, to look for files
     #[command(visible_alias = "mount", before_help = "Example: sudo zferry open t7")]
     Open(Open),

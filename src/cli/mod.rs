@@ -10,6 +10,7 @@ mod config_command;
 pub mod failure;
 mod files;
 mod logging;
+mod prepare;
 mod request;
 mod signals;
 mod work;
@@ -109,6 +110,8 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         Command::Restore(typed) => {
             call.as_root(|settings, common| request::restore(typed, settings, common), work::restore)
         }
+        Command::Init(typed) => prepare::init(typed, &call),
+        Command::Adopt(typed) => prepare::adopt(typed, &call),
         Command::Eject(typed) => {
             call.as_root(|settings, common| request::eject(&typed, settings, common), work::eject)
         }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::failure::{self, Failure};
+use crate::config::preparing::{AdoptRequest, InitRequest};
 use crate::config::request::{
     Common, DoctorRequest, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest,
     RunRequest, StatusRequest, Verbosity,
@@ -175,6 +176,23 @@ pub fn eject(request: &EjectRequest, cancel: Cancel) -> Result<u8, Failure> {
     let result = jobs::eject::eject(request, &world.environment());
     drop(world);
     worst(vec![result], &cancel)
+}
+
+/// `init`
+pub fn init(request: &InitRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let mut ask = |question: &str| super::prepare::ask(question, &cancel);
+    let result = jobs::init::init(request, &world.environment(), &mut ask);
+    drop(world);
+    result.map(|()| failure::DONE).map_err(|error| failure_of(error, &cancel))
+}
+
+/// `adopt`
+pub fn adopt(request: &AdoptRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let result = jobs::adopt::adopt(request, &world.environment());
+    drop(world);
+    result.map(|()| failure::DONE).map_err(|error| failure_of(error, &cancel))
 }
 
 /// `restore`

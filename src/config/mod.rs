@@ -5,9 +5,11 @@
 //! [`Settings`] is what the rest of the program sees. All problems are collected and told at once, each with its place.
 
 mod age;
+pub mod edit;
 mod file;
 pub mod keys;
 mod name;
+pub mod preparing;
 mod problem;
 mod property;
 mod read;

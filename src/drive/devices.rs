@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::find::list_members;
 use super::label::read_label;
+use super::survey::{Known, known_to_udev};
 use super::{Label, LabelError, Member};
 
 /// Answers what a session asks about devices.
@@ -22,6 +23,12 @@ pub trait Devices: fmt::Debug + Send + Sync {
     /// # Errors
     /// When it cannot be read, or has none.
     fn label(&self, device: &Path, within: Duration) -> Result<Label, LabelError>;
+
+    /// What udev knows of the device with this name in the kernel.
+    ///
+    /// # Errors
+    /// When udev does not answer.
+    fn known(&self, name: &str) -> io::Result<Known>;
 }
 
 /// Those of this host.
@@ -35,5 +42,9 @@ impl Devices for Attached {
 
     fn label(&self, device: &Path, within: Duration) -> Result<Label, LabelError> {
         read_label(device, within)
+    }
+
+    fn known(&self, name: &str) -> io::Result<Known> {
+        known_to_udev(name)
     }
 }

@@ -101,7 +101,7 @@ fn member(device: &Device) -> Option<Member> {
     })
 }
 
-fn disk(device: &Device) -> Option<Disk> {
+pub(super) fn disk(device: &Device) -> Option<Disk> {
     let parent = device.parent_with_subsystem_devtype("block", "disk").ok().flatten();
     let disk = parent.filter(|_| device.devtype() == Some(OsStr::new("partition")));
     let disk = disk.as_ref().unwrap_or(device);
@@ -119,7 +119,7 @@ fn disk(device: &Device) -> Option<Disk> {
 }
 
 /// A property of udev's database. Its values that come from a device are escaped by udev.
-fn text(device: &Device, property: &str) -> Option<String> {
+pub(super) fn text(device: &Device, property: &str) -> Option<String> {
     device.property_value(property)?.to_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 

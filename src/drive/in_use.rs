@@ -80,6 +80,16 @@ pub fn find_other_use(root: &Root, disk: &Disk, imported: &[PathBuf]) -> Option<
     find_use(root, disk, device, imported).ok().flatten()
 }
 
+/// Why a disk is not free: every use of it and of its partitions.
+///
+/// # Errors
+/// As [`find_use`].
+pub(super) fn uses_of_disk(root: &Root, disk: &str, imported: &[PathBuf]) -> io::Result<Vec<InUse>> {
+    let uses = Uses::read(root, imported)?;
+    let parts = root.disk_and_partitions(disk);
+    Ok(parts.into_iter().filter_map(|(name, directory)| uses.of(root, &name, &directory)).collect())
+}
+
 /// Everything on the host that uses block devices.
 struct Uses<'a> {
     mounts: Vec<Mount>,

@@ -20,8 +20,10 @@ mod in_use;
 mod label;
 mod mounts;
 mod poweroff;
+mod prepare;
 mod receivers;
 mod returned;
+mod survey;
 mod wait;
 mod watch;
 
@@ -33,8 +35,10 @@ pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
 pub use mounts::{Mounted, mounts_of};
 pub use poweroff::{Outcome, PowerOffError, power_off};
+pub use prepare::{Claimed, find_partition};
 pub use receivers::{is_dying, list_receivers};
 pub use returned::{Handwriting, hostid, newest_committed};
+pub use survey::{Known, SurveyError, is_removable, resolve, survey};
 pub use wait::{WaitError, wait_for_pool, wait_until_gone};
 pub use watch::Watcher;
 

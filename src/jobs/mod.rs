@@ -1,11 +1,13 @@
 //! One file per command, as the user would tell it.
 
+pub mod adopt;
 mod connected;
 mod described;
 pub mod doctor;
 mod drive_run;
 pub mod eject;
 pub mod files;
+pub mod init;
 mod own;
 pub mod plan;
 mod remedies;
@@ -202,6 +204,9 @@ pub enum JobError {
     /// A drive was not opened, or a file did not come back.
     #[error(transparent)]
     Files(#[from] files::FilesError),
+    /// A disk does not become a drive.
+    #[error(transparent)]
+    Prepare(#[from] init::PrepareError),
     /// Somebody asked us to stop.
     #[error("interrupted")]
     Interrupted,

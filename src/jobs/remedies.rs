@@ -48,6 +48,7 @@ impl JobError {
             ],
             Self::OtherName { found, .. } => vec![format!("set pool = \"{found}\" in the configuration")],
             Self::Ambiguous { .. } => vec!["say which one with --pool-guid".to_owned()],
+            Self::Prepare(error) => error.remedies(),
             Self::NotImported(pool) => vec![format!("zpool import {pool}, and run again")],
             Self::NotRestored(NotRestored::NoCopy(_)) => vec![
                 "look at what the drive has, with `zferry plan`, and at the target of that backup in the configuration"

@@ -4,6 +4,7 @@
 //! each other, so that a value proves that its check was made.
 
 mod bytes;
+mod disk;
 mod ident;
 mod inventory;
 mod name;
@@ -12,6 +13,7 @@ mod policy;
 mod snapshot;
 
 pub use bytes::{Bytes, BytesError};
+pub use disk::{Content, DeviceKind, DiskIdentity, DiskUse, Extent, FoundDisk, Holding};
 pub use ident::{Guid, GuidError, IvsetGuid, Txg};
 pub use inventory::{
     Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Missing, Mount, PoolFacts, ResumeState, Side,

@@ -6,6 +6,7 @@
 //!
 //! [`check`] is a second, independent implementation of the invariants; a plan that it refuses is never executed.
 
+pub mod adopt;
 mod age;
 mod base;
 mod bookmarks;
@@ -16,6 +17,7 @@ mod display;
 pub mod doctor;
 pub mod files;
 mod grace;
+pub mod init;
 mod keep;
 mod keys;
 mod own;

@@ -44,12 +44,22 @@ pub enum Tool {
     Umount,
     /// `setpriv`, which starts another program with a condition: here that it ends when we do.
     Setpriv,
+    /// `blockdev`
+    Blockdev,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Zfs, Self::Zpool, Self::Udisksctl, Self::Udevadm, Self::Mount, Self::Umount, Self::Setpriv];
+    pub const ALL: [Self; 8] = [
+        Self::Zfs,
+        Self::Zpool,
+        Self::Udisksctl,
+        Self::Udevadm,
+        Self::Mount,
+        Self::Umount,
+        Self::Setpriv,
+        Self::Blockdev,
+    ];
 }
 
 impl Tool {
@@ -63,6 +73,7 @@ impl Tool {
             Self::Mount => "mount",
             Self::Umount => "umount",
             Self::Setpriv => "setpriv",
+            Self::Blockdev => "blockdev",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::drive::imitation::Imitation;
-use crate::drive::{Devices, Disk, Label, LabelError, Member, PoolState, Root};
+use crate::drive::{Devices, Disk, Known, Label, LabelError, Member, PoolState, Root};
 use crate::model::{Guid, Txg};
 
 use super::Answer;
@@ -130,5 +130,9 @@ impl Devices for Asked {
             leaves: vec![Guid(pool.guid + 1)],
             copies: 4,
         })
+    }
+
+    fn known(&self, _name: &str) -> io::Result<Known> {
+        Ok(Known { disk: self.attached.lock().unwrap().disk.clone(), ..Known::default() })
     }
 }

@@ -58,7 +58,7 @@ impl Host {
             Tool::Zfs => zfs(&mut state, &args, &command.stdin),
             Tool::Zpool => pool::zpool(&mut state, &args),
             Tool::Udisksctl => self.drives.power_off(&state),
-            Tool::Udevadm => Ok(String::new()),
+            Tool::Udevadm | Tool::Blockdev => Ok(String::new()),
             other @ (Tool::Mount | Tool::Umount | Tool::Setpriv) => {
                 Err(format!("{} is not simulated", other.name()))
             }

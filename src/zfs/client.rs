@@ -111,6 +111,17 @@ impl<'a> Client<'a> {
         self.ask(&argv::get_pools(pools), parse::pool_properties)
     }
 
+    /// What decides whether the datasets of a pool are mounted or can be written to.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn mounting(
+        &self,
+        pool: &PoolName,
+    ) -> Result<BTreeMap<DatasetName, BTreeMap<String, String>>, ZfsError> {
+        self.ask(&argv::get_mounting(pool), parse::mounting)
+    }
+
     /// State and error counters.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub use amounts::{amount, available};
 pub use dated::dated;
 pub use local::local;
 pub use own::own_snapshots;
-pub use pools::{Imported, Status, damage, devices, pool_properties, pools, status, version};
+pub use pools::{Imported, Status, damage, devices, mounting, pool_properties, pools, status, version};
 
 use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING, THINNED};
 use super::program::UNMARKED;

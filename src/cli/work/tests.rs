@@ -141,6 +141,8 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = request::status(&typed, settings(), common).unwrap();
             host.job(|env| jobs::status::status(&request, env)).map(drop)
         }
+        // They begin without a configuration, and with a disk.
+        Command::Init(_) | Command::Adopt(_) => panic!("{line}"),
         Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => panic!("{line}"),
     };
     result.unwrap_err()

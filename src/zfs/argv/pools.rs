@@ -1,8 +1,8 @@
 //! Questions and commands about whole pools.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{LONG, SHORT, with, zpool};
+use super::{LONG, SHORT, with, zfs, zpool};
 use crate::model::{Guid, PoolName};
 use crate::process::{Invocation, Tool};
 
@@ -83,4 +83,52 @@ pub fn clear(pool: &PoolName) -> Invocation {
 /// Exports, never by force.
 pub fn export(pool: &PoolName) -> Invocation {
     with(zpool(["export"], LONG), [pool])
+}
+
+/// A new pool on one partition. Nothing is forced: what is on the partition was erased before.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPool<'a> {
+    /// Its name.
+    pub name: &'a PoolName,
+    /// The partition.
+    pub device: &'a Path,
+    /// The root that it is imported below, until it is exported.
+    pub altroot: &'a str,
+    /// The set of features that it gets: what the oldest computer knows that will import it.
+    pub compatibility: &'a str,
+}
+
+/// Properties of a new pool, as docs/how-to/first-drive.md explains them.
+const POOL_PROPERTIES: [&str; 3] = ["ashift=12", "autotrim=on", "cachefile=none"];
+/// Of its top dataset. What is received below it has a place where it can be mounted, and nothing mounts by itself.
+const TOP_PROPERTIES: [&str; 8] = [
+    "acltype=posixacl",
+    "canmount=off",
+    "compression=zstd",
+    "dnodesize=auto",
+    "normalization=formD",
+    "readonly=on",
+    "relatime=on",
+    "xattr=sa",
+];
+
+/// Makes a pool, imported below its altroot, with nothing mounted.
+pub fn create_pool(new: &NewPool<'_>) -> Invocation {
+    let mut create = zpool(["create", "-R", new.altroot], LONG);
+    for property in POOL_PROPERTIES {
+        create = with(create, ["-o", property]);
+    }
+    create = with(create, ["-o".to_owned(), format!("compatibility={}", new.compatibility)]);
+    for property in TOP_PROPERTIES {
+        create = with(create, ["-O", property]);
+    }
+    create = with(create, ["-O".to_owned(), format!("mountpoint=/mnt/{}", new.name)]);
+    with(create, [new.name.to_string(), new.device.display().to_string()])
+}
+
+/// What decides whether something is mounted or can be written to, of every dataset of a pool, with where it comes from.
+pub fn get_mounting(pool: &PoolName) -> Invocation {
+    let properties = "readonly,canmount,mountpoint,volmode";
+    let columns = "name,property,value";
+    with(zfs(["get", "-Hp", "-r", "-t", "filesystem,volume", "-o", columns, properties], LONG), [pool])
 }

@@ -88,6 +88,8 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("load_key", load_key(&dataset, b"secret")),
         ("unload_key", unload_key(&dataset)),
         ("list_dated", list_dated(&dataset)),
+        ("get_mounting", get_mounting(&pool)),
+        ("create_pool", create_pool(&new_pool(&pool))),
         ("clear", clear(&pool)),
         ("send_resume", send_resume("1-a-b-c")),
         ("drop_partial", drop_partial(&dataset)),
@@ -132,13 +134,29 @@ fn everything() -> Vec<(&'static str, Invocation)> {
     all
 }
 
+fn new_pool(name: &PoolName) -> NewPool<'_> {
+    let device = std::path::Path::new("/dev/disk/by-partuuid/x");
+    NewPool { name, device, altroot: "/run/zferry/init", compatibility: "openzfs-2.1-linux" }
+}
+
+#[test]
+fn a_new_pool_is_not_forced_and_mounts_nothing() {
+    assert_eq!(
+        create_pool(&new_pool(&"t7".parse().unwrap())).to_string(),
+        "zpool create -R /run/zferry/init -o ashift=12 -o autotrim=on -o cachefile=none \
+         -o compatibility=openzfs-2.1-linux -O acltype=posixacl -O canmount=off -O compression=zstd \
+         -O dnodesize=auto -O normalization=formD -O readonly=on -O relatime=on -O xattr=sa \
+         -O mountpoint=/mnt/t7 t7 /dev/disk/by-partuuid/x"
+    );
+}
+
 fn creation(kind: DatasetKind) -> Creation {
     let properties = vec![("mountpoint".to_owned(), "/mnt/eds".to_owned())];
     Creation { kind, unencrypted_below_encrypted: true, source: Guid(7), properties }
 }
 
 /// S2, as design and docs/safety.md list it: what may not stand behind which words.
-const FORBIDDEN: [(&str, &str, &[&str]); 9] = [
+const FORBIDDEN: [(&str, &str, &[&str]); 10] = [
     ("zfs", "receive", &["-F", "-d", "-e"]),
     ("zfs", "send", &["-R", "--replicate"]),
     ("zfs", "destroy", &["-r", "-R", "-f", "-d"]),
@@ -146,6 +164,7 @@ const FORBIDDEN: [(&str, &str, &[&str]); 9] = [
     ("zfs", "rollback", &["-r", "-R", "-f"]),
     ("zpool", "import", &["-f", "-F", "-X", "-T", "-D", "-m", "-a", "--rewind-to-checkpoint"]),
     ("zpool", "export", &["-f", "-F", "-a"]),
+    ("zpool", "create", &["-f"]),
     ("zpool", "upgrade", &[""]),
     ("zpool", "labelclear", &[""]),
 ];

@@ -76,6 +76,21 @@ pub fn pool_properties(output: &[u8]) -> Result<BTreeMap<PoolName, BTreeMap<Stri
     Ok(all)
 }
 
+/// Output of [`crate::zfs::argv::get_mounting`]: these properties of each dataset.
+///
+/// # Errors
+/// When a line is not such a line.
+pub fn mounting(
+    output: &[u8],
+) -> Result<BTreeMap<crate::model::DatasetName, BTreeMap<String, String>>, Unreadable> {
+    let mut all: BTreeMap<_, BTreeMap<String, String>> = BTreeMap::new();
+    for row in rows::<3>(output)? {
+        let row = row?;
+        all.entry(row.read(0)?).or_default().insert(row.columns[1].to_owned(), row.columns[2].to_owned());
+    }
+    Ok(all)
+}
+
 /// Device nodes in the output of [`crate::zfs::argv::list_devices`]: the lines that name a path.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ mod laboratory;
 mod losses;
 mod meanwhile;
 mod peers;
+mod preparing;
 mod reading;
 mod rebuilt;
 mod refusals;
@@ -110,6 +111,7 @@ pub fn all() -> Vec<Scenario> {
         rebuilt::scenarios(),
         files::scenarios(),
         keeping::scenarios(),
+        preparing::scenarios(),
     ]
     .concat()
 }
