@@ -2,6 +2,7 @@
 
 mod backup;
 mod drives;
+mod looking;
 mod restore;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Eject, Status};
+pub use looking::{List, Log, Verify};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -76,6 +78,15 @@ pub enum Command {
     /// Export a drive's pool and power the drive off, nothing else
     #[command(visible_alias = "export", before_help = "Example: sudo zferry eject t7")]
     Eject(Eject),
+    /// Read all of a drive, and tell what is damaged
+    #[command(visible_alias = "scrub", before_help = "Example: sudo zferry verify t7")]
+    Verify(Verify),
+    /// Show which snapshots are here, and which are on a drive
+    #[command(before_help = "Example: sudo zferry list t7 home")]
+    List(List),
+    /// Show past runs: when, how much, how they ended
+    #[command(before_help = "Example: zferry log t7")]
+    Log(Log),
     /// Make a dataset of a backup again, with its whole history
     #[command(before_help = "Example: sudo zferry restore t7 home --into rpool/nixos/home")]
     Restore(Restore),

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::failure::{self, Failure};
 use crate::config::request::{
     Common, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest, RunRequest,
-    StatusRequest, Verbosity,
+    StatusRequest, Verbosity, VerifyRequest,
 };
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
@@ -22,6 +22,10 @@ use crate::process::{Cancel, RunError, System};
 use crate::report::{self, Loudness, Output, Reporter};
 use crate::state::Store;
 use crate::zfs::{Kind, ZfsError};
+
+mod looking;
+
+pub use looking::{list, log};
 
 /// Where the host remembers its drives. systemd says so for units that have a state directory.
 const STATE: &str = "/var/lib/zferry";
@@ -149,6 +153,14 @@ pub fn status(request: &StatusRequest, cancel: Cancel) -> Result<u8, Failure> {
 pub fn eject(request: &EjectRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = World::new(&request.common, cancel.clone());
     let result = jobs::eject::eject(request, &world.environment());
+    drop(world);
+    worst(vec![result], &cancel)
+}
+
+/// `verify`
+pub fn verify(request: &VerifyRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let result = jobs::verify::verify(request, &world.environment());
     drop(world);
     worst(vec![result], &cancel)
 }

@@ -4,17 +4,20 @@ mod connected;
 mod described;
 mod drive_run;
 pub mod eject;
+pub mod list;
 mod own;
 pub mod plan;
 mod remedies;
 pub mod replicate;
 pub mod restore;
 pub mod run;
+mod scrubbing;
 #[cfg(test)]
 mod simulated;
 mod standing;
 pub mod status;
 mod trips;
+pub mod verify;
 
 use std::path::Path;
 
@@ -197,6 +200,12 @@ pub enum JobError {
     /// A copy is not restored there.
     #[error(transparent)]
     NotRestored(#[from] NotRestored),
+    /// A scrub is no more, and did not come to its end.
+    #[error("the scrub of {drive} ended before all was read: ZFS tells of none that goes on")]
+    ScrubEnded {
+        /// The drive.
+        drive: String,
+    },
     /// Somebody asked us to stop.
     #[error("interrupted")]
     Interrupted,

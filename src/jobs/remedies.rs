@@ -57,6 +57,9 @@ impl JobError {
                 "restore into another name: --into with a dataset that does not exist".to_owned(),
                 format!("zfs rename {dataset} {dataset}-before, and run again: nothing of it is lost"),
             ],
+            Self::ScrubEnded { drive } => vec![
+                format!("if nobody canceled it, look at `zpool status` while `zferry verify {drive}` runs again"),
+            ],
             _ => Vec::new(),
         }
     }

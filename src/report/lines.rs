@@ -19,6 +19,8 @@ pub(super) struct Lines {
     paper: Paper,
     output: Output,
     streams: HashMap<DatasetName, Stream>,
+    /// Of a scrub: hundredths of a percent that were told last, and when.
+    scrub: Option<(u32, Instant)>,
 }
 
 /// What was last said of a stream.
@@ -31,7 +33,7 @@ struct Stream {
 impl Lines {
     /// Tells on `paper`.
     pub(super) fn new(paper: Paper, output: Output) -> Self {
-        Self { paper, output, streams: HashMap::new() }
+        Self { paper, output, streams: HashMap::new(), scrub: None }
     }
 
     /// Writes one line.
@@ -48,6 +50,15 @@ impl Lines {
             }
             Event::SendProgress { target, sent } => {
                 return self.streams.get_mut(target)?.progress(target, *sent, now);
+            }
+            Event::ScrubProgress { pool, done, left, .. } => {
+                let (told, at) = *self.scrub.get_or_insert((*done, now));
+                let silence = now.saturating_duration_since(at);
+                if silence < FLOOR || (silence < SILENCE && done.saturating_sub(told) < 1000) {
+                    return None;
+                }
+                self.scrub = Some((*done, now));
+                return Some(text::scrubbed(pool.as_str(), *done, *left));
             }
             Event::SendFinished { target, .. } | Event::Failed { target, .. } => {
                 self.streams.remove(target);

@@ -36,7 +36,7 @@ fn is_trouble(event: &Event) -> bool {
 
 fn sentences(event: &Event) -> Vec<Line> {
     match event {
-        Event::SendProgress { .. } | Event::DriveFinished(_) => Vec::new(),
+        Event::SendProgress { .. } | Event::ScrubProgress { .. } | Event::DriveFinished(_) => Vec::new(),
         Event::Refused { source, target, finding, remedies } => refused(source, target, finding, remedies),
         Event::Failed { source, target, error } => Line::paragraph(
             Tone::Danger,
@@ -99,6 +99,7 @@ fn sentence(event: &Event) -> String {
         Event::PoweredOff { drive } => format!("Powered off {drive}."),
         // Told in other ways, above.
         Event::SendProgress { .. }
+        | Event::ScrubProgress { .. }
         | Event::Refused { .. }
         | Event::Failed { .. }
         | Event::Lost { .. }
@@ -140,6 +141,13 @@ pub fn progress(target: &DatasetName, sent: Bytes, estimate: Bytes) -> Line {
         Some(percent) => format!("Sending to “{target}”: {sent} of about {estimate} ({percent} %)."),
         None => format!("Sending to “{target}”: {sent}."),
     };
+    Line::new(Tone::Plain, &text)
+}
+
+/// Progress of a scrub as a sentence.
+pub fn scrubbed(pool: &str, hundredths: u32, left: Option<u64>) -> Line {
+    let left = left.map(|seconds| format!(", {} left", duration(Duration::from_secs(seconds))));
+    let text = format!("Scrubbing “{pool}”: {} %{}.", hundredths / 100, left.unwrap_or_default());
     Line::new(Tone::Plain, &text)
 }
 

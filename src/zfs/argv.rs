@@ -14,7 +14,8 @@ use crate::model::{
 use crate::process::{Invocation, Tool};
 
 pub use pools::{
-    Access, ForeignHost, clear, damage, export, get_pools, import, list_devices, list_pools, status, version,
+    Access, ForeignHost, clear, damage, export, get_pools, import, list_devices, list_pools, pause_scrub,
+    scrub, status, version,
 };
 
 /// For a request that costs the kernel little. A hung pool shows as this deadline.

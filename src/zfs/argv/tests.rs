@@ -86,6 +86,8 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("damage", damage(&pool)),
         ("export", export(&pool)),
         ("clear", clear(&pool)),
+        ("scrub", scrub(&pool)),
+        ("pause_scrub", pause_scrub(&pool)),
         ("send_resume", send_resume("1-a-b-c")),
         ("drop_partial", drop_partial(&dataset)),
         ("rollback", rollback(&a)),

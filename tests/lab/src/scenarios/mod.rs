@@ -24,6 +24,7 @@ mod space;
 mod structure;
 mod unfit;
 pub(crate) mod unplugged;
+mod verified;
 
 use anyhow::Result;
 
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Scenario> {
         losses::scenarios(),
         rebuilt::scenarios(),
         keeping::scenarios(),
+        verified::scenarios(),
     ]
     .concat()
 }
