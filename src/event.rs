@@ -107,6 +107,17 @@ pub enum Event {
         /// How long it is.
         of: Bytes,
     },
+    /// How far a scrub is. Every few seconds.
+    ScrubProgress {
+        /// The pool.
+        pool: PoolName,
+        /// Hundredths of a percent.
+        done: u32,
+        /// Bytes that the pool has, about.
+        total: Bytes,
+        /// Seconds that are left, as ZFS estimates it.
+        left: Option<u64>,
+    },
     /// What arrived is what was sent, guid for guid.
     Verified {
         /// The target.

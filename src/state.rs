@@ -41,6 +41,18 @@ pub struct DriveState {
     /// What the drive was last seen to have, for as long as it is away.
     #[serde(default)]
     pub copies: Vec<KnownCopy>,
+    /// The last scrub that came to its end.
+    #[serde(default)]
+    pub last_scrub: Option<ScrubRecord>,
+}
+
+/// A scrub of the whole drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubRecord {
+    /// When it ended.
+    pub ended: Timestamp,
+    /// What could not be mended.
+    pub errors: u64,
 }
 
 /// The newest snapshot that a drive was seen to have of a source dataset.
@@ -182,6 +194,7 @@ impl DriveState {
             last_success: None,
             runs: Vec::new(),
             copies: Vec::new(),
+            last_scrub: None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod backup;
 mod drives;
 mod files;
+mod looking;
 mod restore;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Doctor, Eject, Init, Status};
 pub use files::{Close, Open};
+pub use looking::{List, Log, Verify};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -84,6 +86,15 @@ pub enum Command {
     /// Export a drive's pool and power the drive off, nothing else
     #[command(visible_alias = "export", before_help = "Example: sudo zferry eject t7")]
     Eject(Eject),
+    /// Read all of a drive, and tell what is damaged
+    #[command(visible_alias = "scrub", before_help = "Example: sudo zferry verify t7")]
+    Verify(Verify),
+    /// Show which snapshots are here, and which are on a drive
+    #[command(before_help = "Example: sudo zferry list t7 home")]
+    List(List),
+    /// Show past runs: when, how much, how they ended
+    #[command(before_help = "Example: zferry log t7")]
+    Log(Log),
     /// Make a drive of a blank disk: partition, pool, configuration
     #[command(
         before_help = "Example: sudo zferry init t7 /dev/disk/by-id/usb-Samsung_PSSD_T7_S6XNNS0W123456-0:0"

@@ -95,6 +95,17 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             let (settings, common) = call.configured(Root::NotNeeded)?;
             work::status(&request::status(&typed, settings, common)?, interruptible()?)
         }
+        Command::Verify(typed) => {
+            call.as_root(|settings, common| request::verify(&typed, settings, common), work::verify)
+        }
+        Command::List(typed) => {
+            call.as_root(|settings, common| request::list(typed, settings, common), work::list)
+        }
+        Command::Log(typed) => {
+            let (settings, common) = call.configured(Root::NotNeeded)?;
+            let typed = args::Status { drives: typed.drive.into_iter().collect() };
+            work::log(&request::status(&typed, settings, common)?)
+        }
         Command::Doctor(typed) => {
             call.as_root(|settings, common| request::doctor(&typed, settings, common), work::doctor)
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::{args, quoted};
 use crate::config::request::{
-    Common, DoctorRequest, EjectRequest, Export, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest,
-    RunRequest, Selection, StatusRequest, Verbosity, Wait,
+    Common, DoctorRequest, EjectRequest, Export, Format, ListRequest, Mode, PlanRequest, ReplicateRequest,
+    RestoreRequest, RunRequest, Selection, StatusRequest, Verbosity, VerifyRequest, Wait,
 };
 use crate::config::{Backup, BackupName, Drive, DriveName, Glob, PowerOff, Settings, nearest};
 use crate::model::{Consents, DatasetFilter, DatasetName, HistoryMode, Prune, SendMode, SnapshotFilter};
@@ -108,6 +108,30 @@ pub fn restore(typed: args::Restore, settings: Settings, common: Common) -> Resu
     let retry = format!("{} restore {} {} --into {}", common.command, drive.name, backup.name, into);
     let wait = waiting(typed.wait);
     Ok(RestoreRequest { common, drive, backup, into, wait, retry })
+}
+
+/// `verify`
+///
+/// # Errors
+/// When the drive is not configured.
+pub fn verify(typed: &args::Verify, settings: Settings, common: Common) -> Result<VerifyRequest, Failure> {
+    let mut drive = find(&typed.drive, &settings.drives)?.clone();
+    if typed.no_power_off {
+        drive.power_off = PowerOff::No;
+    }
+    let retry = format!("{} verify {}", common.command, drive.name);
+    Ok(VerifyRequest { common, drive, wait: waiting(typed.wait), retry })
+}
+
+/// `list`
+///
+/// # Errors
+/// When a drive or a backup is not configured.
+pub fn list(typed: args::List, settings: Settings, common: Common) -> Result<ListRequest, Failure> {
+    let drives: Vec<_> = typed.drive.into_iter().collect();
+    let backups: Vec<_> = typed.backup.into_iter().collect();
+    let (drives, selection) = select(&drives, &backups, settings)?;
+    Ok(ListRequest { common, drives, selection })
 }
 
 /// `eject`

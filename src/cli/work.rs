@@ -11,7 +11,7 @@ use super::failure::{self, Failure};
 use crate::config::preparing::{AdoptRequest, InitRequest};
 use crate::config::request::{
     Common, DoctorRequest, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest,
-    RunRequest, StatusRequest, Verbosity,
+    RunRequest, StatusRequest, Verbosity, VerifyRequest,
 };
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
@@ -23,6 +23,10 @@ use crate::process::{Cancel, RunError, System};
 use crate::report::{self, Loudness, Output, Reporter};
 use crate::state::Store;
 use crate::zfs::{Kind, ZfsError};
+
+mod looking;
+
+pub use looking::{list, log};
 
 /// Where the host remembers its drives. systemd says so for units that have a state directory.
 const STATE: &str = "/var/lib/zferry";
@@ -193,6 +197,14 @@ pub fn adopt(request: &AdoptRequest, cancel: Cancel) -> Result<u8, Failure> {
     let result = jobs::adopt::adopt(request, &world.environment());
     drop(world);
     result.map(|()| failure::DONE).map_err(|error| failure_of(error, &cancel))
+}
+
+/// `verify`
+pub fn verify(request: &VerifyRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = World::new(&request.common, cancel.clone());
+    let result = jobs::verify::verify(request, &world.environment());
+    drop(world);
+    worst(vec![result], &cancel)
 }
 
 /// `restore`

@@ -175,6 +175,30 @@ pub struct RestoreRequest {
     pub retry: String,
 }
 
+/// `verify`: the whole drive is read.
+#[derive(Debug, Clone)]
+pub struct VerifyRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// The drive; `power_off` as the arguments say.
+    pub drive: Drive,
+    /// How long to wait for the drive.
+    pub wait: Wait,
+    /// What was typed.
+    pub retry: String,
+}
+
+/// `list`: what is here and what is there.
+#[derive(Debug, Clone)]
+pub struct ListRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// Reduced to the backups that were asked for.
+    pub drives: Vec<Drive>,
+    /// Whether the user named them.
+    pub selection: Selection,
+}
+
 /// `eject`: export and power off, nothing else.
 #[derive(Debug, Clone)]
 pub struct EjectRequest {

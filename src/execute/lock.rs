@@ -16,7 +16,15 @@ pub const DIRECTORY: &str = "/run/zferry";
 /// A held lock.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Says what its owner does now. Whoever comes second reads it; where that fails, what was said before stands.
+    pub fn say(&self, owner: &str) {
+        let mut file = &self.file;
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{owner}"));
+    }
 }
 
 /// Why there is no lock.
@@ -63,7 +71,7 @@ pub fn take(directory: &Path, drive: Guid, owner: &str) -> Result<Lock, LockErro
         Err(errno) => return Err(io(errno.into())),
     }
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{owner}")).map_err(io)?;
-    Ok(Lock { _file: file })
+    Ok(Lock { file })
 }
 
 /// Whether no run of this drive is alive. A drive that never had a lock since boot has no living run either.

@@ -8,17 +8,20 @@ mod drive_run;
 pub mod eject;
 pub mod files;
 pub mod init;
+pub mod list;
 mod own;
 pub mod plan;
 mod remedies;
 pub mod replicate;
 pub mod restore;
 pub mod run;
+mod scrubbing;
 #[cfg(test)]
 mod simulated;
 mod standing;
 pub mod status;
 mod trips;
+pub mod verify;
 
 use std::path::Path;
 
@@ -207,6 +210,12 @@ pub enum JobError {
     /// A disk does not become a drive.
     #[error(transparent)]
     Prepare(#[from] init::PrepareError),
+    /// A scrub is no more, and did not come to its end.
+    #[error("the scrub of {drive} ended before all was read: ZFS tells of none that goes on")]
+    ScrubEnded {
+        /// The drive.
+        drive: String,
+    },
     /// Somebody asked us to stop.
     #[error("interrupted")]
     Interrupted,

@@ -59,6 +59,9 @@ impl JobError {
                 format!("zfs rename {dataset} {dataset}-before, and run again: nothing of it is lost"),
             ],
             Self::Files(error) => error.remedies(),
+            Self::ScrubEnded { drive } => vec![
+                format!("if nobody canceled it, look at `zpool status` while `zferry verify {drive}` runs again"),
+            ],
             _ => Vec::new(),
         }
     }

@@ -11,6 +11,7 @@ mod age;
 mod base;
 mod bookmarks;
 pub mod check;
+mod compare;
 mod copies;
 pub mod described;
 mod display;
@@ -29,6 +30,7 @@ mod remedy;
 mod restore;
 mod rollback;
 mod room;
+mod scrub;
 mod sends;
 mod step;
 mod swap;
@@ -42,6 +44,7 @@ mod tripwire;
 
 pub use base::unrecognised;
 pub use bookmarks::{Ours, Standing, unfinished};
+pub use compare::{Link, Pair, Row, links, pairs};
 pub use keep::{Dated, Kept, Stay, choose};
 pub use keys::some_of;
 pub use own::{is_own_name, own_datasets, own_name, own_questions, own_that_go};
@@ -52,6 +55,7 @@ pub use remedy::Afterwards;
 pub use restore::{NotRestored, find_obstacle, restoring};
 pub use rollback::{Keeper, Stuck};
 pub use room::next_to_go;
+pub use scrub::{DueScrub, due_scrub};
 pub use step::{
     Bookmarking, Cause, Delivery, Drop, Expected, Frees, MakeRoom, Need, Obsolete, Phase, Rollback, SendKind,
     SendStep, Shown, Step,

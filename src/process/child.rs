@@ -74,6 +74,8 @@ impl Child {
             .args(arguments)
             .env_clear()
             .env("LC_ALL", "C")
+            // Some of what is read has dates in it.
+            .env("TZ", "UTC0")
             .env("PATH", DIRECTORIES.join(":"))
             .env("HOME", "/")
             .current_dir("/")

@@ -94,6 +94,17 @@ impl Bars {
                 self.count();
             }
             Event::Copying { what, copied, of } => self.copy(what, *copied, *of),
+            Event::ScrubProgress { pool, done, total, .. } => {
+                let scrub = DatasetName::root_of(pool);
+                if !self.streams.contains_key(&scrub) {
+                    self.begin(&scrub, *total);
+                    self.since.get_or_insert(now);
+                }
+                if let Some(stream) = self.streams.get_mut(&scrub) {
+                    stream.sent = Bytes((total.0 / 10_000).saturating_mul(u64::from(*done)));
+                    stream.bar.set_position(stream.sent.0);
+                }
+            }
             Event::SendFinished { target, sent, .. } => self.end(target, Some(*sent)),
             Event::Failed { target, .. } => self.end(target, None),
             // Nothing travels any more: a rate that only falls would say otherwise.

@@ -150,6 +150,7 @@ fn streams() -> Vec<(Event, &'static str)> {
             },
             "Sent 312 MiB to “backup/home” in 12 s.",
         ),
+        (Event::ScrubProgress { pool: pool(), done: 4217, total: Bytes(1 << 30), left: Some(72) }, ""),
         (Event::Verified { target: target(), snapshots: 1 }, "Verified “backup/home”: 1 snapshot arrived."),
         (pruned(&["a"]), "Pruned 1 snapshot of “backup/home”: a."),
         (

@@ -20,6 +20,8 @@ pub(super) struct Lines {
     output: Output,
     streams: HashMap<DatasetName, Stream>,
     copying: Option<Stream>,
+    /// Of a scrub: hundredths of a percent that were told last, and when.
+    scrub: Option<(u32, Instant)>,
 }
 
 /// What was last said of a stream.
@@ -32,7 +34,7 @@ struct Stream {
 impl Lines {
     /// Tells on `paper`.
     pub(super) fn new(paper: Paper, output: Output) -> Self {
-        Self { paper, output, streams: HashMap::new(), copying: None }
+        Self { paper, output, streams: HashMap::new(), copying: None, scrub: None }
     }
 
     /// Writes one line.
@@ -55,6 +57,15 @@ impl Lines {
                 let begun = Stream { estimate: *of, sent: Bytes(0), said: now };
                 let stream = self.copying.get_or_insert(begun);
                 return stream.is_due(*copied, now).then(|| text::copying(what, *copied, *of));
+            }
+            Event::ScrubProgress { pool, done, left, .. } => {
+                let (told, at) = *self.scrub.get_or_insert((*done, now));
+                let silence = now.saturating_duration_since(at);
+                if silence < FLOOR || (silence < SILENCE && done.saturating_sub(told) < 1000) {
+                    return None;
+                }
+                self.scrub = Some((*done, now));
+                return Some(text::scrubbed(pool.as_str(), *done, *left));
             }
             Event::SendFinished { target, .. } | Event::Failed { target, .. } => {
                 self.streams.remove(target);

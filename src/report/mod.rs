@@ -21,6 +21,8 @@ mod gauge;
 mod json;
 mod line;
 mod lines;
+pub mod list;
+pub mod log;
 mod output;
 mod paper;
 pub mod plan;

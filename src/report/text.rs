@@ -36,7 +36,10 @@ fn is_trouble(event: &Event) -> bool {
 
 fn sentences(event: &Event) -> Vec<Line> {
     match event {
-        Event::SendProgress { .. } | Event::Copying { .. } | Event::DriveFinished(_) => Vec::new(),
+        Event::SendProgress { .. }
+        | Event::Copying { .. }
+        | Event::ScrubProgress { .. }
+        | Event::DriveFinished(_) => Vec::new(),
         Event::Refused { source, target, finding, remedies } => refused(source, target, finding, remedies),
         Event::Failed { source, target, error } => Line::paragraph(
             Tone::Danger,
@@ -100,6 +103,7 @@ fn sentence(event: &Event) -> String {
         // Told in other ways, above.
         Event::SendProgress { .. }
         | Event::Copying { .. }
+        | Event::ScrubProgress { .. }
         | Event::Refused { .. }
         | Event::Failed { .. }
         | Event::Lost { .. }
@@ -148,6 +152,13 @@ pub fn progress(target: &DatasetName, sent: Bytes, estimate: Bytes) -> Line {
 pub fn copying(what: &str, copied: Bytes, of: Bytes) -> Line {
     let percent = percent(copied, of).map_or(String::new(), |percent| format!(" ({percent} %)"));
     Line::new(Tone::Plain, &format!("Copying {what}: {copied} of {of}{percent}."))
+}
+
+/// Progress of a scrub as a sentence.
+pub fn scrubbed(pool: &str, hundredths: u32, left: Option<u64>) -> Line {
+    let left = left.map(|seconds| format!(", {} left", duration(Duration::from_secs(seconds))));
+    let text = format!("Scrubbing “{pool}”: {} %{}.", hundredths / 100, left.unwrap_or_default());
+    Line::new(Tone::Plain, &text)
 }
 
 /// How much was done. An estimate that was too low is passed: then 100 % would be a lie, and so would 120 %.

@@ -3,7 +3,7 @@
 use super::Answer;
 use super::devices::node;
 use super::flags::Flags;
-use super::state::{Import, Pool, State};
+use super::state::{Import, Pool, Scrub, State};
 
 /// Both lines of `zfs version`.
 pub const VERSION: &str = "zfs-2.4.4-1\nzfs-kmod-2.4.4-1\n";
@@ -21,6 +21,7 @@ pub fn zpool(state: &mut State, args: &[&str]) -> Answer {
         "list" => list(state),
         "get" => get(state, rest),
         "status" => status(state, rest),
+        "scrub" => scrub(state, rest),
         "sync" | "clear" => one(state, rest).map(|_| String::new()),
         "import" => import(state, rest),
         "export" => export(state, rest),
@@ -74,12 +75,74 @@ fn get(state: &State, args: &[&str]) -> Answer {
     Ok(all.map(|(key, value)| format!("{name}\t{key}\t{value}\n")).collect())
 }
 
-fn status(state: &State, args: &[&str]) -> Answer {
+/// What is damaged is known once a scrub came across it.
+fn status(state: &mut State, args: &[&str]) -> Answer {
+    let (name, _) = one(state, args)?;
+    let txg = state.next_txg(&name);
+    let pool = state.pools.get_mut(&name).ok_or("no such pool")?;
+    let text = |pool: &Pool| {
+        let (errors, known) = match pool.scrub {
+            Scrub::Finished { errors, .. } => (pool.errors + errors, errors),
+            _ => (pool.errors, 0),
+        };
+        let data = match known {
+            0 => "No known data errors".to_owned(),
+            known => format!("{known} data errors, use '-v' for a list"),
+        };
+        format!(
+            "  pool: {name}\n state: ONLINE\n  scan: {}\nconfig:\n\n\tNAME\tSTATE\tREAD WRITE CKSUM\n\t{name}  ONLINE  0  {errors}  0\n\nerrors: {data}\n",
+            scan(pool.scrub)
+        )
+    };
+    let shown = text(pool);
+    pool.scrub = match pool.scrub {
+        Scrub::Running(2) => Scrub::Finished { txg, errors: pool.damaged },
+        Scrub::Running(step) => Scrub::Running(step + 1),
+        other => other,
+    };
+    Ok(shown)
+}
+
+fn scan(scrub: Scrub) -> String {
+    match scrub {
+        Scrub::Never => "none requested".to_owned(),
+        Scrub::Running(step) => format!(
+            "scrub in progress since Sun Nov 22 21:48:45 2026\n\t1G / 2G scanned, 1G / 2G issued\n\t0B repaired, {step}0.00% done, 00:00:12 to go"
+        ),
+        Scrub::Paused(step) => {
+            format!("scrub paused since Sun Nov 22 21:48:45 2026\n\t0B repaired, {step}0.00% done")
+        }
+        Scrub::Finished { txg, errors } => format!(
+            "scrub repaired 0B in 00:00:01 with {errors} errors on Fri Jan 15 {:02}:{:02}:{:02} 2027",
+            txg / 3600 % 8,
+            txg / 60 % 60,
+            txg % 60
+        ),
+    }
+}
+
+/// `zpool scrub [-p] POOL`.
+fn scrub(state: &mut State, args: &[&str]) -> Answer {
+    let flags = Flags::read(args, "p")?;
     let (name, pool) = one(state, args)?;
-    let errors = pool.errors;
-    Ok(format!(
-        "  pool: {name}\n state: ONLINE\nconfig:\n\n\tNAME\tSTATE\tREAD WRITE CKSUM\n\t{name}  ONLINE  0  {errors}  0\n\nerrors: No known data errors\n"
-    ))
+    if pool.imported.as_ref().is_some_and(|import| import.readonly) {
+        return Err(format!("cannot scrub {name}: pool is read-only"));
+    }
+    let after = match (flags.has('p'), pool.scrub) {
+        (true, Scrub::Running(step)) => Scrub::Paused(step),
+        (true, _) => return Err(format!("cannot pause scrubbing {name}: there is no active scrub")),
+        (false, Scrub::Running(_)) => {
+            return Err(format!(
+                "cannot scrub {name}: currently scrubbing; use 'zpool scrub -s' to cancel scrub"
+            ));
+        }
+        (false, Scrub::Paused(step)) => Scrub::Running(step),
+        (false, _) => Scrub::Running(0),
+    };
+    if let Some(pool) = state.pools.get_mut(&name) {
+        pool.scrub = after;
+    }
+    Ok(String::new())
 }
 
 /// By guid.

@@ -25,6 +25,23 @@ pub struct Pool {
     pub available: u64,
     /// On the drive that can be unplugged; all others stay.
     pub on_usb: bool,
+    /// Its last scrub.
+    pub scrub: Scrub,
+    /// What a scrub finds: blocks that are damaged.
+    pub damaged: u64,
+}
+
+/// A scrub. One that runs comes further each time that somebody looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scrub {
+    #[default]
+    Never,
+    Running(u8),
+    Paused(u8),
+    Finished {
+        txg: u64,
+        errors: u64,
+    },
 }
 
 /// How a pool was imported.
@@ -109,7 +126,16 @@ impl State {
     /// Adds an imported pool with an unencrypted dataset at its top.
     pub fn add_pool(&mut self, name: &str, guid: u64, altroot: Option<&str>) {
         let imported = Some(Import { altroot: altroot.map(str::to_owned), readonly: false });
-        let pool = Pool { guid, txg: 100, imported, errors: 0, available: 1 << 30, on_usb: false };
+        let pool = Pool {
+            guid,
+            txg: 100,
+            imported,
+            errors: 0,
+            available: 1 << 30,
+            on_usb: false,
+            scrub: Scrub::Never,
+            damaged: 0,
+        };
         self.pools.insert(name.to_owned(), pool);
         self.add_dataset(name, None);
     }

@@ -17,7 +17,7 @@ use crate::process::{Invocation, Tool};
 pub use opened::{list_dated, load_key, unload_key};
 pub use pools::{
     Access, ForeignHost, NewPool, clear, create_pool, damage, export, get_mounting, get_pools, import,
-    list_devices, list_pools, status, version,
+    list_devices, list_pools, pause_scrub, scrub, status, version,
 };
 
 /// For a request that costs the kernel little. A hung pool shows as this deadline.

@@ -16,12 +16,14 @@ mod dated;
 mod local;
 mod own;
 mod pools;
+mod scrub;
 
 pub use amounts::{amount, available};
 pub use dated::dated;
 pub use local::local;
 pub use own::own_snapshots;
 pub use pools::{Imported, Status, damage, devices, mounting, pool_properties, pools, status, version};
+pub use scrub::Scrub;
 
 use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING, THINNED};
 use super::program::UNMARKED;

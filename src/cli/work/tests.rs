@@ -137,13 +137,24 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = request::doctor(&typed, settings(), common).unwrap();
             host.job(|env| jobs::doctor::doctor(&request, env)).map(drop)
         }
+        Command::Verify(typed) => {
+            let request = request::verify(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::verify::verify(&request, env)).map(drop)
+        }
+        Command::List(typed) => {
+            let request = request::list(typed, settings(), common).unwrap();
+            host.job(|env| jobs::list::list(&request, env).into_iter().collect::<Result<Vec<_>, _>>())
+                .map(drop)
+        }
         Command::Status(typed) => {
             let request = request::status(&typed, settings(), common).unwrap();
             host.job(|env| jobs::status::status(&request, env)).map(drop)
         }
         // They begin without a configuration, and with a disk.
         Command::Init(_) | Command::Adopt(_) => panic!("{line}"),
-        Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => panic!("{line}"),
+        Command::Log(_) | Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => {
+            panic!("{line}")
+        }
     };
     result.unwrap_err()
 }
@@ -157,7 +168,9 @@ impl Ask for Nobody {
     }
 }
 
-const LINES: [&str; 9] = [
+const LINES: [&str; 11] = [
+    "zferry verify t7",
+    "zferry list t7",
     "zferry run t7",
     "zferry plan t7",
     "zferry replicate rpool/home backup/eds",

@@ -8,3 +8,4 @@ mod pulled;
 mod restored;
 mod setting;
 mod undisturbed;
+mod verified;

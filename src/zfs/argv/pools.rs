@@ -80,6 +80,16 @@ pub fn clear(pool: &PoolName) -> Invocation {
     with(zpool(["clear"], SHORT), [pool])
 }
 
+/// Begins a scrub, or goes on with one that was paused.
+pub fn scrub(pool: &PoolName) -> Invocation {
+    with(zpool(["scrub"], SHORT), [pool])
+}
+
+/// Pauses a scrub. It stays so over export and import.
+pub fn pause_scrub(pool: &PoolName) -> Invocation {
+    with(zpool(["scrub", "-p"], SHORT), [pool])
+}
+
 /// Exports, never by force.
 pub fn export(pool: &PoolName) -> Invocation {
     with(zpool(["export"], LONG), [pool])

@@ -91,6 +91,8 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("get_mounting", get_mounting(&pool)),
         ("create_pool", create_pool(&new_pool(&pool))),
         ("clear", clear(&pool)),
+        ("scrub", scrub(&pool)),
+        ("pause_scrub", pause_scrub(&pool)),
         ("send_resume", send_resume("1-a-b-c")),
         ("drop_partial", drop_partial(&dataset)),
         ("rollback", rollback(&a)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scrub::{Scrub, scrub};
 use super::{Unreadable, rows, unreadable};
 use crate::model::{Guid, PoolName};
 use crate::zfs::version::Versions;
@@ -110,6 +111,8 @@ pub struct Status {
     pub errors: u64,
     /// What is counted of damaged data, if only that of a receive that was cut off: `2 data errors`.
     pub damage: Option<String>,
+    /// The last scrub, or the one under way.
+    pub scrub: Scrub,
 }
 
 /// Output of [`crate::zfs::argv::status`] (text: JSON came with ZFS 2.3).
@@ -133,7 +136,7 @@ pub fn status(output: &[u8]) -> Result<Status, Unreadable> {
     let damage = text.lines().find_map(|line| line.strip_prefix("errors: "));
     let damage = damage.filter(|damage| *damage != "No known data errors");
     let damage = damage.map(|damage| damage.split(',').next().unwrap_or_default().to_owned());
-    Ok(Status { state, errors, damage })
+    Ok(Status { state, errors, damage, scrub: scrub(text) })
 }
 
 /// What of the pool's datasets is damaged, as [`crate::zfs::argv::damage`] lists it: `DATASET[@SNAPSHOT]:` and a path or

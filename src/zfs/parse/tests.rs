@@ -157,7 +157,10 @@ fn what_is_damaged_is_told_but_not_what_goes_by_itself() {
 fn error_counters_are_summed_over_the_pool_and_its_devices() {
     // zpool status -p, ZFS 2.4.4, Debian 13.
     let text = b"  pool: backup\n state: ONLINE\n  scan: none requested\nconfig:\n\n\tNAME        STATE     READ WRITE CKSUM\n\tbackup      ONLINE       0     0     2\n\t  sda1      ONLINE       1     0     2\n\nerrors: No known data errors\n";
-    assert_eq!(status(text).unwrap(), Status { state: "ONLINE".into(), errors: 5, damage: None });
+    assert_eq!(
+        status(text).unwrap(),
+        Status { state: "ONLINE".into(), errors: 5, damage: None, scrub: Scrub::Never }
+    );
     let damaged =
         String::from_utf8_lossy(text).replace("No known data errors", "2 data errors, use '-v' for a list");
     assert_eq!(status(damaged.as_bytes()).unwrap().damage.as_deref(), Some("2 data errors"));

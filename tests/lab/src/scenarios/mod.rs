@@ -27,6 +27,7 @@ mod space;
 mod structure;
 mod unfit;
 pub(crate) mod unplugged;
+mod verified;
 
 use anyhow::Result;
 
@@ -112,6 +113,7 @@ pub fn all() -> Vec<Scenario> {
         files::scenarios(),
         keeping::scenarios(),
         preparing::scenarios(),
+        verified::scenarios(),
     ]
     .concat()
 }

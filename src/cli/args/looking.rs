@@ -1,0 +1,40 @@
+//! What looks at a drive, and at what was done with it.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::{BackupName, DriveName, parse_duration};
+
+/// `zferry verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Name of a drive in the configuration
+    #[arg(value_name = "DRIVE")]
+    pub drive: DriveName,
+    /// Leave the drive powered on
+    #[arg(long)]
+    pub no_power_off: bool,
+    /// Wait for an absent drive: without end, or 10m
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
+    pub wait: Option<Option<Duration>>,
+}
+
+/// `zferry list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// Name of a drive in the configuration [default: all]
+    #[arg(value_name = "DRIVE")]
+    pub drive: Option<DriveName>,
+    /// One of its backups [default: all]
+    #[arg(value_name = "BACKUP")]
+    pub backup: Option<BackupName>,
+}
+
+/// `zferry log`
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Name of a drive in the configuration [default: all]
+    #[arg(value_name = "DRIVE")]
+    pub drive: Option<DriveName>,
+}

@@ -1,0 +1,135 @@
+//! `verify`: the whole drive is read, and what is on it compared with what the sources can continue.
+
+use std::time::Instant;
+
+use crate::config::request::VerifyRequest;
+use crate::event::{Event, Summary};
+use crate::execute::chain;
+use crate::execute::lock::Lock;
+use crate::execute::session::{Session, Wanted};
+use crate::model::Consents;
+use crate::plan::{Afterwards, Link, links, some_of};
+use crate::report::summary::truth;
+use crate::report::text::count;
+use crate::zfs::argv::Access;
+
+use super::connected::patience;
+use super::drive_run::{check_name, not_listed, take_lock};
+use super::run::after;
+use super::scrubbing::{Came, scrub};
+use super::{DriveResult, Environment, JobError};
+
+/// Scrubs the drive and looks whether it can be continued. What is wrong is counted in `failed`.
+///
+/// # Errors
+/// When the drive cannot be used, or was not scrubbed to the end.
+pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
+    let started = Instant::now();
+    let drive = &request.drive;
+    let lock = take_lock(env, drive.guid)?;
+    let host = env.host();
+    let wanted = Wanted {
+        drive: drive.name.as_str(),
+        pool: &drive.pool,
+        guid: drive.guid,
+        access: Access::ReadWrite,
+        wait: patience(request.wait, env),
+        last_used_by: None,
+        lost: None,
+    };
+    let mut session = Session::open(&host, &wanted)?;
+    let guarded = session.guard(&host);
+    let env = &Environment { cancel: &guarded, ..*env };
+    let imported = session.stays_imported(false);
+    let afterwards = Afterwards { retry: &request.retry, imported };
+    // A drive with damage is not ONLINE any more, and is what this is for.
+    let examined = session.examine(&env.host(), Access::ReadOnly, &afterwards);
+    let verified = examined
+        .map_err(JobError::from)
+        .and_then(|()| check_name(wanted.drive, &drive.pool, &session))
+        .and_then(|()| work(request, env, &session, &lock));
+    let unplug = session.close(&env.host(), after(drive.power_off), false);
+    let failed = verified.as_ref().map_or(1, |wrong| *wrong);
+    let summary = Summary { failed, ..env.nothing_sent(wanted.drive, started, unplug) };
+    env.sink.event(Event::Note { text: truth(wanted.drive, &summary.unplug).text });
+    verified.map(|_| summary)
+}
+
+/// How much is wrong.
+fn work(
+    request: &VerifyRequest,
+    env: &Environment<'_>,
+    session: &Session,
+    lock: &Lock,
+) -> Result<usize, JobError> {
+    let name = request.drive.name.as_str();
+    let broken = chains(request, env, session)?;
+    let text = format!(
+        "Scrubbing {name}: all of it is read. Ctrl-C or `zferry eject {name}` pauses that, and the next `{}` goes on.",
+        request.retry
+    );
+    env.sink.event(Event::Note { text });
+    match scrub(env, session, lock)? {
+        Came::Finished(found) => {
+            found.tell(env, name, session.pool.as_str());
+            remember(request, env, &found);
+            Ok(broken + usize::from(found.is_damage()))
+        }
+        Came::Paused => {
+            let text = format!(
+                "The scrub of {name} is paused, so that it is not known yet whether the drive is sound. `{}` goes on from there.",
+                request.retry
+            );
+            env.sink.event(Event::Warning { text });
+            Ok(broken + 1)
+        }
+    }
+}
+
+fn remember(request: &VerifyRequest, env: &Environment<'_>, found: &super::scrubbing::Found) {
+    let drive = &request.drive;
+    let mut state = env.store.load(drive.name.as_str(), drive.guid).state;
+    state.last_scrub = Some(found.record);
+    if let Err(warning) = env.store.save(&state) {
+        env.sink.event(Event::Warning { text: format!("{}.", chain(&warning)) });
+    }
+}
+
+/// Whether the next increment of each copy is possible. Says how many are not.
+fn chains(request: &VerifyRequest, env: &Environment<'_>, session: &Session) -> Result<usize, JobError> {
+    let client = env.client();
+    let policies = request.drive.policies(&Consents::default());
+    let seen = crate::observe::observe(&client, &policies, &session.facts, &session.imported);
+    let inventory = seen.map_err(not_listed)?;
+    let links = links(&policies, &inventory);
+    let of = |wanted: Link| -> Vec<&str> {
+        links.iter().filter(|(_, link)| *link == wanted).map(|(copy, _)| copy.as_str()).collect()
+    };
+    let (safe, unprotected, broken) = (of(Link::Safe), of(Link::Unprotected), of(Link::Broken));
+    let text = match links.len() {
+        0 => "No copy on the drive could be compared with its source.".to_owned(),
+        all => format!(
+            "{} of {} on the drive can be continued by the next run.",
+            safe.len() + unprotected.len(),
+            count(all, "copy").replace("copys", "copies")
+        ),
+    };
+    env.sink.event(Event::Note { text });
+    if !unprotected.is_empty() {
+        let text = format!(
+            "The source has no bookmark of what the drive has newest of {}. Run before the source prunes that snapshot: `zferry run {}`.",
+            some_of(&unprotected),
+            request.drive.name
+        );
+        env.sink.event(Event::Warning { text });
+    }
+    if !broken.is_empty() {
+        let text = format!(
+            "What the drive has newest of {} is gone from the source, and so is its bookmark: it cannot be continued. `zferry plan {}` says what can be done.",
+            some_of(&broken),
+            request.drive.name
+        );
+        env.sink.event(Event::Warning { text });
+    }
+    Ok(broken.len())
+}
