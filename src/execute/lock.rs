@@ -16,15 +16,7 @@ pub const DIRECTORY: &str = "/run/zferry";
 /// A held lock.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
-}
-
-impl Lock {
-    /// Says what its owner does now. Whoever comes second reads it; where that fails, what was said before stands.
-    pub fn say(&self, owner: &str) {
-        let mut file = &self.file;
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{owner}"));
-    }
+    _file: File,
 }
 
 /// Why there is no lock.
@@ -71,7 +63,7 @@ pub fn take(directory: &Path, drive: Guid, owner: &str) -> Result<Lock, LockErro
         Err(errno) => return Err(io(errno.into())),
     }
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{owner}")).map_err(io)?;
-    Ok(Lock { file })
+    Ok(Lock { _file: file })
 }
 
 /// Whether no run of this drive is alive. A drive that never had a lock since boot has no living run either.

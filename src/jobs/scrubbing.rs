@@ -1,4 +1,4 @@
-//! A scrub, from where it is to its end or to a pause. Whoever pauses it from outside (`zferry eject` does) stops it here.
+//! A scrub, from where it is to its end or to a pause. Whoever pauses it from outside stops it here.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use crate::event::{Event, ImportHow};
 use crate::execute::chain;
-use crate::execute::lock::Lock;
 use crate::execute::session::Session;
 use crate::model::Bytes;
 use crate::process::printable;
@@ -18,12 +17,10 @@ use crate::zfs::parse::{Scrub, Status};
 use super::{Environment, JobError};
 
 /// Between the first looks; then it is doubled, up to [`SLOWEST`].
-const FIRST: Duration = Duration::from_millis(20);
+const FIRST: Duration = Duration::from_millis(2);
 const SLOWEST: Duration = Duration::from_secs(2);
 /// Between two looks for Ctrl-C and for the drive.
 const BREATH: Duration = Duration::from_millis(200);
-/// What the owner of a lock says while it scrubs: `eject` may stop it then.
-pub(super) const SCRUBBING: &str = "scrubbing";
 
 /// How it ended.
 #[derive(Debug)]
@@ -101,7 +98,7 @@ const SHOWN: usize = 20;
 ///
 /// # Errors
 /// When ZFS refuses, cannot be asked, or the scrub ends in another way.
-pub(super) fn scrub(env: &Environment<'_>, session: &Session, lock: &Lock) -> Result<Came, JobError> {
+pub(super) fn scrub(env: &Environment<'_>, session: &Session) -> Result<Came, JobError> {
     let what = "the drive was not scrubbed to the end";
     let failed = |source| JobError::Zfs { what, source };
     let started = Instant::now();
@@ -112,7 +109,6 @@ pub(super) fn scrub(env: &Environment<'_>, session: &Session, lock: &Lock) -> Re
     if !matches!(before, Scrub::Running { .. }) {
         client.run(&argv::scrub(pool)).map_err(failed)?;
     }
-    lock.say(&format!("process {}, {SCRUBBING}", std::process::id()));
     let properties = client.pool_properties([pool]).map_err(failed)?;
     let allocated = properties.get(pool).and_then(|all| all.get("allocated")?.parse().ok());
     let total = Bytes(allocated.unwrap_or(10_000));

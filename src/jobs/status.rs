@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::execute::chain;
 use crate::execute::session::SessionError;
 use crate::model::{Bytes, Consents, PoolName};
-use crate::report::status::{Capacity, Connected, DriveStatus, LastRun, LastSuccess};
+use crate::report::status::{Capacity, Connected, DriveStatus, LastRun, LastScrub, LastSuccess};
 use crate::zfs::Client;
 use crate::zfs::parse::Imported;
 use crate::zfs::version::Versions;
@@ -71,6 +71,9 @@ fn one(
         waiting: seen.then(|| standing::waiting(&policies, &sources, drive.guid, copies)),
         base: standing::base(&policies, &sources, drive.guid, copies),
         capacity: here.and_then(|pool| capacity(&client, &pool.name)),
+        last_scrub: remembered.last_scrub.and_then(|scrub| {
+            Some(LastScrub { at: scrub.ended, age: age(scrub.ended)?, errors: scrub.errors })
+        }),
     })
 }
 

@@ -5,7 +5,6 @@ use std::time::Instant;
 use crate::config::request::VerifyRequest;
 use crate::event::{Event, Summary};
 use crate::execute::chain;
-use crate::execute::lock::Lock;
 use crate::execute::session::{Session, Wanted};
 use crate::model::Consents;
 use crate::plan::{Afterwards, Link, links, some_of};
@@ -26,7 +25,7 @@ use super::{DriveResult, Environment, JobError};
 pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
     let started = Instant::now();
     let drive = &request.drive;
-    let lock = take_lock(env, drive.guid)?;
+    let _lock = take_lock(env, drive.guid)?;
     let host = env.host();
     let wanted = Wanted {
         drive: drive.name.as_str(),
@@ -47,7 +46,7 @@ pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
     let verified = examined
         .map_err(JobError::from)
         .and_then(|()| check_name(wanted.drive, &drive.pool, &session))
-        .and_then(|()| work(request, env, &session, &lock));
+        .and_then(|()| work(request, env, &session));
     let unplug = session.close(&env.host(), after(drive.power_off), false);
     let failed = verified.as_ref().map_or(1, |wrong| *wrong);
     let summary = Summary { failed, ..env.nothing_sent(wanted.drive, started, unplug) };
@@ -56,20 +55,15 @@ pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
 }
 
 /// How much is wrong.
-fn work(
-    request: &VerifyRequest,
-    env: &Environment<'_>,
-    session: &Session,
-    lock: &Lock,
-) -> Result<usize, JobError> {
+fn work(request: &VerifyRequest, env: &Environment<'_>, session: &Session) -> Result<usize, JobError> {
     let name = request.drive.name.as_str();
     let broken = chains(request, env, session)?;
     let text = format!(
-        "Scrubbing {name}: all of it is read. Ctrl-C or `zferry eject {name}` pauses that, and the next `{}` goes on.",
+        "Scrubbing {name}: all of it is read. Ctrl-C pauses that, and the next `{}` goes on.",
         request.retry
     );
     env.sink.event(Event::Note { text });
-    match scrub(env, session, lock)? {
+    match scrub(env, session)? {
         Came::Finished(found) => {
             found.tell(env, name, session.pool.as_str());
             remember(request, env, &found);

@@ -30,7 +30,6 @@ mod remedy;
 mod restore;
 mod rollback;
 mod room;
-mod scrub;
 mod sends;
 mod step;
 mod swap;
@@ -55,7 +54,6 @@ pub use remedy::Afterwards;
 pub use restore::{NotRestored, find_obstacle, restoring};
 pub use rollback::{Keeper, Stuck};
 pub use room::next_to_go;
-pub use scrub::{DueScrub, due_scrub};
 pub use step::{
     Bookmarking, Cause, Delivery, Drop, Expected, Frees, MakeRoom, Need, Obsolete, Phase, Rollback, SendKind,
     SendStep, Shown, Step,

@@ -32,6 +32,20 @@ pub struct DriveStatus {
     pub base: BaseState,
     /// How full its pool is.
     pub capacity: Option<Capacity>,
+    /// The last `verify` that came to its end.
+    pub last_scrub: Option<LastScrub>,
+}
+
+/// The last scrub that this computer knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LastScrub {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long ago that is.
+    #[serde(serialize_with = "as_seconds")]
+    pub age: Duration,
+    /// What could not be mended.
+    pub errors: u64,
 }
 
 /// Whether a drive is connected.
@@ -195,6 +209,13 @@ fn notes(drive: &DriveStatus) -> Vec<Line> {
     let last_run = drive.last_run.and_then(|run| Some((roughly(run.age), how(run.outcome)?)));
     let line = |(age, how)| Line::new(Tone::Warning, &format!("{name}: the last run, {age} ago, {how}."));
     let mut notes: Vec<_> = last_run.map(line).into_iter().collect();
+    notes.extend(drive.last_scrub.map(|scrub| {
+        let (tone, found) = match scrub.errors {
+            0 => (Tone::Plain, "it found nothing wrong"),
+            _ => (Tone::Danger, "it found damage; `zferry verify` tells again where"),
+        };
+        Line::new(tone, &format!("{name}: the last scrub, {} ago: {found}.", roughly(scrub.age)))
+    }));
     if let BaseState::Danger { why } = &drive.base {
         notes.extend(Line::paragraph(Tone::Danger, &format!("{name}: the base is in danger: {why}")));
     }
@@ -226,6 +247,11 @@ mod tests {
             waiting: Some(Waiting { snapshots: 12, datasets: 5 }),
             base: BaseState::Safe,
             capacity: Some(Capacity { used: Bytes(61), size: Bytes(100) }),
+            last_scrub: Some(LastScrub {
+                at: "2026-11-18T20:14:00Z".parse().unwrap(),
+                age: Duration::from_secs(3 * 86_400),
+                errors: 0,
+            }),
         }
     }
 
@@ -238,6 +264,7 @@ mod tests {
             waiting: None,
             base: BaseState::Unknown,
             capacity: None,
+            last_scrub: None,
         }
     }
 
@@ -248,6 +275,7 @@ mod tests {
             last_run: last_run(Outcome::Interrupted),
             waiting: Some(Waiting { snapshots: 1234, datasets: 1000 }),
             base: BaseState::Danger { why: "the bookmark is gone.".to_owned() },
+            last_scrub: known().last_scrub.map(|scrub| LastScrub { errors: 2, ..scrub }),
             ..known()
         }
     }
@@ -263,7 +291,9 @@ mod tests {
         t7            yes, sda1  3 d ago       12 in 5 datasets  safe       61 %
         offsite       no         unknown       unknown           unknown    unknown
         ..ry-old-one  imported   3 d ago       1234 snapshots    in danger  61 %
+        t7: the last scrub, 3 d ago: it found nothing wrong.
         the-very-old-one: the last run, 3 d ago, was interrupted; the next one goes on from there.
+        the-very-old-one: the last scrub, 3 d ago: it found damage; `zferry verify` tells again where.
         the-very-old-one: the base is in danger: the bookmark is gone.
         ");
     }

@@ -230,3 +230,21 @@ proptest! {
         let _ = parse(Path::new("t7.json"), &bytes, GUID);
     }
 }
+
+#[test]
+fn a_file_from_before_scrubs_were_remembered_is_read_and_a_scrub_is_kept_by_later_runs() {
+    let old = format!(
+        r#"{{"version":1,"drive":"t7","pool_guid":"{GUID}","last_run":null,"last_success":null,"runs":[],"copies":[]}}"#
+    );
+    let (_directory, store) = with_file(old.as_bytes());
+    let loaded = store.load("t7", GUID);
+    assert!(loaded.warning.is_none(), "{:?}", loaded.warning);
+    assert_eq!(loaded.state.last_scrub, None);
+    let mut state = loaded.state;
+    state.last_scrub = Some(ScrubRecord { ended: at(7), errors: 2 });
+    store.save(&state).unwrap();
+    let mut later = store.load("t7", GUID).state;
+    later.record(run(100, 0));
+    store.save(&later).unwrap();
+    assert_eq!(store.load("t7", GUID).state.last_scrub, state.last_scrub);
+}

@@ -7,14 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::Scenario;
-use crate::command::Command;
 use crate::drive::Drive;
-use crate::lab::Lab;
+use crate::lab::{CTRL_C, Lab};
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::core("a damaged block is found by verify, and a sound drive is found sound", damaged),
-        Scenario::full("a drive is scrubbed when that is due", due),
+        Scenario::full("a scrub that is interrupted goes on with the next verify", interrupted),
         Scenario::full("list shows what is here and what is there", listed),
     ]
 }
@@ -77,13 +76,58 @@ fn damaged(lab: &mut Lab) -> Result<()> {
          zfs load-key -L file:///etc/zfs/lab.key $d; done; zpool status -v backup; zpool export backup"
     ))?;
     ensure!(named.stdout().contains("film"), "the file is not named\n{}", named.stdout());
-    lab.run("zferry status t7")?.exits(0)?;
-    lab.run("zferry log t7")?.exits(0)?;
+    let status = lab.run("zferry status t7")?;
+    ensure!(status.exits(0)?.stdout().contains("it found damage"), "{}", status.stdout());
     Ok(())
 }
 
-fn due(_lab: &mut Lab) -> Result<()> {
-    let _ = (Command::shell, Duration::from_secs);
+fn scrub_goes_on(lab: &mut Lab) -> Result<()> {
+    lab.wait_until(
+        "a scrub goes on",
+        Duration::from_secs(120),
+        "zpool status backup | grep -q 'scrub in progress'",
+    )
+}
+
+/// Whether scrubs stand still: then there is time to do something in the middle of one.
+fn stand_still(lab: &mut Lab, still: bool) -> Result<()> {
+    let value = u8::from(still);
+    lab.run(&format!("echo {value} > /sys/module/zfs/parameters/zfs_scan_suspend_progress"))?.exits(0)?;
+    Ok(())
+}
+
+fn interrupted(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    much(lab, 30)?;
+    lab.run("zferry run t7")?.exits(0)?.last_word(SAFE)?;
+    lab.plug(&t7)?;
+    stand_still(lab, true)?;
+    let mut verify = lab.on_terminal("zferry verify t7")?;
+    lab.until_says(&mut verify, "Scrubbing t7")?;
+    scrub_goes_on(lab)?;
+    lab.run("zferry run t7")?.exits(75)?.says("another zferry is busy with this drive")?;
+    lab.type_into(&verify, CTRL_C)?;
+    lab.finish(verify)?.exits(130)?.says("The scrub of t7 is paused")?.last_word(SAFE)?;
+    lab.gone(&t7)?;
+    t7.is_exported()?;
+    stand_still(lab, false)?;
+    lab.plug(&t7)?;
+    let paused = lab.on_drive(&t7, "backup", "zpool status backup")?;
+    ensure!(paused.stdout().contains("scrub paused"), "it is not paused\n{}", paused.stdout());
+    lab.run("zferry verify t7")?.exits(0)?.says("everything on it can be read")?.last_word(SAFE)?;
+    let status = lab.run("zferry status t7")?;
+    ensure!(status.exits(0)?.stdout().contains("t7: the last scrub"), "{}", status.stdout());
+
+    lab.plug(&t7)?;
+    stand_still(lab, true)?;
+    let verify = lab.run_in_background("zferry verify t7")?;
+    scrub_goes_on(lab)?;
+    lab.pull(&t7)?;
+    let pulled = lab.finish(verify)?;
+    pulled
+        .exits(1)?
+        .says_nothing_of("Safe to unplug")?
+        .last_word("t7 was unplugged before it was exported")?;
     Ok(())
 }
 
