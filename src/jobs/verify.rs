@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::config::request::VerifyRequest;
-use crate::event::{Event, Summary};
+use crate::event::{Event, Summary, Unplug};
 use crate::execute::chain;
 use crate::execute::session::{Session, Wanted};
 use crate::model::Consents;
@@ -50,8 +50,14 @@ pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
     let unplug = session.close(&env.host(), after(drive.power_off), false);
     let failed = verified.as_ref().map_or(1, |wrong| *wrong);
     let summary = Summary { failed, ..env.nothing_sent(wanted.drive, started, unplug) };
+    let gone = matches!(summary.unplug, Unplug::Gone { .. });
+    if let Unplug::Gone { why, .. } = &summary.unplug {
+        let (drive, why) = (wanted.drive.to_owned(), why.clone());
+        env.sink.event(Event::Lost { drive, why, attached: false });
+    }
     env.sink.event(Event::Note { text: truth(wanted.drive, &summary.unplug).text });
-    verified.map(|_| summary)
+    // That the drive is gone says it all, and is the last that is said.
+    if gone { Ok(summary) } else { verified.map(|_| summary) }
 }
 
 /// How much is wrong.
