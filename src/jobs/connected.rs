@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::config::Drive;
 use crate::config::request::{Selection, Wait};
+use crate::execute::session::Wanted;
+use crate::zfs::argv::Access;
 
 use super::{Environment, JobError};
 
@@ -20,6 +22,19 @@ pub fn patience(wait: Wait, env: &Environment<'_>) -> Duration {
         Wait::Unsaid => Duration::ZERO,
         Wait::Forever => FOREVER,
         Wait::For(time) => time,
+    }
+}
+
+/// The drive as it is configured, to be opened in this way: not as another host's, and not as one that was lost.
+pub fn wanted(drive: &Drive, access: Access, wait: Duration) -> Wanted<'_> {
+    Wanted {
+        drive: drive.name.as_str(),
+        pool: &drive.pool,
+        guid: drive.guid,
+        access,
+        wait,
+        last_used_by: None,
+        lost: None,
     }
 }
 

@@ -9,16 +9,18 @@ use crate::config::request::DoctorRequest;
 use crate::drive::hostid;
 use crate::event::{Event, Sink};
 use crate::execute::chain;
-use crate::execute::session::{After, Session, SessionError, Wanted};
+use crate::execute::session::{After, Session, SessionError};
 use crate::model::{Consents, Guid, Policy, PoolName, SendMode, Side};
 use crate::plan::Afterwards;
 use crate::plan::doctor::{Finding, HostFacts, of_host, of_plan, of_sources};
 use crate::process::Tool;
 use crate::report::doctor::Checkup;
 use crate::report::status::BaseState;
+use crate::state::Loaded;
 use crate::zfs::argv::Access;
 use crate::zfs::parse::Imported;
 
+use super::connected::wanted;
 use super::drive_run::{check_name, not_listed, take_lock};
 use super::plan::PlanOfDrive;
 use super::{Environment, JobError, standing};
@@ -33,15 +35,18 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     let imported: BTreeSet<PoolName> = all.iter().map(|pool| pool.name.clone()).collect();
     let policies: Vec<Policy> =
         request.drives.iter().flat_map(|drive| drive.policies(&Consents::default())).collect();
-    let mut findings = of_host(&host_facts(request, env, &policies, &all)?, (env.clock)());
+    let remembered: Vec<Loaded> =
+        request.drives.iter().map(|drive| env.store.load(drive.name.as_str(), drive.guid)).collect();
+    let facts = host_facts(request, env, &policies, (&all, &remembered))?;
+    let mut findings = of_host(&facts, (env.clock)());
     let pools: Vec<PoolName> = imported.iter().cloned().collect();
     let sources = crate::observe::observe_sources(&client, &policies, &pools).map_err(not_listed)?;
     let known: BTreeSet<Guid> = request.known.iter().copied().collect();
     findings.extend(of_sources(&policies, &sources, &imported, &known));
     let members = env.root.members().unwrap_or_default();
     let mut away = Vec::new();
-    for drive in &request.drives {
-        findings.extend(of_state(drive, env, &sources));
+    for (drive, remembered) in request.drives.iter().zip(&remembered) {
+        findings.extend(of_state(drive, remembered, &sources));
         if !members.iter().any(|member| member.pool_guid == drive.guid) {
             away.push(drive.name.to_string());
             continue;
@@ -58,7 +63,7 @@ fn host_facts(
     request: &DoctorRequest,
     env: &Environment<'_>,
     policies: &[Policy],
-    imported: &[Imported],
+    (imported, remembered): (&[Imported], &[Loaded]),
 ) -> Result<HostFacts, JobError> {
     let client = env.client();
     // One that zferry imports has none.
@@ -70,22 +75,20 @@ fn host_facts(
         let pool = &imported.iter().find(|pool| pool.guid == drive.guid)?.name;
         in_cache(pool).map(|()| (drive.name.to_string(), pool.clone()))
     };
-    let last_run = |drive: &Drive| {
-        let run = env.store.load(drive.name.as_str(), drive.guid).state.last_run?;
-        Some((drive.name.to_string(), run.ended))
+    let last_run = |(drive, loaded): (&Drive, &Loaded)| {
+        Some((drive.name.to_string(), loaded.state.last_run.as_ref()?.ended))
     };
     Ok(HostFacts {
         versions: client.check_tool(Tool::Zfs).map_err(SessionError::Tools)?,
         plain: policies.iter().any(|policy| policy.send == SendMode::Plain),
         has_hostid: hostid(env.root).is_some(),
         auto_imported: request.drives.iter().filter_map(cached).collect(),
-        last_runs: request.drives.iter().filter_map(last_run).collect(),
+        last_runs: request.drives.iter().zip(remembered).filter_map(last_run).collect(),
     })
 }
 
 /// What is remembered of a drive, and whether it can be continued.
-fn of_state(drive: &Drive, env: &Environment<'_>, sources: &Side) -> Vec<Finding> {
-    let loaded = env.store.load(drive.name.as_str(), drive.guid);
+fn of_state(drive: &Drive, loaded: &Loaded, sources: &Side) -> Vec<Finding> {
     let finding =
         |what: String, remedies: Vec<String>| Finding { about: drive.name.to_string(), what, remedies };
     let mut found: Vec<_> =
@@ -117,15 +120,7 @@ fn look(request: &DoctorRequest, drive: &Drive, env: &Environment<'_>) -> Result
     let _lock = take_lock(env, drive.guid)?;
     let host = env.host();
     let name = drive.name.as_str();
-    let wanted = Wanted {
-        drive: name,
-        pool: &drive.pool,
-        guid: drive.guid,
-        access: Access::ReadOnly,
-        wait: Duration::ZERO,
-        last_used_by: None,
-        lost: None,
-    };
+    let wanted = wanted(drive, Access::ReadOnly, Duration::ZERO);
     let retry = format!("{} run {name}", request.common.command);
     let mut session = Session::open(&host, &wanted)?;
     let guarded = session.guard(&host);

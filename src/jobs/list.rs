@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use crate::config::Drive;
 use crate::config::request::ListRequest;
 use crate::event::{Event, Summary};
-use crate::execute::session::{After, Session, SessionError, Wanted};
+use crate::execute::session::{After, Session, SessionError};
 use crate::model::{Consents, Inventory, Policy, PoolName, Side};
 use crate::plan::{Afterwards, Pair, pairs};
 use crate::report::list::Listed;
 use crate::report::summary::truth;
 use crate::zfs::argv::Access;
 
+use super::connected::wanted;
 use super::drive_run::{check_name, not_listed, take_lock};
 use super::{Environment, JobError};
 
@@ -46,15 +47,7 @@ fn connected(
     let started = Instant::now();
     let _lock = take_lock(env, drive.guid)?;
     let name = drive.name.as_str();
-    let wanted = Wanted {
-        drive: name,
-        pool: &drive.pool,
-        guid: drive.guid,
-        access: Access::ReadOnly,
-        wait: Duration::ZERO,
-        last_used_by: None,
-        lost: None,
-    };
+    let wanted = wanted(drive, Access::ReadOnly, Duration::ZERO);
     let mut session = Session::open(&env.host(), &wanted)?;
     let guarded = session.guard(&env.host());
     let env = &Environment { cancel: &guarded, ..*env };

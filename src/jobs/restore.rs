@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::config::Backup;
 use crate::config::request::RestoreRequest;
 use crate::event::{Event, Summary};
-use crate::execute::session::{After, Session, Wanted};
+use crate::execute::session::{After, Session};
 use crate::execute::{self, Context, FOREBODING, State, Tally};
 use crate::model::{Consents, Dataset, DatasetKind, DatasetName, Inventory, Policy, PoolFacts, Prune};
 use crate::plan::described::GivenBack;
@@ -17,7 +17,7 @@ use crate::report::text::count;
 use crate::zfs::argv::{self, Access};
 use crate::zfs::{Client, ZfsError};
 
-use super::connected::patience;
+use super::connected::{patience, wanted};
 use super::described;
 use super::drive_run::{check_name, checked_plan, not_listed, take_lock};
 use super::{DriveResult, Environment, JobError};
@@ -40,15 +40,7 @@ pub(super) fn restore_within(
     let drive = &request.drive;
     let _lock = take_lock(env, drive.guid)?;
     let host = env.host();
-    let wanted = Wanted {
-        drive: drive.name.as_str(),
-        pool: &drive.pool,
-        guid: drive.guid,
-        access: Access::ReadOnly,
-        wait: patience(request.wait, env),
-        last_used_by: None,
-        lost: None,
-    };
+    let wanted = wanted(drive, Access::ReadOnly, patience(request.wait, env));
     let session = Session::open(&host, &wanted)?;
     let guarded = session.guard(&host);
     let env = &Environment { cancel: &guarded, ..*env };

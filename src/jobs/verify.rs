@@ -5,14 +5,14 @@ use std::time::Instant;
 use crate::config::request::VerifyRequest;
 use crate::event::{Event, Summary, Unplug};
 use crate::execute::chain;
-use crate::execute::session::{Session, Wanted};
+use crate::execute::session::Session;
 use crate::model::Consents;
 use crate::plan::{Afterwards, Link, links, some_of};
 use crate::report::summary::truth;
 use crate::report::text::count;
 use crate::zfs::argv::Access;
 
-use super::connected::patience;
+use super::connected::{patience, wanted};
 use super::drive_run::{check_name, not_listed, take_lock};
 use super::run::after;
 use super::scrubbing::{Came, scrub};
@@ -27,15 +27,7 @@ pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
     let drive = &request.drive;
     let _lock = take_lock(env, drive.guid)?;
     let host = env.host();
-    let wanted = Wanted {
-        drive: drive.name.as_str(),
-        pool: &drive.pool,
-        guid: drive.guid,
-        access: Access::ReadWrite,
-        wait: patience(request.wait, env),
-        last_used_by: None,
-        lost: None,
-    };
+    let wanted = wanted(drive, Access::ReadWrite, patience(request.wait, env));
     let mut session = Session::open(&host, &wanted)?;
     let guarded = session.guard(&host);
     let env = &Environment { cancel: &guarded, ..*env };

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::config::Drive;
 use crate::event::{Event, ImportHow, Summary, Unplug};
-use crate::execute::session::{Session, Wanted};
+use crate::execute::session::Session;
 use crate::zfs::argv::Access;
 
+use super::super::connected::wanted;
 use super::super::drive_run::take_lock;
 use super::super::run::after;
 use super::super::{DriveResult, Environment, JobError};
 use super::open::remove_directories;
-use super::reach::{directory_of, snapshot_directory, wanted};
+use super::reach::{directory_of, snapshot_directory};
 use super::{CloseRequest, FilesError};
 
 /// Unmounts, exports, confirms and powers off.
@@ -34,7 +35,7 @@ pub(in crate::jobs) fn let_go(
     let name = drive.name.as_str();
     let _lock = take_lock(env, drive.guid)?;
     let host = env.host();
-    let wanted = Wanted { access: Access::ReadWrite, ..wanted(drive, Duration::ZERO) };
+    let wanted = wanted(drive, Access::ReadWrite, Duration::ZERO);
     let session = Session::find(&host, &wanted)?;
     if session.how == ImportHow::ReadOnly && session.is_away() {
         session

@@ -1,17 +1,16 @@
 //! The way to a drive's files: its session, its datasets, its keys.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::config::Drive;
 use crate::config::request::Wait;
 use crate::event::ImportHow;
 use crate::execute::files::Keyring;
-use crate::execute::session::{Session, Wanted, open_directory};
+use crate::execute::session::{Session, open_directory};
 use crate::model::{Dataset, Guid, Side};
 use crate::zfs::argv::Access;
 
-use super::super::connected::patience;
+use super::super::connected::{patience, wanted};
 use super::super::drive_run::{check_name, not_listed};
 use super::super::{Environment, JobError};
 use super::FilesError;
@@ -27,18 +26,6 @@ pub(super) enum Was {
     Elsewhere,
 }
 
-pub(super) fn wanted(drive: &Drive, wait: Duration) -> Wanted<'_> {
-    Wanted {
-        drive: drive.name.as_str(),
-        pool: &drive.pool,
-        guid: drive.guid,
-        access: Access::ReadOnly,
-        wait,
-        last_used_by: None,
-        lost: None,
-    }
-}
-
 /// Where the drive's datasets are mounted for its user.
 pub(super) fn directory_of(env: &Environment<'_>, drive: &Drive) -> PathBuf {
     open_directory(env.locks, drive.name.as_str())
@@ -52,7 +39,7 @@ pub(super) fn snapshot_directory(env: &Environment<'_>, drive: Guid) -> PathBuf 
 /// The drive's session, read-only. Its lock must be held.
 pub(super) fn reach(env: &Environment<'_>, drive: &Drive, wait: Wait) -> Result<(Session, Was), JobError> {
     let host = env.host();
-    let wanted = wanted(drive, patience(wait, env));
+    let wanted = wanted(drive, Access::ReadOnly, patience(wait, env));
     if let Some(session) = Session::find_opened(&host, &wanted)? {
         if session.is_away() {
             return Err(FilesError::PulledOut { drive: drive.name.to_string() }.into());

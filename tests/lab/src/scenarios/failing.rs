@@ -78,15 +78,15 @@ fn passes(lab: &mut Lab, t7: &Drive, run: Background) -> Result<()> {
     is_told(&run)?;
     if run.says("What had arrived is kept: unplug it, plug it in again and run again").is_ok() {
         run.exits(1)?;
+        others_answer(lab)?;
         return after_a_restart(lab, t7);
     }
     finished(lab, t7, &run)
 }
 
-/// The errors passed, and the kernel does not go on: that must be seen to be so.
+/// The drive is well again, and the kernel does not go on: that must be seen to be so.
 fn after_a_restart(lab: &mut Lab, t7: &Drive) -> Result<()> {
     the_kernel_is_at_fault(lab)?;
-    others_answer(lab)?;
     lab.cut()?;
     lab.unlock_source("rpool")?;
     lab.plug(t7)?;
@@ -130,11 +130,7 @@ fn nothing_more(lab: &mut Lab, t7: &Drive, run: Background) -> Result<()> {
         next.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
     } else {
         next.exits(1)?.says("restart this computer")?;
-        the_kernel_is_at_fault(lab)?;
-        lab.cut()?;
-        lab.unlock_source("rpool")?;
-        lab.plug(t7)?;
-        lab.run("zferry run t7")?.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
+        return after_a_restart(lab, t7);
     }
     lab.gone(t7)?;
     arrived(lab, t7)
