@@ -109,6 +109,17 @@ fn is_of_this_history(commit: &str) -> bool {
     !commit.ends_with("-dirty") && paths::repository().ok().and_then(asked) == Some(true)
 }
 
+/// Whether these parts of the sources are what they were in that commit.
+pub fn is_unchanged(commit: &str, parts: &[&str]) -> bool {
+    let asked = |repository: PathBuf| {
+        let mut git = Command::new("git");
+        let output =
+            git.current_dir(repository).args(["diff", "--quiet", commit, "--"]).args(parts).output().ok()?;
+        Some(output.status.success())
+    };
+    is_of_this_history(commit) && paths::repository().ok().and_then(asked) == Some(true)
+}
+
 /// Adds what was run on this machine to what the repository keeps.
 ///
 /// # Errors

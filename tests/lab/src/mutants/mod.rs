@@ -4,6 +4,7 @@
 mod list;
 mod rules;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +16,7 @@ use crate::paths;
 use crate::results::{self, Attempt};
 
 pub use list::ALL;
+pub use rules::ALL as RULES;
 
 /// One bug.
 #[derive(Debug)]
@@ -38,72 +40,96 @@ const LONG: &str = "plan::tests::exhaustive::every_short";
 /// Those that take minutes are not asked.
 const LONGER: &str = "plan::tests::exhaustive";
 
+/// What begins the name of each result.
+pub const BUG: &str = "deliberate bug: ";
+/// The same, of a rule.
+pub const RULE: &str = "rule switched off: ";
+/// What decides whether a bug is noticed: where none of this has changed, a result still holds.
+const DECIDES: [&str; 4] = ["src/plan", "src/sim", "src/model", "tests/contract"];
+
 /// Tries those whose name contains the filter, all without one, and says which of them were caught by what: the planner's
-/// bugs by its tests, the simulation without a rule by the case of that rule.
+/// bugs by its tests, the simulation without a rule by the case of that rule. What came of each is kept at once, and one
+/// that was caught in the same planner before is not tried again: it takes hours, and goes on where it stopped.
 ///
 /// # Errors
 /// When one was not caught, or could not be tried.
 pub fn hunt(filter: Option<&str>) -> Result<()> {
-    let attempt = Attempt::with(results::commit());
-    let copy = Copy::make()?;
-    let sound = copy.test(&["--", "--skip", LONGER, PLANNER, CONTRACT])?;
-    ensure!(sound.passed, "the tests fail without any deliberate bug:\n{}", sound.printed);
+    let before = caught_before()?;
     let chosen = |mutant: &&Mutant| filter.is_none_or(|filter| mutant.name.contains(filter));
-    let mut count = Count::default();
-    for mutant in ALL.iter().filter(chosen) {
-        let by = copy.with(mutant)?;
-        count.add(mutant, (!by.is_empty()).then(|| format!("{} tests, such as {}", by.len(), by[0])));
-    }
-    println!("\n{} of {} deliberate bugs of the planner were caught", count.caught, count.all());
-    let note = |what: &str, count: &Count| match filter {
-        Some(_) => Ok(()),
-        None => attempt.came_to(what.to_owned(), count.missed.is_empty(), vec![count.told()]),
-    };
-    note("deliberate bugs", &count)?;
-    let mut missed = count.missed;
-    let mut count = Count::default();
-    for rule in rules::ALL.iter().filter(chosen) {
+    let bugs = Batch { kind: BUG, chosen: ALL.iter().filter(chosen).collect() };
+    let rules = Batch { kind: RULE, chosen: rules::ALL.iter().filter(chosen).collect() };
+    let copy = if bugs.is_done(&before) && rules.is_done(&before) { None } else { Some(Copy::sound()?) };
+    let mut missed = bugs.hunt(&before, copy.as_ref(), |copy, bug| {
+        let by = copy.with(bug)?;
+        Ok((!by.is_empty()).then(|| format!("{} tests, such as {}", by.len(), by[0])))
+    })?;
+    missed.extend(rules.hunt(&before, copy.as_ref(), |copy, rule| {
         let run = copy.broken(rule, |copy| copy.test(&[CONTRACT]))?;
-        count.add(rule, run.printed.contains(&format!(" {}] ", rule.name)).then(|| "its case".to_owned()));
-    }
-    println!(
-        "\n{} of {} rules that were switched off in the simulation were missed there",
-        count.caught,
-        count.all()
-    );
-    note("rules switched off", &count)?;
-    missed.extend(count.missed);
+        Ok(run.printed.contains(&format!(" {}] ", rule.name)).then(|| "its case".to_owned()))
+    })?);
     ensure!(missed.is_empty(), "not caught: {}", missed.join("; "));
     Ok(())
 }
 
-/// What came of it.
-#[derive(Default)]
-struct Count {
-    caught: usize,
-    missed: Vec<&'static str>,
-}
-
-impl Count {
-    fn add(&mut self, mutant: &Mutant, by: Option<String>) {
-        match by {
-            Some(by) => {
-                self.caught += 1;
-                println!("caught  {} (by {by})", mutant.name);
-            }
-            None => {
-                self.missed.push(mutant.name);
-                println!("MISSED  {} ({})", mutant.name, mutant.file);
-            }
+/// The names of those that were caught in a planner like this one.
+fn caught_before() -> Result<BTreeSet<String>> {
+    let mut same: BTreeMap<String, bool> = BTreeMap::new();
+    let mut caught = BTreeSet::new();
+    for record in results::all()?.into_iter().filter(|record| record.passed) {
+        let named = record.what.starts_with(BUG) || record.what.starts_with(RULE);
+        if named
+            && *same
+                .entry(record.commit.clone())
+                .or_insert_with(|| results::is_unchanged(&record.commit, &DECIDES))
+        {
+            caught.insert(record.what);
         }
     }
+    Ok(caught)
+}
 
-    fn all(&self) -> usize {
-        self.caught + self.missed.len()
+/// All bugs of one kind.
+struct Batch<'a> {
+    kind: &'static str,
+    chosen: Vec<&'a Mutant>,
+}
+
+impl Batch<'_> {
+    fn is_done(&self, before: &BTreeSet<String>) -> bool {
+        self.chosen.iter().all(|mutant| before.contains(&self.named(mutant)))
     }
 
-    fn told(&self) -> String {
-        format!("{} of {}", self.caught, self.all())
+    fn named(&self, mutant: &Mutant) -> String {
+        format!("{}{}", self.kind, mutant.name)
+    }
+
+    /// Tries those that were not caught before, and returns those that nothing noticed.
+    fn hunt(
+        &self,
+        before: &BTreeSet<String>,
+        copy: Option<&Copy>,
+        attempt: impl Fn(&Copy, &Mutant) -> Result<Option<String>>,
+    ) -> Result<Vec<&'static str>> {
+        let mut missed = Vec::new();
+        for mutant in &self.chosen {
+            let named = self.named(mutant);
+            let Some(copy) = copy.filter(|_| !before.contains(&named)) else {
+                println!("before  {named}");
+                continue;
+            };
+            let noted = Attempt::with(results::commit());
+            let by = attempt(copy, mutant)?;
+            match &by {
+                Some(by) => println!("caught  {named} (by {by})"),
+                None => {
+                    println!("MISSED  {named} ({})", mutant.file);
+                    missed.push(mutant.name);
+                }
+            }
+            noted.came_to(named, by.is_some(), by.into_iter().collect())?;
+        }
+        println!("\n{}{} of {} caught\n", self.kind, self.chosen.len() - missed.len(), self.chosen.len());
+        Ok(missed)
     }
 }
 
@@ -133,6 +159,14 @@ impl Copy {
             fs::copy(from.join(file), sources.join(file))?;
         }
         Ok(Self { directory })
+    }
+
+    /// The same, when all its tests pass without any bug.
+    fn sound() -> Result<Self> {
+        let copy = Self::make()?;
+        let sound = copy.test(&["--", "--skip", LONGER, PLANNER, CONTRACT])?;
+        ensure!(sound.passed, "the tests fail without any deliberate bug:\n{}", sound.printed);
+        Ok(copy)
     }
 
     /// The tests that caught it.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::mutants::{self, Mutant};
 use crate::results::Record;
 use crate::soak::Progress;
 
@@ -166,11 +167,15 @@ fn soaked(page: &mut String, soaks: &[Progress]) {
 }
 
 /// What else was asked, by the beginning of its name among the results.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 2] = [
     ("the rules that the simulation keeps are those of zfs", "the contract, on ZFS"),
-    ("deliberate bugs", "deliberate bugs of the planner, each to be noticed by its tests"),
-    ("rules switched off", "rules switched off in the simulation, each to be missed by its case"),
     ("fuzzing", "parsers of foreign text, given anything"),
+];
+
+/// What is put into a copy of the sources, for tests to notice.
+const WRONG: [(&str, &str, &[Mutant]); 2] = [
+    (mutants::BUG, "deliberate bugs of the planner, each to be noticed by its tests", mutants::ALL),
+    (mutants::RULE, "rules switched off in the simulation, each to be missed by its case", mutants::RULES),
 ];
 
 fn others(page: &mut String, results: &[Record]) {
@@ -188,6 +193,35 @@ fn others(page: &mut String, results: &[Record]) {
             let came = if record.passed { record.remarks.join("; ") } else { "FAILED".to_owned() };
             let _ = writeln!(page, "| {words} | {}: {came} | {} |", record.what, measured(record));
         }
+    }
+    noticed(page, results);
+}
+
+/// How many of those that there are today were caught, and by name those that were not, when they were tried last.
+fn noticed(page: &mut String, results: &[Record]) {
+    for (kind, words, all) in WRONG {
+        let last = |mutant: &&Mutant| {
+            results.iter().rfind(|record| record.what.strip_prefix(kind) == Some(mutant.name))
+        };
+        let tried: Vec<&Record> = all.iter().filter_map(|mutant| last(&mutant)).collect();
+        if tried.is_empty() {
+            let _ = writeln!(page, "| {words} | not run yet | |");
+            continue;
+        }
+        let caught = tried.iter().filter(|record| record.passed).count();
+        let missed: Vec<&str> =
+            tried.iter().filter(|record| !record.passed).map(|record| record.what.as_str()).collect();
+        let missed = if missed.is_empty() { String::new() } else { format!("; NOT: {}", missed.join("; ")) };
+        let mut commits: Vec<&str> = tried.iter().map(|record| record.commit.as_str()).collect();
+        commits.sort_unstable();
+        commits.dedup();
+        let minutes = tried.iter().map(|record| record.seconds).sum::<u64>().div_ceil(60);
+        let _ = writeln!(
+            page,
+            "| {words} | {caught} of {}{missed} | Commit {}, {minutes} min. |",
+            all.len(),
+            commits.join(", ")
+        );
     }
 }
 
@@ -222,6 +256,23 @@ mod tests {
         assert!(page.contains("virtual USB drive: 3 runs"), "{page}");
         assert!(page.contains("| cable pulled | 1 |"), "{page}");
         assert!(page.contains("Not run in full yet"), "{page}");
+    }
+
+    #[test]
+    fn a_bug_counts_by_what_came_of_it_last() {
+        let [first, second] =
+            [mutants::ALL[0].name, mutants::ALL[1].name].map(|name| format!("{}{name}", mutants::BUG));
+        let gone = format!("{}of a planner long gone", mutants::BUG);
+        let results = [
+            record(&first, false, &[]),
+            record(&first, true, &["by a test"]),
+            record(&second, true, &[]),
+            record(&second, false, &[]),
+            record(&gone, true, &[]),
+        ];
+        let page = page(&results, &[]);
+        assert!(page.contains(&format!("| 1 of {}; NOT: {second} |", mutants::ALL.len())), "{page}");
+        assert!(page.contains("each to be missed by its case | not run yet"), "{page}");
     }
 
     #[test]
