@@ -150,6 +150,13 @@ fn the_export_hangs(lab: &mut Lab) -> Result<bool> {
     Ok(lab.run(line)?.exits(0).is_ok())
 }
 
+/// What each tool of ZFS that does not end waits for in the kernel, and the threads that write to pools.
+fn what_is_stuck(lab: &mut Lab) -> Result<String> {
+    let line = "for p in $(pgrep -x 'zfs|zpool|txg_sync|zferry'); do echo \"$(tr '\\0' ' ' < /proc/$p/cmdline) $(cat /proc/$p/comm)\"; \
+                head -12 /proc/$p/stack; done";
+    Ok(lab.run(line)?.stdout())
+}
+
 /// Faults of ZFS with a raw receive whose disk is gone: it panics when it is to go on (2.4.4: `PANIC at zio.c …
 /// zio_encrypt()`); it tries writes again without an end, so that `zpool clear` does not come to its turn; it suspends the
 /// pool again as soon as it has resumed it; or it declares the disk faulty and fails to take it back (2.1.11).
@@ -307,11 +314,11 @@ fn in_phases(lab: &mut Lab, phases: &[(&str, &str)]) -> Result<()> {
         lab.until_says(&mut run, words)?;
         pull_in_mid_run(lab, &t7, &run)?;
         std::thread::sleep(Duration::from_secs(8));
-        if !the_export_hangs(lab)? {
-            others_answer(lab)?;
-        }
+        let silent = if the_export_hangs(lab)? { Ok(()) } else { others_answer(lab) };
+        let stuck = if silent.is_err() { what_is_stuck(lab)? } else { String::new() };
         plug_again(lab, &t7)?;
         let run = lab.finish(run)?;
+        silent.with_context(|| format!("pulled at {phase}\n{stuck}\n{}", run.stderr()))?;
         finished(lab, &t7, &run).with_context(|| format!("pulled at {phase}"))?;
         lab.remark(&format!("Pull at {phase}"));
         lab.plug(&t7)?;
