@@ -10,7 +10,10 @@ const HOME: &str = "rpool/nixos/home";
 const MIB: u64 = 1 << 20;
 
 pub fn scenarios() -> Vec<Scenario> {
-    vec![Scenario::full("two drives with pools of one name alternate and never need a full send", alternate)]
+    vec![
+        Scenario::full("two drives with pools of one name alternate and never need a full send", alternate),
+        Scenario::full("two computers share a drive, each with copies of its own", share),
+    ]
 }
 
 fn alternate(lab: &mut Lab) -> Result<()> {
@@ -74,6 +77,55 @@ fn both_at_once(lab: &mut Lab, a: &Drive, b: &Drive) -> Result<()> {
         lab.pull(drive)?;
     }
     Ok(())
+}
+
+/// Two computers have datasets of the same names, and take turns with one drive.
+fn share(lab: &mut Lab) -> Result<()> {
+    let (drive, guid) = lab.setting("768M")?;
+    let config = format!(
+        "[drives.t7]\npool = \"backup\"\npool-guid = \"{guid}\"\n\n\
+         [backups.home]\nsource = \"{HOME}\"\ntarget = \"{{host}}/eds\"\nprune = \"mirror\"\n"
+    );
+    let first = lab.run("hostname")?.stdout().trim().to_owned();
+    lab.write("/etc/zferry/config.toml", config.clone())?;
+    back_up(lab, &drive, [0, 32])?;
+    let here = lab.snapshots_below(HOME)?;
+    let there = lab.elsewhere("nas", |nas| {
+        nas.encrypted_source("rpool")?;
+        // What is the other one's is in the way, and stays as it is.
+        nas.write("/etc/zferry/config.toml", config.replace("{host}", &first))?;
+        nas.plug(&drive)?;
+        nas.run("zferry run t7")?.exits(1)?.says(&format!("backup/{first}/eds"))?;
+        nas.pull(&drive)?;
+        nas.write("/etc/zferry/config.toml", config)?;
+        next_day(nas, 1)?;
+        back_up(nas, &drive, [0, 32])?;
+        next_day(nas, 2)?;
+        back_up(nas, &drive, [0, 3])?;
+        let there = nas.snapshots_below(HOME)?;
+        nas.plug(&drive)?;
+        nas.drive_has(&drive, "backup/nas/eds", &there)?;
+        nas.drive_has(&drive, &format!("backup/{first}/eds"), &here)?;
+        nas.pull(&drive)?;
+        Ok(there)
+    })?;
+    next_day(lab, 3)?;
+    back_up(lab, &drive, [0, 3])?;
+    let here = lab.snapshots_below(HOME)?;
+    lab.plug(&drive)?;
+    lab.drive_has(&drive, &format!("backup/{first}/eds"), &here)?;
+    lab.drive_has(&drive, "backup/nas/eds", &there)?;
+    lab.pull(&drive)
+}
+
+/// A run that goes well, and sends between so many and so many MiB.
+fn back_up(lab: &mut Lab, drive: &Drive, mebibytes: [u64; 2]) -> Result<()> {
+    lab.plug(drive)?;
+    let told = lab.zferry("run t7")?;
+    told.ends_with("Safe to unplug t7 (exported and powered off).")?;
+    told.sent_between(mebibytes[0] * MIB, mebibytes[1] * MIB)?;
+    lab.gone(drive)?;
+    lab.pull(drive)
 }
 
 fn few_bookmarks(lab: &mut Lab, drives: [u64; 2]) -> Result<()> {

@@ -162,7 +162,8 @@ fn what_is_stuck(lab: &mut Lab) -> Result<String> {
 /// pool again as soon as it has resumed it; or it declares the disk faulty and fails to take it back (2.1.11).
 pub(super) fn the_kernel_is_at_fault(lab: &mut Lab) -> Result<()> {
     let found = lab.run(
-        "if journalctl --dmesg --grep 'PANIC at' | grep -q zio_encrypt; then echo ZFS panicked; exit; fi; \
+        "if journalctl --dmesg --grep 'PANIC at' | grep -q zio_encrypt; then \
+             echo \"ZFS panicked ($(journalctl --dmesg -o cat --grep '^VERIFY' | head -1))\"; exit; fi; \
          journalctl --dmesg -o short-unix --grep \"Pool 'backup'\" | awk \
              '/being resumed/ { resumed = $1 } /has been suspended/ { again = $1 - resumed } \
               END { if (again > 0 && again < 0.1) print \"ZFS suspended the pool again at once\" }' | grep . && exit; \
@@ -311,8 +312,13 @@ fn in_phases(lab: &mut Lab, phases: &[(&str, &str)]) -> Result<()> {
         lab.run(&format!("zfs destroy rpool/nixos/home/anna@old{round}"))?.exits(0)?;
         lab.plug_slow(&t7)?;
         let mut run = start(lab)?;
+        if *phase != "import" {
+            // Now, since it takes seconds, in which the phase might be over.
+            lab.until_says(&mut run, "Imported")?;
+            give_way(lab, &run)?;
+        }
         lab.until_says(&mut run, words)?;
-        pull_in_mid_run(lab, &t7, &run)?;
+        lab.pull(&t7)?;
         std::thread::sleep(Duration::from_secs(8));
         let silent = if the_export_hangs(lab)? { Ok(()) } else { others_answer(lab) };
         let stuck = if silent.is_err() { what_is_stuck(lab)? } else { String::new() };
