@@ -91,7 +91,13 @@ fn share(lab: &mut Lab) -> Result<()> {
     back_up(lab, &drive, [0, 32])?;
     let here = lab.snapshots_below(HOME)?;
     let there = lab.elsewhere("nas", |nas| {
+        // A computer of its own: those of the lab begin as copies of one.
         nas.encrypted_source("rpool")?;
+        nas.run(&format!(
+            "set -e; zfs destroy -r {HOME}; zfs create -o mountpoint=/home {HOME}; zfs create {HOME}/anna; \
+             head -c 2M /dev/urandom > /home/anna/film; zfs snapshot -r {HOME}@first"
+        ))?
+        .exits(0)?;
         // What is the other one's is in the way, and stays as it is.
         nas.write("/etc/zferry/config.toml", config.replace("{host}", &first))?;
         nas.plug(&drive)?;
