@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::model::{Dataset, DatasetName, Guid, Inventory, Policy};
 
-use super::{DatasetPlan, Refusal, Verdict};
+use super::{DatasetPlan, Refusal, Verdict, parents};
 
 /// The copies on the drive, by what they are copies of.
 pub struct Copies<'a> {
@@ -29,14 +29,32 @@ impl<'a> Copies<'a> {
     }
 
     /// Before a second full copy is begun: is there one under another name?
-    pub fn refuse_elsewhere(&self, source: &Dataset, target: &DatasetName) -> Result<(), Refusal> {
+    pub fn refuse_elsewhere(
+        &self,
+        inventory: &Inventory,
+        source: &Dataset,
+        target: &DatasetName,
+    ) -> Result<(), Refusal> {
+        let Some(copy) = self.copy_of(source).filter(|copy| *copy != target) else { return Ok(()) };
+        // Renamed as a whole: what is below goes along.
+        let above = source.name.parent().and_then(|above| inventory.source.get(&above));
+        let follows = above.and_then(|above| self.copy_of(above)).filter(|above| {
+            target.parent().is_some_and(|target| target != **above) && copy.parent().as_ref() == Some(above)
+        });
+        let is_missing = |name: &DatasetName| inventory.target.get(name).is_none();
+        let missing: Vec<_> = parents::ancestors(target).into_iter().rev().filter(is_missing).collect();
+        let below = missing.first().and_then(DatasetName::parent);
+        let below_encrypted =
+            below.and_then(|below| inventory.target.get(&below)?.encryption.as_ref()).is_some();
+        let follows = follows.cloned();
+        Err(Refusal::Elsewhere { copy: copy.clone(), missing, below_encrypted, follows })
+    }
+
+    fn copy_of(&self, source: &Dataset) -> Option<&'a DatasetName> {
         let snapshots = source.history.snapshots().iter().map(|snapshot| snapshot.guid);
         let bookmarks = source.history.bookmarks().iter().map(|bookmark| bookmark.guid);
         let shared = || snapshots.chain(bookmarks).find_map(|guid| self.by_snapshot.get(&guid));
-        match self.recorded.get(&source.guid).or_else(shared) {
-            Some(&copy) if copy != target => Err(Refusal::Elsewhere { copy: copy.clone() }),
-            _ => Ok(()),
-        }
+        self.recorded.get(&source.guid).or_else(shared).copied()
     }
 }
 

@@ -79,7 +79,8 @@ impl Drive<'_> {
 }
 
 /// All datasets above, nearest first, without the pool's top dataset.
-fn ancestors(name: &DatasetName) -> Vec<DatasetName> {
+/// What is above it, the pool's own dataset left out, the nearest first.
+pub(super) fn ancestors(name: &DatasetName) -> Vec<DatasetName> {
     let above = std::iter::successors(name.parent(), DatasetName::parent);
     above.filter(|ancestor| ancestor.depth() > 1).collect()
 }

@@ -109,6 +109,12 @@ pub enum Refusal {
     Elsewhere {
         /// There.
         copy: DatasetName,
+        /// What is not there above the place where it is expected, the highest first.
+        missing: Vec<DatasetName>,
+        /// Whether the first of these comes below an encrypted dataset.
+        below_encrypted: bool,
+        /// The copy above it, which is not where it is expected either and takes this one along.
+        follows: Option<DatasetName>,
     },
     /// Every snapshot that this drive was last seen to have is missing.
     Unrecognised {
@@ -282,7 +288,7 @@ impl fmt::Display for Finding<'_> {
             Refusal::Inconsistent => {
                 write!(f, "{target} is the rest of a receive that never finished and cannot be resumed.")
             }
-            Refusal::Elsewhere { copy } => write!(
+            Refusal::Elsewhere { copy, .. } => write!(
                 f,
                 "A copy of {source} is on this drive already, as {copy}. A second full copy is not begun."
             ),

@@ -101,10 +101,19 @@ impl Refusal {
                 origin.iter().map(|origin| promote(origin)).chain([afresh]).collect()
             }
             Self::Inconsistent => vec![on_drive(format!("zfs destroy {}", quote(target.as_str())))],
-            Self::Elsewhere { copy } => {
+            Self::Elsewhere { follows: Some(above), .. } => {
+                vec![format!("what is done about {above} takes it along")]
+            }
+            Self::Elsewhere { copy, missing, below_encrypted, follows: None } => {
                 let (copy, target) = (quote(copy.as_str()), quote(target.as_str()));
+                let made = |(index, name)| argv::create_placeholder(name, *below_encrypted && index == 0);
+                let made: String =
+                    missing.iter().enumerate().map(|each| format!("{} && ", made(each))).collect();
                 vec![
-                    format!("{}   (continues it there)", on_drive(format!("zfs rename {copy} {target}"))),
+                    format!(
+                        "{}   (continues it there)",
+                        on_drive(format!("{made}zfs rename {copy} {target}"))
+                    ),
                     "or set `target` in the configuration to where it is".to_owned(),
                     format!(
                         "{}   (keeps it; the next run starts afresh)",

@@ -153,7 +153,7 @@ fn plan_dataset(
     let ground = match place.existing {
         Some(existing) => base::ground(policy, source, existing)?,
         None => {
-            setting.copies.refuse_elsewhere(source, target)?;
+            setting.copies.refuse_elsewhere(setting.inventory, source, target)?;
             Ground::Nothing { drop: None }
         }
     };

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::plan::refusal::Made;
 use crate::plan::testing::{EXPORTED, World, encryption, guid_of, name, policy, refusal, streams, without};
-use crate::plan::{Afterwards, Frees, Limit, Refusal, Verdict};
+use crate::plan::{Afterwards, DatasetPlan, Frees, Limit, Refusal, Verdict};
 
 fn refused(world: &World, policy: &Policy) -> Option<Refusal> {
     let plan = world.only(policy);
@@ -216,7 +216,12 @@ fn what_was_made_by_hand_is_never_received_over() {
 
 #[test]
 fn a_second_full_copy_is_not_begun() {
-    let expected = Some(Refusal::Elsewhere { copy: name("backup/old") });
+    let expected = Some(Refusal::Elsewhere {
+        copy: name("backup/old"),
+        missing: Vec::new(),
+        below_encrypted: false,
+        follows: None,
+    });
     let shares = World::new().source("tank/data", "@a,1 @b,2").target("backup/old", "@x,1");
     assert_eq!(refused(&shares, &policy()), expected, "another tool's, by a snapshot");
     let marked = World::new().source("tank/data", "#V,1 @b,2").target("backup/old", "@x,1");
@@ -228,6 +233,31 @@ fn a_second_full_copy_is_not_begun() {
     assert_eq!(refused(&recorded, &policy()), expected, "ours, by what it says");
     let of_another = shares.edit_target("backup/old", |there| there.source = Some(Guid(4)));
     assert_eq!(refused(&of_another, &policy()), None, "it says that it is another's");
+}
+
+#[test]
+fn a_copy_that_is_elsewhere_is_renamed_as_a_whole_and_below_what_is_made_for_it() {
+    let there = |name: &str, source: &str| {
+        let (name, of) = (name.to_owned(), guid_of(source));
+        move |world: World| world.target(&name, "@x,9").edit_target(&name, |there| there.source = Some(of))
+    };
+    let world = World::new().source("tank/data", "@b,2").source("tank/data/x", "@b,12");
+    let world = there("backup/old/x", "tank/data/x")(there("backup/old", "tank/data")(world));
+    let far = Policy { target: name("backup/laptop/eds"), ..policy() };
+    let plan = world.plan(std::slice::from_ref(&far));
+    let printed = |index: usize| {
+        let of: &DatasetPlan = &plan.datasets[index];
+        let afterwards = Afterwards { retry: "zferry run t7", imported: true };
+        refusal(of).map(|refusal| refusal.remedies(&of.source, &of.target, &afterwards).remove(0))
+    };
+    assert_eq!(
+        printed(0).as_deref(),
+        Some(
+            "zfs create -o canmount=off -o mountpoint=none -o org.zferry:placeholder=on backup/laptop && \
+             zfs rename backup/old backup/laptop/eds   (continues it there)"
+        )
+    );
+    assert_eq!(printed(1).as_deref(), Some("what is done about backup/old takes it along"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::Scenario;
+use super::remedies::remedy;
 use crate::drive::Drive;
 use crate::lab::Lab;
 
@@ -87,8 +88,17 @@ fn share(lab: &mut Lab) -> Result<()> {
          [backups.home]\nsource = \"{HOME}\"\ntarget = \"{{host}}/eds\"\nprune = \"mirror\"\n"
     );
     let first = lab.run("hostname")?.stdout().trim().to_owned();
+    // The first one had the drive to itself until now, and its copy moves where the words that are printed put it.
+    back_up(lab, &drive, [1, 32])?;
     lab.write("/etc/zferry/config.toml", config.clone())?;
-    back_up(lab, &drive, [0, 32])?;
+    lab.plug(&drive)?;
+    let refused = lab.run("zferry run t7")?;
+    refused.exits(1)?.says("what is done about backup/eds takes it along")?;
+    lab.gone(&drive)?;
+    lab.plug(&drive)?;
+    lab.run(&remedy(&refused, "continues it there")?)?.exits(0)?;
+    next_day(lab, 1)?;
+    back_up(lab, &drive, [0, 3])?;
     let here = lab.snapshots_below(HOME)?;
     let there = lab.elsewhere("nas", |nas| {
         // A computer of its own: those of the lab begin as copies of one.
