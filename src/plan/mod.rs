@@ -16,6 +16,7 @@ mod copies;
 pub mod described;
 mod display;
 pub mod doctor;
+pub mod drill;
 pub mod files;
 mod grace;
 pub mod init;

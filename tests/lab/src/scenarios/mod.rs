@@ -4,6 +4,7 @@ mod backup;
 pub(crate) mod boundaries;
 mod checkup;
 mod contract;
+mod drilled;
 mod drives;
 mod estranged;
 mod failing;
@@ -114,6 +115,7 @@ pub fn all() -> Vec<Scenario> {
         keeping::scenarios(),
         preparing::scenarios(),
         verified::scenarios(),
+        drilled::scenarios(),
     ]
     .concat()
 }
