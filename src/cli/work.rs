@@ -270,6 +270,7 @@ fn code(summary: &Summary, cancel: &Cancel) -> u8 {
     match summary.fault {
         Fault::Internal => failure::INTERNAL,
         Fault::Zfs => failure::ZFS_MISSING,
+        Fault::Damage => failure::INCOMPLETE,
         Fault::None if summary.failed > 0 || unplug => failure::INCOMPLETE,
         Fault::None => failure::DONE,
     }

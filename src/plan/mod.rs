@@ -31,6 +31,7 @@ mod remedy;
 mod restore;
 mod rollback;
 mod room;
+pub mod scrub;
 mod sends;
 mod step;
 mod swap;

@@ -59,7 +59,13 @@ impl Mounted {
         Self { host, directory }
     }
 
-    fn drill(&self, runner: &dyn Runner, types: &'static str, cancel: &Cancel) -> Result<Summary, JobError> {
+    fn drill(
+        &self,
+        runner: &dyn Runner,
+        types: &'static str,
+        cancel: &Cancel,
+        sink: &dyn Sink,
+    ) -> Result<Summary, JobError> {
         let store = Store::new(self.directory.path().join("state"));
         let locks = self.directory.path().join("locks");
         let (clock, root) = (|| Timestamp::from_second(1_800_000_000).unwrap(), self.host.drives.root());

@@ -7,6 +7,7 @@ mod found;
 mod keeping;
 mod pulled;
 mod restored;
+mod scrubbed;
 mod setting;
 mod undisturbed;
 mod verified;

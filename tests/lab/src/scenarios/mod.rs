@@ -23,6 +23,7 @@ mod reading;
 mod rebuilt;
 mod refusals;
 mod remedies;
+mod scrubbed;
 mod session;
 mod space;
 mod structure;
@@ -116,6 +117,7 @@ pub fn all() -> Vec<Scenario> {
         preparing::scenarios(),
         verified::scenarios(),
         drilled::scenarios(),
+        scrubbed::scenarios(),
     ]
     .concat()
 }

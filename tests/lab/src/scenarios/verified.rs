@@ -81,7 +81,7 @@ fn damaged(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-fn scrub_goes_on(lab: &mut Lab) -> Result<()> {
+pub(super) fn scrub_goes_on(lab: &mut Lab) -> Result<()> {
     lab.wait_until(
         "a scrub goes on",
         Duration::from_secs(120),
@@ -90,7 +90,7 @@ fn scrub_goes_on(lab: &mut Lab) -> Result<()> {
 }
 
 /// Whether scrubs stand still: then there is time to do something in the middle of one.
-fn stand_still(lab: &mut Lab, still: bool) -> Result<()> {
+pub(super) fn stand_still(lab: &mut Lab, still: bool) -> Result<()> {
     let value = u8::from(still);
     lab.run(&format!("echo {value} > /sys/module/zfs/parameters/zfs_scan_suspend_progress"))?.exits(0)?;
     Ok(())
