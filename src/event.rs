@@ -297,6 +297,8 @@ pub enum Fault {
     Zfs,
     /// A mistake in zferry.
     Internal,
+    /// The run did what it could, and the scrub at its end found that something on the drive is lost.
+    Damage,
 }
 
 /// Who is told. The engine calls this; it must not block for long.

@@ -203,6 +203,8 @@ impl DriveState {
         if run.outcome == Outcome::Complete {
             self.last_success = Some(run.ended);
         }
+        // One that was remembered before it was over has one entry all the same.
+        self.runs.retain(|other| other.started != run.started);
         self.last_run = Some(run.clone());
         self.runs.push(run);
         self.forget_oldest();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::{args, quoted};
 use crate::config::request::{
-    Common, DoctorRequest, EjectRequest, Export, Format, ListRequest, Mode, PlanRequest, ReplicateRequest,
-    RestoreRequest, RunRequest, Selection, StatusRequest, Verbosity, VerifyRequest, Wait,
+    Common, DoctorRequest, DrillRequest, EjectRequest, Export, Format, ListRequest, Mode, PlanRequest,
+    ReplicateRequest, RestoreRequest, RunRequest, Selection, StatusRequest, Verbosity, VerifyRequest, Wait,
 };
 use crate::config::{Backup, BackupName, Drive, DriveName, Glob, PowerOff, Settings, nearest};
 use crate::model::{Consents, DatasetFilter, DatasetName, HistoryMode, Prune, SendMode, SnapshotFilter};
@@ -120,7 +120,12 @@ pub fn verify(typed: &args::Verify, settings: Settings, common: Common) -> Resul
         drive.power_off = PowerOff::No;
     }
     let retry = format!("{} verify {}", common.command, drive.name);
-    Ok(VerifyRequest { common, drive, wait: waiting(typed.wait), retry })
+    let drill = match (typed.drill, typed.all) {
+        (false, _) => None,
+        (true, true) => Some(DrillRequest::All),
+        (true, false) => Some(DrillRequest::Some(typed.seed)),
+    };
+    Ok(VerifyRequest { common, drive, wait: waiting(typed.wait), retry, drill })
 }
 
 /// `list`

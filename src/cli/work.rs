@@ -202,7 +202,13 @@ pub fn adopt(request: &AdoptRequest, cancel: Cancel) -> Result<u8, Failure> {
 /// `verify`
 pub fn verify(request: &VerifyRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = World::new(&request.common, cancel.clone());
-    let result = jobs::verify::verify(request, &world.environment());
+    let result = match request.drill {
+        None => jobs::verify::verify(request, &world.environment()),
+        Some(which) => {
+            let mut ask = super::ask::Asking::new(&cancel);
+            jobs::files::drill(request, which, &world.environment(), &mut ask)
+        }
+    };
     drop(world);
     worst(vec![result], &cancel)
 }
@@ -264,6 +270,7 @@ fn code(summary: &Summary, cancel: &Cancel) -> u8 {
     match summary.fault {
         Fault::Internal => failure::INTERNAL,
         Fault::Zfs => failure::ZFS_MISSING,
+        Fault::Damage => failure::INCOMPLETE,
         Fault::None if summary.failed > 0 || unplug => failure::INCOMPLETE,
         Fault::None => failure::DONE,
     }

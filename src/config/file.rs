@@ -37,6 +37,8 @@ pub struct DriveFile {
     pub power_off: Option<bool>,
     /// `replug-wait`
     pub replug_wait: Option<Length>,
+    /// `scrub`
+    pub scrub: Option<AgeLimit>,
     /// `[drives.NAME.override.BACKUP]`.
     pub overrides: Vec<BackupFile>,
     /// For `config show`.
@@ -182,6 +184,7 @@ fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile
         backups: reader.list("backups"),
         power_off: reader.flag("power-off"),
         replug_wait: reader.parsed("replug-wait").map(Spanned::into_inner),
+        scrub: reader.parsed("scrub").map(Spanned::into_inner),
         overrides: reader.sections("override", BACKUP, read_backup),
         written: reader.into_written(),
     }

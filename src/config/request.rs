@@ -175,7 +175,7 @@ pub struct RestoreRequest {
     pub retry: String,
 }
 
-/// `verify`: the whole drive is read.
+/// `verify`: the whole drive is read, or files of it are compared with those of the source.
 #[derive(Debug, Clone)]
 pub struct VerifyRequest {
     /// What every request carries.
@@ -186,6 +186,17 @@ pub struct VerifyRequest {
     pub wait: Wait,
     /// What was typed.
     pub retry: String,
+    /// `--drill`: how much is read of the files, instead of the scrub. Without a seed one is chosen.
+    pub drill: Option<DrillRequest>,
+}
+
+/// Which files of a drive are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrillRequest {
+    /// `--all`
+    All,
+    /// Some; with `--seed` the same as another time.
+    Some(Option<u64>),
 }
 
 /// `list`: what is here and what is there.

@@ -79,6 +79,7 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         guid: *drive.guid.as_ref()?.get_ref(),
         power_off: PowerOff::from(drive.power_off.unwrap_or(true)),
         replug_wait: drive.replug_wait.map_or(REPLUG_WAIT, |Length(time)| time),
+        scrub: drive.scrub.unwrap_or(AgeLimit::Never).limit(),
         backups: backups.into_iter().collect::<Option<_>>()?,
     })
 }

@@ -55,6 +55,8 @@ pub struct Drive {
     pub power_off: PowerOff,
     /// How long a run waits for it when it was pulled out; none: not at all.
     pub replug_wait: Duration,
+    /// How old its last scrub may be before a run scrubs it; nothing: however old.
+    pub scrub: Option<Duration>,
     /// What it carries, in the order of the file; at least one.
     pub backups: Vec<Backup>,
 }

@@ -16,7 +16,34 @@ pub const DIRECTORY: &str = "/run/zferry";
 /// A held lock.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    owner: String,
+}
+
+/// Behind the owner, while a run that is otherwise done scrubs its drive.
+const SCRUBS: &str = "; its backup is complete, and it scrubs the drive";
+
+impl Lock {
+    /// Says that the backup is complete, and that only a scrub goes on, which may be paused by others.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn scrubs(&self) -> std::io::Result<()> {
+        write_owner(&self.file, &format!("{}{SCRUBS}", self.owner))
+    }
+}
+
+fn write_owner(mut file: &File, owner: &str) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{owner}")
+}
+
+impl LockError {
+    /// Whether a run has it that is done but for a scrub.
+    pub fn is_scrubbing(&self) -> bool {
+        matches!(self, Self::Taken { owner } if owner.ends_with(SCRUBS))
+    }
 }
 
 /// Why there is no lock.
@@ -51,7 +78,7 @@ pub fn take(directory: &Path, drive: Guid, owner: &str) -> Result<Lock, LockErro
     let path = path(directory, drive);
     let io = |source| LockError::Io { path: path.clone(), source };
     std::fs::create_dir_all(directory).map_err(io)?;
-    let mut file =
+    let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
@@ -62,8 +89,8 @@ pub fn take(directory: &Path, drive: Guid, owner: &str) -> Result<Lock, LockErro
         }
         Err(errno) => return Err(io(errno.into())),
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{owner}")).map_err(io)?;
-    Ok(Lock { _file: file })
+    write_owner(&file, owner).map_err(io)?;
+    Ok(Lock { file, owner: owner.to_owned() })
 }
 
 /// Whether no run of this drive is alive. A drive that never had a lock since boot has no living run either.
@@ -86,6 +113,10 @@ mod tests {
         let second = take(directory.path(), Guid(7), "process 2").unwrap_err();
         assert_eq!(second.to_string(), "another zferry is busy with this drive: process 1, since noon");
         assert!(take(directory.path(), Guid(8), "process 3").is_ok(), "another drive is free");
+        assert!(!second.is_scrubbing());
+        first.scrubs().unwrap();
+        let third = take(directory.path(), Guid(7), "process 3").unwrap_err();
+        assert!(third.is_scrubbing() && third.to_string().contains("since noon"), "{third}");
         drop(first);
         assert!(is_free(directory.path(), Guid(7)));
         assert!(is_free(directory.path(), Guid(9)));

@@ -43,6 +43,8 @@ pub struct DriveRun<'a> {
     pub export_foreign: bool,
     /// The command that the user typed.
     pub retry: String,
+    /// How often the drive is scrubbed at the end of a run, if ever.
+    pub scrub: Option<Duration>,
     /// How long is looked whether the drive is gone, after a stream failed.
     pub foreboding: Duration,
 }
@@ -69,8 +71,8 @@ impl DriveRun<'_> {
             pool: self.pool.clone(),
             guid: self.guid,
         });
-        let _lock = take_lock(env, self.guid)?;
-        let mut account = Account::default();
+        let lock = Some(take_lock(env, self.guid)?);
+        let mut account = Account { lock, began, ..Account::default() };
         let unplug = self.trips(env, &mut account)?;
         let state = self.recall(env);
         let mut summary = self.summary(env, &account.tally, unplug, started.elapsed());
@@ -236,7 +238,13 @@ impl DriveRun<'_> {
         Tally { states: vec![State::Failed; self.policies.len()], ..Tally::default() }
     }
 
-    fn summary(&self, env: &Environment<'_>, tally: &Tally, unplug: Unplug, took: Duration) -> Summary {
+    pub(super) fn summary(
+        &self,
+        env: &Environment<'_>,
+        tally: &Tally,
+        unplug: Unplug,
+        took: Duration,
+    ) -> Summary {
         let done = tally.states.iter().filter(|state| **state == State::Running).count();
         Summary {
             drive: self.drive.to_owned(),
@@ -254,13 +262,13 @@ impl DriveRun<'_> {
     }
 
     /// What the host knows of earlier runs: a cache, whose loss costs nothing but the answer to "when was it last?".
-    fn recall(&self, env: &Environment<'_>) -> DriveState {
+    pub(super) fn recall(&self, env: &Environment<'_>) -> DriveState {
         let loaded = env.store.load(self.drive, self.guid);
         warn_of(env, loaded.warning.as_ref());
         loaded.state
     }
 
-    fn remember(
+    pub(super) fn remember(
         &self,
         env: &Environment<'_>,
         mut state: DriveState,

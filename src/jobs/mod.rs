@@ -5,6 +5,7 @@ mod connected;
 mod described;
 pub mod doctor;
 mod drive_run;
+mod due;
 pub mod eject;
 pub mod files;
 pub mod init;

@@ -33,6 +33,7 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             after: after(drive.power_off),
             export_foreign: request.export == Export::Always,
             retry: format!("{} run {}", request.common.command, drive.name),
+            scrub: drive.scrub,
             foreboding: crate::execute::FOREBODING,
         };
         results.push(run.run(env));

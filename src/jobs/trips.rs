@@ -4,7 +4,10 @@
 use crate::event::{Event, Fault, ImportHow, Then, Unplug};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::drive::{Disk, wait_until_gone};
+use crate::execute::lock::Lock;
 use crate::execute::session::{Lost, Session, SessionError, Wanted};
 use crate::execute::{State, Tally};
 use crate::process::RunError;
@@ -32,6 +35,10 @@ pub struct Account {
     pub copies: Vec<KnownCopy>,
     /// Whose fault it was that nothing could be done.
     pub fault: Fault,
+    /// When the run began.
+    pub began: Timestamp,
+    /// The drive's, until the run is over.
+    pub lock: Option<Lock>,
 }
 
 impl Account {
@@ -174,6 +181,9 @@ impl DriveRun<'_> {
         }
         if guarded.lost().is_none() {
             session.tell_damage(&env.host(), &self.afterwards(&session));
+            if account.tally.states.contains(&State::Running) {
+                self.scrub_if_due(env, &session, account);
+            }
         }
         Ok(match session.close(&env.host(), self.after, self.export_foreign) {
             Unplug::Gone { why, .. } => Trip::Lost { why, disks: session.disks(), ours },

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use crate::config::Drive;
 use crate::config::request::VerifyRequest;
 use crate::event::{Event, Summary, Unplug};
 use crate::execute::chain;
 use crate::execute::session::Session;
-use crate::model::Consents;
+use crate::model::{Consents, Inventory};
 use crate::plan::{Afterwards, Link, links, some_of};
 use crate::report::summary::truth;
 use crate::report::text::count;
@@ -55,7 +56,7 @@ pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
 /// How much is wrong.
 fn work(request: &VerifyRequest, env: &Environment<'_>, session: &Session) -> Result<usize, JobError> {
     let name = request.drive.name.as_str();
-    let broken = chains(request, env, session)?;
+    let (broken, _) = chains(&request.drive, env, session)?;
     let text = format!(
         "Scrubbing {name}: all of it is read. Ctrl-C pauses that, and the next `{}` goes on.",
         request.retry
@@ -87,10 +88,14 @@ fn remember(request: &VerifyRequest, env: &Environment<'_>, found: &super::scrub
     }
 }
 
-/// Whether the next increment of each copy is possible. Says how many are not.
-fn chains(request: &VerifyRequest, env: &Environment<'_>, session: &Session) -> Result<usize, JobError> {
+/// Whether the next increment of each copy is possible. Says how many are not, and what was seen.
+pub(super) fn chains(
+    drive: &Drive,
+    env: &Environment<'_>,
+    session: &Session,
+) -> Result<(usize, Inventory), JobError> {
     let client = env.client();
-    let policies = request.drive.policies(&Consents::default());
+    let policies = drive.policies(&Consents::default());
     let seen = crate::observe::observe(&client, &policies, &session.facts, &session.imported);
     let inventory = seen.map_err(not_listed)?;
     let links = links(&policies, &inventory);
@@ -111,7 +116,7 @@ fn chains(request: &VerifyRequest, env: &Environment<'_>, session: &Session) -> 
         let text = format!(
             "The source has no bookmark of what the drive has newest of {}. Run before the source prunes that snapshot: `zferry run {}`.",
             some_of(&unprotected),
-            request.drive.name
+            drive.name
         );
         env.sink.event(Event::Warning { text });
     }
@@ -119,9 +124,9 @@ fn chains(request: &VerifyRequest, env: &Environment<'_>, session: &Session) -> 
         let text = format!(
             "What the drive has newest of {} is gone from the source, and so is its bookmark: it cannot be continued. `zferry plan {}` says what can be done.",
             some_of(&broken),
-            request.drive.name
+            drive.name
         );
         env.sink.event(Event::Warning { text });
     }
-    Ok(broken.len())
+    Ok((broken.len(), inventory))
 }

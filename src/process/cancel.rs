@@ -39,6 +39,11 @@ impl Cancel {
             self.level.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| Some((level + 1).min(2)));
     }
 
+    /// What was asked for once is done, and takes nothing else along. Who asked twice is not answered with this.
+    pub fn settle(&self) {
+        let _ = self.level.compare_exchange(1, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// How urgently we were asked to stop.
     pub fn interruption(&self) -> Interruption {
         match self.level.load(Ordering::Relaxed) {
@@ -92,6 +97,18 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    #[test]
+    fn what_was_asked_once_can_be_settled_and_what_was_asked_twice_cannot() {
+        let cancel = Cancel::new();
+        cancel.request(2);
+        cancel.settle();
+        assert_eq!((cancel.interruption(), cancel.signal()), (Interruption::None, None));
+        cancel.request(2);
+        cancel.request(15);
+        cancel.settle();
+        assert_eq!((cancel.interruption(), cancel.signal()), (Interruption::Now, Some(15)));
+    }
 
     #[test]
     fn what_is_lost_stays_lost() {

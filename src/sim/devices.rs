@@ -72,6 +72,11 @@ impl Drives {
         Root::with_devices(self.files.path(), Arc::new(asked))
     }
 
+    /// What is mounted.
+    pub fn mounted(&self, table: &str) {
+        self.files.write("/proc/self/mountinfo", table);
+    }
+
     /// `udisksctl power-off`.
     pub fn power_off(&self, state: &State) -> Answer {
         let imported = state.pools.values().any(|pool| pool.on_usb && pool.imported.is_some());

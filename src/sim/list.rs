@@ -161,7 +161,9 @@ fn dataset_value(state: &State, name: &str, dataset: &Dataset, property: &str) -
         "available" => state.pools[pool_of(name)].available.to_string(),
         "inconsistent" => u64::from(dataset.is_inconsistent()).to_string(),
         "redacted" | "quota" | "refquota" => "0".to_owned(),
-        "mounted" if !dataset.volume => "no".to_owned(),
+        "mounted" if !dataset.volume => {
+            dataset.properties.get("mounted").map_or("no", String::as_str).to_owned()
+        }
         "canmount" if !dataset.volume => {
             dataset.properties.get("canmount").map_or("on", String::as_str).to_owned()
         }

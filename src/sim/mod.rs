@@ -2,7 +2,7 @@
 //! (facts: zfs.md 1–5). What it does was written from the facts and not from the program that is tried with it.
 //!
 //! It exists in tests only. [`state`] is the truth; [`list`] shows it, [`change`], [`stream`], [`program`] and [`pool`]
-//! change it, [`devices`] is what is seen of it without ZFS, [`fault`] makes single commands go wrong.
+//! change it, [`devices`] and [`mounts`] are what is seen of it without ZFS, [`fault`] makes single commands go wrong.
 
 mod change;
 mod contract;
@@ -10,6 +10,7 @@ mod devices;
 pub mod fault;
 mod flags;
 mod list;
+pub mod mounts;
 mod pool;
 mod program;
 pub mod state;
@@ -31,13 +32,14 @@ pub struct Host {
     state: Arc<Mutex<State>>,
     /// That drive.
     pub drives: Drives,
+    mounts: Mutex<mounts::Mounts>,
 }
 
 impl Host {
     /// With these pools.
     pub fn new(state: State) -> Self {
         let state = Arc::new(Mutex::new(state));
-        Self { drives: Drives::new(Arc::clone(&state)), state }
+        Self { drives: Drives::new(Arc::clone(&state)), state, mounts: Mutex::default() }
     }
 
     /// The truth at this moment.
@@ -50,19 +52,37 @@ impl Host {
         how(&mut self.state.lock().unwrap());
     }
 
+    /// Mounts a filesystem below a directory, as the computer that is backed up has it.
+    pub fn show(&self, dataset: &str, below: &std::path::Path) {
+        let mut mounts = self.mounts.lock().unwrap();
+        mounts::show(&mut mounts, &mut self.state.lock().unwrap(), dataset, below);
+        self.drives.mounted(&mounts::table(&mounts));
+    }
+
+    /// What is mounted of a pool.
+    pub fn mounted_of(&self, pool: &str) -> Vec<String> {
+        let mounts = self.mounts.lock().unwrap();
+        mounts.values().filter(|what| state::pool_of(what) == pool).cloned().collect()
+    }
+
     /// One command, to its end.
     pub fn perform(&self, command: &Invocation) -> Output {
         let mut state = self.state.lock().unwrap();
+        let mut mounts = self.mounts.lock().unwrap();
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         let answer = match command.tool {
             Tool::Zfs => zfs(&mut state, &args, &command.stdin),
             Tool::Zpool => pool::zpool(&mut state, &args),
             Tool::Udisksctl => self.drives.power_off(&state),
             Tool::Udevadm | Tool::Blockdev => Ok(String::new()),
-            other @ (Tool::Mount | Tool::Umount | Tool::Setpriv) => {
-                Err(format!("{} is not simulated", other.name()))
-            }
+            Tool::Mount => mounts::mount(&mut mounts, &state, &args),
+            Tool::Umount => mounts::unmount(&mut mounts, &args),
+            Tool::Setpriv => Err("setpriv is not simulated".to_owned()),
         };
+        if matches!(command.tool, Tool::Zpool | Tool::Mount | Tool::Umount) {
+            mounts::leave(&mut mounts, &state);
+            self.drives.mounted(&mounts::table(&mounts));
+        }
         match answer {
             Ok(stdout) => output(0, &stdout, ""),
             Err(complaint) => output(1, "", &complaint),
@@ -116,6 +136,8 @@ fn zfs(state: &mut State, args: &[&str], stdin: &[u8]) -> Answer {
         "rename" => change::rename(state, rest),
         "rollback" => change::rollback(state, rest),
         "receive" => stream::drop_partial(state, rest),
+        "load-key" => mounts::load_key(state, rest, stdin),
+        "unload-key" => mounts::unload_key(state, rest),
         "program" => program::program(state, rest, stdin),
         other => Err(format!("unrecognized command '{other}'")),
     }

@@ -3,7 +3,7 @@
 use super::Answer;
 use super::devices::node;
 use super::flags::Flags;
-use super::state::{Import, Pool, Scrub, State};
+use super::state::{Import, Pool, Scrub, State, pool_of};
 
 /// Both lines of `zfs version`.
 pub const VERSION: &str = "zfs-2.4.4-1\nzfs-kmod-2.4.4-1\n";
@@ -77,8 +77,10 @@ fn get(state: &State, args: &[&str]) -> Answer {
 
 /// What is damaged is known once a scrub came across it.
 fn status(state: &mut State, args: &[&str]) -> Answer {
-    let (name, _) = one(state, args)?;
-    let txg = state.next_txg(&name);
+    let (name, pool) = one(state, args)?;
+    // Of a pool that is only read nothing goes on.
+    let reads = pool.imported.as_ref().is_some_and(|import| import.readonly);
+    let txg = if reads { pool.txg } else { state.next_txg(&name) };
     let pool = state.pools.get_mut(&name).ok_or("no such pool")?;
     let text = |pool: &Pool| {
         let (errors, known) = match pool.scrub {
@@ -96,6 +98,7 @@ fn status(state: &mut State, args: &[&str]) -> Answer {
     };
     let shown = text(pool);
     pool.scrub = match pool.scrub {
+        stands_still if reads => stands_still,
         Scrub::Running(2) => Scrub::Finished { txg, errors: pool.damaged },
         Scrub::Running(step) => Scrub::Running(step + 1),
         other => other,
@@ -160,6 +163,10 @@ fn export(state: &mut State, args: &[&str]) -> Answer {
     let (name, _) = one(state, args)?;
     if let Some(pool) = state.pools.get_mut(&name) {
         pool.imported = None;
+    }
+    let of_pool = state.datasets.iter_mut().filter(|(dataset, _)| pool_of(dataset) == name);
+    for key in of_pool.filter_map(|(_, dataset)| dataset.key.as_mut()) {
+        key.loaded = false;
     }
     Ok(String::new())
 }

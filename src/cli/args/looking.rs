@@ -12,6 +12,15 @@ pub struct Verify {
     /// Name of a drive in the configuration
     #[arg(value_name = "DRIVE")]
     pub drive: DriveName,
+    /// Instead of the scrub: open the copies with the passphrase, and compare files with the source
+    #[arg(long)]
+    pub drill: bool,
+    /// Every file, instead of a sample
+    #[arg(long, requires = "drill", conflicts_with = "seed")]
+    pub all: bool,
+    /// The same sample as in the drill that told this number
+    #[arg(long, requires = "drill", value_name = "NUMBER")]
+    pub seed: Option<u64>,
     /// Leave the drive powered on
     #[arg(long)]
     pub no_power_off: bool,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::execute::files::{CopyError, KeyError, NotTyped};
-use crate::model::{Bytes, DatasetName};
+use crate::model::{Bytes, DatasetName, SnapshotName};
 use crate::plan::files::Unclear;
 use crate::zfs::{Kind, ZfsError};
 
@@ -67,6 +67,9 @@ pub enum FilesError {
         #[source]
         source: ZfsError,
     },
+    /// A mount that is said to be there, and is not.
+    #[error("`mount` says that it mounted {0}, and it is not mounted")]
+    NotMounted(SnapshotName),
     /// The end of a mount.
     #[error("{what} cannot be unmounted")]
     Unmount {

@@ -1,6 +1,7 @@
-//! `open`, `close`, and `restore` of files: looking into a drive, which is only read.
+//! `open`, `close`, `restore` of files and `verify --drill`: looking into a drive, which is only read.
 
 mod close;
+mod drill;
 mod error;
 mod open;
 mod reach;
@@ -9,6 +10,7 @@ mod seek;
 
 pub use close::close;
 pub(super) use close::let_go;
+pub use drill::drill;
 pub use error::FilesError;
 pub use open::{Opened, OpenedPlace, open};
 pub use restore::{restore, versions};

@@ -37,6 +37,7 @@ fn request(into: &str) -> RestoreRequest {
         guid: DRIVE,
         power_off: PowerOff::Yes,
         replug_wait: Duration::ZERO,
+        scrub: None,
         backups: vec![backup.clone()],
     };
     let retry = format!("zferry restore t7 home --into {into}");

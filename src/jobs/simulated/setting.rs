@@ -89,8 +89,18 @@ pub fn run_and_wait(runner: &dyn Runner, root: &Root, replug_wait: Duration) -> 
 pub fn run_as(
     policy: &Policy,
     now: i64,
-    (runner, root): (&dyn Runner, &Root),
+    through: (&dyn Runner, &Root),
     replug_wait: Duration,
+) -> Result<Summary, JobError> {
+    run_and_scrub(policy, now, through, (replug_wait, None))
+}
+
+/// One that scrubs the drive when the last scrub is so old.
+pub fn run_and_scrub(
+    policy: &Policy,
+    now: i64,
+    (runner, root): (&dyn Runner, &Root),
+    (replug_wait, scrub): (Duration, Option<Duration>),
 ) -> Result<Summary, JobError> {
     let directory = tempfile::tempdir().unwrap();
     let (cancel, store) = (Cancel::new(), Store::new(directory.path().join("state")));
@@ -120,6 +130,7 @@ pub fn run_as(
         after: After::PowerOff,
         export_foreign: false,
         retry: "zferry run t7".to_owned(),
+        scrub,
         foreboding: Duration::ZERO,
     };
     run.run(&env)

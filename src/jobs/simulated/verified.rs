@@ -42,7 +42,7 @@ fn verify_through(runner: &dyn Runner, host: &Host, cancel: &Cancel) -> Result<S
     };
     let drive = crate::config::parse(CONFIG, Path::new("c"), "laptop").unwrap().drives.remove(0);
     let retry = "zferry verify t7".to_owned();
-    verify::verify(&VerifyRequest { common, drive, wait: Wait::Unsaid, retry }, &env)
+    verify::verify(&VerifyRequest { common, drive, wait: Wait::Unsaid, retry, drill: None }, &env)
 }
 
 fn verified(host: &Host) -> Summary {

@@ -55,7 +55,7 @@ for my $file (@files) {
 "#;
 
 /// A line with the passphrase on its standard input.
-fn typed(lab: &mut Lab, line: &str) -> Result<crate::command::Output> {
+pub(super) fn typed(lab: &mut Lab, line: &str) -> Result<crate::command::Output> {
     lab.execute(Command::shell(line).stdin(format!("{PASSPHRASE}\n")))
 }
 
@@ -90,7 +90,7 @@ fn seen(path: &str) -> String {
 }
 
 /// Nothing of the drive is mounted, imported or left beside anything.
-fn nothing_is_left(lab: &mut Lab) -> Result<()> {
+pub(super) fn nothing_is_left(lab: &mut Lab) -> Result<()> {
     lab.not_imported("backup")?;
     lab.run(
         "grep backup /proc/self/mountinfo; ls -A /run/zferry/open /run/zferry/restore 2>/dev/null | grep -v ':$' | grep .; \

@@ -4,6 +4,7 @@ mod backup;
 pub(crate) mod boundaries;
 mod checkup;
 mod contract;
+mod drilled;
 mod drives;
 mod estranged;
 mod failing;
@@ -22,6 +23,7 @@ mod reading;
 mod rebuilt;
 mod refusals;
 mod remedies;
+mod scrubbed;
 mod session;
 mod space;
 mod structure;
@@ -114,6 +116,8 @@ pub fn all() -> Vec<Scenario> {
         keeping::scenarios(),
         preparing::scenarios(),
         verified::scenarios(),
+        drilled::scenarios(),
+        scrubbed::scenarios(),
     ]
     .concat()
 }

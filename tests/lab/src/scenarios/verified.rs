@@ -18,11 +18,11 @@ pub fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
+pub(super) const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
 const MIB: usize = 1 << 20;
 
 /// Overwrites a part of what fills most of a drive: data of which there is one copy. From outside, while it is unplugged.
-fn damage(drive: &Drive) -> Result<()> {
+pub(super) fn damage(drive: &Drive) -> Result<()> {
     let image = OpenOptions::new().read(true).write(true).open(drive.image())?;
     let size = usize::try_from(image.metadata()?.len())? / MIB;
     let mut block = vec![0; MIB];
@@ -42,7 +42,7 @@ fn damage(drive: &Drive) -> Result<()> {
     image.sync_all().context("the damage was not written")
 }
 
-fn much(lab: &mut Lab, megabytes: u32) -> Result<()> {
+pub(super) fn much(lab: &mut Lab, megabytes: u32) -> Result<()> {
     lab.run(&format!("head -c {megabytes}M /dev/urandom > /home/anna/film && zpool sync rpool"))?.exits(0)?;
     lab.snapshot("rpool/nixos/home", "much")
 }
@@ -81,7 +81,7 @@ fn damaged(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-fn scrub_goes_on(lab: &mut Lab) -> Result<()> {
+pub(super) fn scrub_goes_on(lab: &mut Lab) -> Result<()> {
     lab.wait_until(
         "a scrub goes on",
         Duration::from_secs(120),
@@ -90,7 +90,7 @@ fn scrub_goes_on(lab: &mut Lab) -> Result<()> {
 }
 
 /// Whether scrubs stand still: then there is time to do something in the middle of one.
-fn stand_still(lab: &mut Lab, still: bool) -> Result<()> {
+pub(super) fn stand_still(lab: &mut Lab, still: bool) -> Result<()> {
     let value = u8::from(still);
     lab.run(&format!("echo {value} > /sys/module/zfs/parameters/zfs_scan_suspend_progress"))?.exits(0)?;
     Ok(())
