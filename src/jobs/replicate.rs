@@ -32,6 +32,7 @@ pub fn replicate(request: &ReplicateRequest, env: &Environment<'_>) -> DriveResu
         after: after(request.power_off),
         export_foreign: false,
         retry: request.retry.clone(),
+        rescue: None,
         foreboding: crate::execute::FOREBODING,
     };
     run.run(env)

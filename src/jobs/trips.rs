@@ -175,6 +175,10 @@ impl DriveRun<'_> {
         if guarded.lost().is_none() {
             session.tell_damage(&env.host(), &self.afterwards(&session));
         }
+        // As with the record above: a drive that may be another one is not written to.
+        if guarded.lost().is_none() && account.tally.states.contains(&State::Running) {
+            self.keep_rescue_current(env, &session);
+        }
         Ok(match session.close(&env.host(), self.after, self.export_foreign) {
             Unplug::Gone { why, .. } => Trip::Lost { why, disks: session.disks(), ours },
             unplug => Trip::Closed(unplug),

@@ -15,6 +15,8 @@ use super::state::{Pool, State};
 /// The kernel's name of the one drive.
 const DISK: &str = "sdb";
 
+const MOUNTS: &str = "/proc/self/mountinfo";
+
 /// One USB drive, with the pool that has the mark [`Pool::on_usb`].
 pub struct Drives {
     state: Arc<Mutex<State>>,
@@ -72,12 +74,45 @@ impl Drives {
         Root::with_devices(self.files.path(), Arc::new(asked))
     }
 
+    /// From now on the drive has a rescue file system.
+    pub fn with_rescue(&self) {
+        let part = self.attached.lock().unwrap().disk.as_ref().unwrap().sysfs.join("sdb2");
+        let part = part.to_str().unwrap();
+        self.files.write(&format!("{part}/partition"), "2\n");
+        self.files.write(&format!("{part}/dev"), "8:92\n");
+        self.files.write(&format!("{part}/uevent"), "DEVTYPE=partition\nPARTNAME=zferry-rescue\n");
+    }
+
+    /// `mount -t ext4 … /dev/sdb2 AT`: its files are in that directory, mounted or not.
+    pub fn mount(&self, args: &[&str]) -> Answer {
+        let ["-t", "ext4", "-o", _, "/dev/sdb2", at] = args else {
+            return Err(format!("mount: {args:?} is not simulated"));
+        };
+        let before = self.files.read(MOUNTS);
+        self.files.write(MOUNTS, &format!("{before}90 1 8:92 / {at} rw - ext4 /dev/sdb2 rw\n"));
+        Ok(String::new())
+    }
+
+    /// `umount AT`.
+    pub fn unmount(&self, args: &[&str]) -> Answer {
+        let before = self.files.read(MOUNTS);
+        let is_it = |line: &&str| line.split(' ').nth(4) == args.first().copied();
+        let Some(last) = before.lines().rfind(is_it) else { return Err("umount: not mounted.".to_owned()) };
+        self.files.write(MOUNTS, &before.replacen(&format!("{last}\n"), "", 1));
+        Ok(String::new())
+    }
+
+    /// What is mounted.
+    pub fn mounts(&self) -> String {
+        self.files.read(MOUNTS)
+    }
+
     /// `udisksctl power-off`.
     pub fn power_off(&self, state: &State) -> Answer {
         let imported = state.pools.values().any(|pool| pool.on_usb && pool.imported.is_some());
         let mut attached = self.attached.lock().unwrap();
         match attached.disk.take() {
-            Some(_) if !imported => {
+            Some(_) if !imported && self.mounts().is_empty() => {
                 self.files.unplug(DISK);
                 Ok(String::new())
             }
@@ -132,7 +167,8 @@ impl Devices for Asked {
         })
     }
 
-    fn known(&self, _name: &str) -> io::Result<Known> {
-        Ok(Known { disk: self.attached.lock().unwrap().disk.clone(), ..Known::default() })
+    fn known(&self, name: &str) -> io::Result<Known> {
+        let kind = (name == "sdb2").then(|| "ext4".to_owned());
+        Ok(Known { kind, disk: self.attached.lock().unwrap().disk.clone(), ..Known::default() })
     }
 }

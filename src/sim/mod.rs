@@ -59,9 +59,9 @@ impl Host {
             Tool::Zpool => pool::zpool(&mut state, &args),
             Tool::Udisksctl => self.drives.power_off(&state),
             Tool::Udevadm | Tool::Blockdev => Ok(String::new()),
-            other @ (Tool::Mount | Tool::Umount | Tool::Setpriv) => {
-                Err(format!("{} is not simulated", other.name()))
-            }
+            Tool::Mount => self.drives.mount(&args),
+            Tool::Umount => self.drives.unmount(&args),
+            other @ (Tool::Setpriv | Tool::Mkfs) => Err(format!("{} is not simulated", other.name())),
         };
         match answer {
             Ok(stdout) => output(0, &stdout, ""),

@@ -5,6 +5,7 @@ mod faults;
 mod found;
 mod keeping;
 mod pulled;
+mod rescued;
 mod restored;
 mod setting;
 mod undisturbed;
