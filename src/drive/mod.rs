@@ -36,7 +36,7 @@ pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
 pub use mounts::{Mounted, mounts_of};
 pub use poweroff::{Outcome, PowerOffError, power_off};
-pub use prepare::{Claimed, find_partition};
+pub use prepare::{Claimed, Holds, Partition, find_partition};
 pub use receivers::{is_dying, list_receivers};
 pub use rescue::{RescuePartition, is_mount_point, rescue_partitions};
 pub use returned::{Handwriting, hostid, newest_committed};
