@@ -22,6 +22,7 @@ mod reading;
 mod rebuilt;
 mod refusals;
 mod remedies;
+mod rescue;
 mod session;
 mod space;
 mod structure;
@@ -114,6 +115,7 @@ pub fn all() -> Vec<Scenario> {
         keeping::scenarios(),
         preparing::scenarios(),
         verified::scenarios(),
+        rescue::scenarios(),
     ]
     .concat()
 }
