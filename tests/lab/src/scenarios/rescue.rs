@@ -12,7 +12,7 @@ use crate::lab::{Lab, PASSPHRASE};
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::full(
+        Scenario::core(
             "a stranger gets the files back with nothing but the drive and the passphrase",
             stranger,
         ),
