@@ -36,6 +36,7 @@ pub fn init(typed: args::Init, call: &Call<'_>) -> Result<u8, Failure> {
         pool,
         wipe: typed.wipe,
         internal: typed.internal,
+        rescue: !typed.no_rescue,
         serial: typed.serial,
         compatibility: typed.compatibility,
         place: edit::place(&call.path, &call.host)?,

@@ -23,6 +23,8 @@ pub struct NewDrive {
     pub pool: PoolName,
     /// Its pool's guid.
     pub guid: Guid,
+    /// Whether it has a rescue file system.
+    pub rescue: bool,
 }
 
 /// A backup: one that is configured, or one that is proposed as a comment.
@@ -126,7 +128,8 @@ fn directory_is_writable(path: &Path) -> bool {
 
 /// The lines of a drive.
 pub fn snippet(drive: &NewDrive) -> String {
-    format!("[drives.{}]\npool = \"{}\"\npool-guid = \"{}\"\n", key(drive), drive.pool, drive.guid)
+    let rescue = if drive.rescue { "rescue = true\n" } else { "" };
+    format!("[drives.{}]\npool = \"{}\"\npool-guid = \"{}\"\n{rescue}", key(drive), drive.pool, drive.guid)
 }
 
 /// A name with a dot would be two keys.
@@ -168,13 +171,19 @@ fn with_drive(text: &str, drive: &NewDrive) -> Result<String, String> {
             let mut entry = Table::new();
             entry.insert("pool", value(pool));
             entry.insert("pool-guid", value(guid));
+            if drive.rescue {
+                entry.insert("rescue", value(true));
+            }
             if !text.trim().is_empty() {
                 entry.decor_mut().set_prefix("\n");
             }
             drives.insert(name, Item::Table(entry));
         }
         Item::Value(Value::InlineTable(drives)) => {
-            let entry = [("pool", pool), ("pool-guid", &guid)].into_iter().collect::<InlineTable>();
+            let mut entry = [("pool", pool), ("pool-guid", &guid)].into_iter().collect::<InlineTable>();
+            if drive.rescue {
+                entry.insert("rescue", true.into());
+            }
             drives.insert(name, Value::InlineTable(entry));
         }
         _ => return Err("`drives` is no table in it".to_owned()),

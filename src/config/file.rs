@@ -35,6 +35,8 @@ pub struct DriveFile {
     pub backups: Option<Vec<Spanned<BackupName>>>,
     /// `power-off`
     pub power_off: Option<bool>,
+    /// `rescue`
+    pub rescue: Option<bool>,
     /// `replug-wait`
     pub replug_wait: Option<Length>,
     /// `scrub`
@@ -183,6 +185,7 @@ fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile
         guid: reader.parsed("pool-guid"),
         backups: reader.list("backups"),
         power_off: reader.flag("power-off"),
+        rescue: reader.flag("rescue"),
         replug_wait: reader.parsed("replug-wait").map(Spanned::into_inner),
         scrub: reader.parsed("scrub").map(Spanned::into_inner),
         overrides: reader.sections("override", BACKUP, read_backup),

@@ -105,6 +105,13 @@ pub const DRIVE: &[Key] = &[
     key("backups", Texts, "[\"home\"]", Described("all"), "Names of the backups that this drive carries."),
     key("power-off", Flag, "false", Means("true"), "Power the drive off once its export is confirmed."),
     key(
+        "rescue",
+        Flag,
+        "true",
+        Means("false"),
+        "The drive has a rescue file system, a small partition that `init` made, and each run keeps it current. Only then is it mounted.",
+    ),
+    key(
         "replug-wait",
         Text,
         "\"0s\"",

@@ -15,6 +15,7 @@ mod property;
 mod read;
 mod reader;
 pub mod request;
+mod rescued;
 mod resolve;
 mod retention;
 mod settings;
@@ -63,8 +64,9 @@ pub fn show(path: &Path, host: &str) -> Result<Shown, ConfigError> {
 fn checked(text: &str, path: &Path, host: &str) -> Result<(file::File, Settings), ConfigError> {
     let mut problems = problem::Problems::default();
     let file = file::File::read(text, &mut problems);
-    let settings = resolve::resolve(&file, path.to_owned(), host, &mut problems);
+    let mut settings = resolve::resolve(&file, path.to_owned(), host, &mut problems);
     if problems.is_empty() {
+        settings.write_out(&file, text, host);
         return Ok((file, settings));
     }
     Err(ConfigError::Invalid { file: path.to_owned(), problems: problems.locate(text) })

@@ -22,6 +22,8 @@ pub struct InitRequest {
     pub wipe: bool,
     /// It may be one that is built in.
     pub internal: bool,
+    /// It gets a rescue file system, if it is large enough.
+    pub rescue: bool,
     /// Its serial, where nobody is to be asked.
     pub serial: Option<String>,
     /// The set of features that the pool gets.

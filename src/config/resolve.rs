@@ -78,6 +78,7 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         pool: pool.clone(),
         guid: *drive.guid.as_ref()?.get_ref(),
         power_off: PowerOff::from(drive.power_off.unwrap_or(true)),
+        rescue: None,
         replug_wait: drive.replug_wait.map_or(REPLUG_WAIT, |Length(time)| time),
         scrub: drive.scrub.unwrap_or(AgeLimit::Never).limit(),
         backups: backups.into_iter().collect::<Option<_>>()?,

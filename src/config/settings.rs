@@ -6,7 +6,9 @@ use std::time::Duration;
 use globset::GlobSet;
 
 use super::age::AgeLimit;
+use super::file::File;
 use super::name::DriveName;
+use super::rescued::rescued;
 use super::retention::OWN as OWN_KEEP;
 use crate::model::{
     Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Policy, PoolName, Prune, SendMode,
@@ -57,8 +59,22 @@ pub struct Drive {
     pub replug_wait: Duration,
     /// How old its last scrub may be before a run scrubs it; nothing: however old.
     pub scrub: Option<Duration>,
+    /// With a rescue file system: the configuration as that one gets it.
+    pub rescue: Option<String>,
     /// What it carries, in the order of the file; at least one.
     pub backups: Vec<Backup>,
+}
+
+impl Settings {
+    /// Gives each drive that has a rescue file system what that one is to hold of the configuration.
+    pub(super) fn write_out(&mut self, file: &File, text: &str, host: &str) {
+        for drive in &mut self.drives {
+            let written = file.drives.iter().find(|written| *written.name.get_ref() == drive.name);
+            drive.rescue = written
+                .filter(|written| written.rescue == Some(true))
+                .map(|written| rescued(file, written, text, host));
+        }
+    }
 }
 
 impl Drive {

@@ -87,6 +87,18 @@ fn rows(keys: &'static [Key], written: &Written, text: &str, defaults: Defaults)
     keys.filter_map(|key| row(key, written.get(key.name), text, defaults)).collect()
 }
 
+/// The same as lines of a configuration, without some keys.
+pub(super) fn written_out(
+    keys: &'static [Key],
+    written: &Written,
+    text: &str,
+    left_out: &[&str],
+) -> Vec<String> {
+    let rows = rows(keys, written, text, Defaults::Shown).into_iter();
+    let rows = rows.filter(|row| !left_out.contains(&row.key));
+    rows.filter_map(|row| Some(format!("{} = {}", row.key, row.value?))).collect()
+}
+
 fn row(key: &Key, written: Option<&Spanned<String>>, text: &str, defaults: Defaults) -> Option<Row> {
     let row = |value, words, origin| Some(Row { key: key.name, value, words, origin });
     match (written, key.absent) {

@@ -30,15 +30,24 @@ pub struct Holder {
 /// Who keeps the pool busy, as far as `/proc` and `/sys` tell the caller. Processes that vanish meanwhile are left
 /// out; without root's rights other users' are too.
 pub fn list_holders(root: &Root, pool: &PoolName) -> Vec<Holder> {
-    let scan = Scan::new(root, pool.as_str());
+    let scan = Scan::new(root, pool.as_str(), None);
     let processes = list_pids(root).into_iter().flat_map(|pid| scan.uses(pid));
     processes.chain(scan.volume_holders()).collect()
+}
+
+/// The same for a file system on the device with this number (`8:2`).
+pub fn list_holders_of_device(root: &Root, number: &str) -> Vec<Holder> {
+    // No pool has this name.
+    let scan = Scan::new(root, "\0", Some(number));
+    list_pids(root).into_iter().flat_map(|pid| scan.uses(pid)).collect()
 }
 
 /// What the processes are compared with.
 struct Scan<'a> {
     root: &'a Root,
     pool: &'a str,
+    /// A device instead of a pool.
+    device: Option<&'a str>,
     namespaces: BTreeMap<String, Namespace>,
     /// The pool's volumes and their partitions by the kernel's names: `zd0`, `zd0p1`.
     volumes: BTreeSet<String>,
@@ -49,12 +58,12 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn new(root: &'a Root, pool: &'a str) -> Self {
+    fn new(root: &'a Root, pool: &'a str, device: Option<&'a str>) -> Self {
         let mut volumes = BTreeSet::new();
         collect_volumes(root, &Path::new("/dev/zvol").join(pool), &mut volumes);
         let namespaces = list_namespaces(root);
-        let mut scan =
-            Self { root, pool, namespaces, volumes, mount_ids: BTreeSet::new(), groups: BTreeSet::new() };
+        let (mount_ids, groups) = (BTreeSet::new(), BTreeSet::new());
+        let mut scan = Self { root, pool, device, namespaces, volumes, mount_ids, groups };
         let mounts = scan.namespaces.values().flat_map(|namespace| &namespace.mounts);
         scan.mount_ids = mounts.filter(|mount| scan.is_ours(mount)).map(|mount| mount.id).collect();
         let own = scan.namespaces.values().filter(|namespace| namespace.is_own);
@@ -63,9 +72,12 @@ impl<'a> Scan<'a> {
         scan
     }
 
-    /// Whether a mount is of the pool: a file system of it, a snapshot, or a file system on a volume.
+    /// Whether a mount is of the pool: a file system of it, a snapshot, or a file system on a volume; or of the device.
     fn is_ours(&self, mount: &Mount) -> bool {
-        (mount.kind == "zfs" && self.is_below(&mount.source)) || self.is_volume(&mount.source)
+        match self.device {
+            Some(number) => mount.device == number,
+            None => (mount.kind == "zfs" && self.is_below(&mount.source)) || self.is_volume(&mount.source),
+        }
     }
 
     fn is_below(&self, dataset: &str) -> bool {

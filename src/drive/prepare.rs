@@ -1,4 +1,4 @@
-//! Erases a disk and gives it its partition, while nobody else can use it.
+//! Erases a disk and gives it its partitions, while nobody else can use it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -24,6 +24,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A disk that nobody else can mount, partition or import as long as this exists.
 #[derive(Debug)]
 pub struct Claimed(File);
+
+/// What a partition is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A pool.
+    Pool,
+    /// A file system of Linux.
+    Files,
+}
+
+/// A partition that is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Partition<'a> {
+    /// Where on the disk.
+    pub extent: Extent,
+    /// Its name in the table.
+    pub name: &'a str,
+    /// What it is for.
+    pub holds: Holds,
+}
 
 impl Claimed {
     /// Opens a disk for ourselves. Two things are asked of the kernel: that nobody uses it (`O_EXCL`), and that udev
@@ -65,11 +85,11 @@ impl Claimed {
         self.0.sync_all()
     }
 
-    /// Gives it a table with one partition. Returns what that partition can be told from all others by.
+    /// Gives it a table with these partitions. Returns what each of them can be told from all others by.
     ///
     /// # Errors
     /// When the disk does not take it, or has sectors of a size that no table is made for.
-    pub fn partition(&mut self, partition: Extent, sector: u64, name: &str) -> io::Result<String> {
+    pub fn partition(&mut self, partitions: &[Partition<'_>], sector: u64) -> io::Result<Vec<String>> {
         let size = match sector {
             512 => LogicalBlockSize::Lb512,
             4096 => LogicalBlockSize::Lb4096,
@@ -83,18 +103,26 @@ impl Claimed {
             .logical_block_size(size)
             .create_from_device(&mut self.0, None)
             .map_err(io::Error::other)?;
-        // The type that OpenZFS uses itself: desktops know that there is nothing to mount.
-        let kind = partition_types::MACOS_ZFS;
-        // A name has 36 characters in the table.
-        let name: String = name.chars().take(36).collect();
-        let (first, count) = (partition.start / sector, partition.len() / sector);
-        let number = table.add_partition_at(&name, 1, first, count, kind, 0).map_err(io::Error::other)?;
-        let made = table.partitions().get(&number).ok_or_else(|| io::Error::other("the table lost it"))?;
-        let identity = made.part_guid.to_string();
+        let mut identities = Vec::new();
+        for (number, partition) in (1..).zip(partitions) {
+            let kind = match partition.holds {
+                // The type that OpenZFS uses itself: desktops know that there is nothing to mount.
+                Holds::Pool => partition_types::MACOS_ZFS,
+                Holds::Files => partition_types::LINUX_FS,
+            };
+            // A name has 36 characters in the table.
+            let name: String = partition.name.chars().take(36).collect();
+            let (first, count) = (partition.extent.start / sector, partition.extent.len() / sector);
+            let number =
+                table.add_partition_at(&name, number, first, count, kind, 0).map_err(io::Error::other)?;
+            let made =
+                table.partitions().get(&number).ok_or_else(|| io::Error::other("the table lost it"))?;
+            identities.push(made.part_guid.to_string());
+        }
         table.write().map_err(io::Error::other)?;
         self.0.flush()?;
         self.0.sync_all()?;
-        Ok(identity)
+        Ok(identities)
     }
 }
 
@@ -122,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_a_table_with_one_partition_and_zeros_where_they_should_be() {
+    fn what_is_written_is_a_table_with_its_partitions_and_zeros_where_they_should_be() {
         for (sector, size) in [(512, LogicalBlockSize::Lb512), (4096, LogicalBlockSize::Lb4096)] {
             let path = tempfile::NamedTempFile::new().unwrap();
             let file = OpenOptions::new().read(true).write(true).open(path.path()).unwrap();
@@ -141,8 +169,13 @@ mod tests {
                 disk.0.read_exact_at(&mut byte, at).unwrap();
                 assert_eq!(byte[0], expected, "{at}");
             }
-            let partition = Extent { start: 1 << 20, end: 63 << 20 };
-            let identity = disk.partition(partition, sector, "t7").unwrap();
+            let partition = Extent { start: 1 << 20, end: 51 << 20 };
+            let small = Extent { start: 51 << 20, end: 63 << 20 };
+            let both = [
+                Partition { extent: partition, name: "t7", holds: Holds::Pool },
+                Partition { extent: small, name: "zferry-rescue", holds: Holds::Files },
+            ];
+            let identities = disk.partition(&both, sector).unwrap();
             let table = GptConfig::new().logical_block_size(size).open(path.path()).unwrap();
             assert!(table.primary_header().is_ok() && table.backup_header().is_ok());
             let made = &table.partitions()[&1];
@@ -150,11 +183,15 @@ mod tests {
                 (made.first_lba * sector, (made.last_lba + 1) * sector),
                 (partition.start, partition.end)
             );
-            assert_eq!((made.name.as_str(), made.part_guid.to_string()), ("t7", identity));
-            assert_eq!(table.partitions().values().filter(|part| part.is_used()).count(), 1);
+            assert_eq!((made.name.as_str(), &made.part_guid.to_string()), ("t7", &identities[0]));
+            let second = &table.partitions()[&2];
+            assert_eq!((second.first_lba * sector, (second.last_lba + 1) * sector), (small.start, small.end));
+            assert_eq!(
+                (&second.part_type_guid, &second.part_guid.to_string()),
+                (&partition_types::LINUX_FS, &identities[1])
+            );
+            assert_eq!(table.partitions().values().filter(|part| part.is_used()).count(), 2);
         }
-        assert!(
-            Claimed(tempfile::tempfile().unwrap()).partition(Extent { start: 0, end: 1 }, 520, "x").is_err()
-        );
+        assert!(Claimed(tempfile::tempfile().unwrap()).partition(&[], 520).is_err());
     }
 }

@@ -41,7 +41,7 @@ pub fn adopt(request: &AdoptRequest, env: &Environment<'_>) -> Result<(), JobErr
     let found = look(request, env, &session);
     let unplug = session.close(&env.host(), After::Export, false);
     let found = found?;
-    let drive = NewDrive { name: request.drive.clone(), pool: session.pool.clone(), guid };
+    let drive = NewDrive { name: request.drive.clone(), pool: session.pool.clone(), guid, rescue: false };
     let proposals = proposals(request, &found);
     write_down(env, &request.place, &drive, &proposals)?;
     tell(request, env, &found, &proposals);

@@ -16,6 +16,7 @@ use crate::zfs::{Client, ZfsError};
 
 use super::described;
 use super::own::{self, OwnSnapshots};
+use super::rescue::Rescue;
 use super::trips::Account;
 use super::{Counting, Environment, JobError};
 
@@ -45,6 +46,8 @@ pub struct DriveRun<'a> {
     pub retry: String,
     /// How often the drive is scrubbed at the end of a run, if ever.
     pub scrub: Option<Duration>,
+    /// What the drive's rescue file system gets; nothing: it has none.
+    pub rescue: Option<Rescue>,
     /// How long is looked whether the drive is gone, after a stream failed.
     pub foreboding: Duration,
 }

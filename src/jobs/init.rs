@@ -3,6 +3,7 @@
 
 mod error;
 mod pool;
+mod small;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,16 +11,18 @@ use std::time::{Duration, Instant};
 
 use crate::config::edit::{self, NewDrive, Place, Written};
 use crate::config::preparing::InitRequest;
-use crate::drive::{Claimed, Disk, Watcher, find_partition, resolve, survey};
+use crate::drive::{Claimed, Disk, Holds, Partition, Watcher, find_partition, resolve, survey};
 use crate::event::Event;
 use crate::execute::lock;
 use crate::execute::session::SessionError;
 use crate::model::{FoundDisk, Guid, PoolName};
 use crate::plan::init::{self, Layout, NotPrepared, Taken, Wishes};
+use crate::plan::rescue::PARTITION;
 use crate::process::{Invocation, Tool};
 use crate::zfs::parse::Imported;
 use crate::zfs::{Client, version};
 
+use super::rescue::{Rescue, write_first};
 use super::{Environment, JobError};
 pub use error::PrepareError;
 use pool::{export, make_pool};
@@ -50,6 +53,9 @@ pub fn init(request: &InitRequest, env: &Environment<'_>, ask: &mut Ask<'_>) -> 
     check_zfs(&client)?;
     settle(env);
     let (asked, _, layout) = look(request, env)?;
+    if layout.rescue.is_some() {
+        small::check_tool(env)?;
+    }
     let typed = match &request.serial {
         Some(serial) => {
             note(env, erased(&asked));
@@ -70,12 +76,22 @@ pub fn init(request: &InitRequest, env: &Environment<'_>, ask: &mut Ask<'_>) -> 
     if env.cancel.is_requested() {
         return Err(JobError::Interrupted);
     }
-    let watcher = Watcher::new(env.root.clone(), vec![disk], None);
+    let watcher = Watcher::new(env.root.clone(), vec![disk.clone()], None);
     let cancel = env.cancel.watching(move || watcher.lost());
     let env = &Environment { cancel: &cancel, ..*env };
-    let link = write_disk(request, env, &now, &layout)?;
+    let (link, small) = write_disk(request, env, &now, &layout)?;
+    if let Some(small) = &small {
+        small::make(env, &disk, request.drive.as_str(), small)?;
+    }
     let guid = make_pool(request, env, &link)?;
-    let drive = NewDrive { name: request.drive.clone(), pool: request.pool.clone(), guid };
+    let (name, pool) = (request.drive.clone(), request.pool.clone());
+    let drive = NewDrive { name, pool, guid, rescue: small.is_some() };
+    if drive.rescue {
+        let first = Rescue::new(edit::snippet(&drive), &request.common.host);
+        write_first(env, &first, &disk, (drive.name.as_str(), &drive.pool, guid));
+    } else if request.rescue {
+        note(env, format!("{} is too small for a rescue file system, and has none.", drive.name));
+    }
     write_down(env, &request.place, &drive, &[])?;
     note(env, next(request));
     Ok(())
@@ -145,6 +161,7 @@ fn look(request: &InitRequest, env: &Environment<'_>) -> Result<(FoundDisk, Disk
         pool: &request.pool,
         wipe: request.wipe,
         internal: request.internal,
+        rescue: request.rescue,
     };
     let layout = init::judge(&found, &wishes, &taken).map_err(PrepareError::from)?;
     Ok((found, disk, layout))
@@ -193,13 +210,13 @@ fn answer(disk: &FoundDisk, env: &Environment<'_>, ask: &mut Ask<'_>) -> Result<
     typed.ok_or(JobError::Interrupted)
 }
 
-/// Erases it and gives it its partition. Returns the link to that.
+/// Erases it and gives it its partitions. Returns the links to that of the pool and to the small one.
 fn write_disk(
     request: &InitRequest,
     env: &Environment<'_>,
     disk: &FoundDisk,
     layout: &Layout,
-) -> Result<PathBuf, JobError> {
+) -> Result<(PathBuf, Option<PathBuf>), JobError> {
     let node = disk.identity.node.display().to_string();
     let failed = |what: &str| {
         let what = format!("{what} {node}");
@@ -207,18 +224,25 @@ fn write_disk(
     };
     let mut claimed =
         Claimed::open(&disk.identity).map_err(failed("nobody else may use it, and that was refused:"))?;
-    note(env, format!("Erasing what is known of {node}, and making one partition."));
+    let pool = Partition { extent: layout.partition, name: request.drive.as_str(), holds: Holds::Pool };
+    let small = |extent| Partition { extent, name: PARTITION, holds: Holds::Files };
+    let partitions: Vec<_> = std::iter::once(pool).chain(layout.rescue.map(small)).collect();
+    let how_many = if partitions.len() == 1 { "one partition" } else { "two partitions" };
+    note(env, format!("Erasing what is known of {node}, and making {how_many}."));
     claimed.erase(&layout.zeros).map_err(failed("nothing can be erased on"))?;
-    let partition = claimed.partition(layout.partition, disk.sector, request.drive.as_str());
-    let identity = partition.map_err(failed("no partition can be made on"))?;
+    let made = claimed.partition(&partitions, disk.sector);
+    let identities = made.map_err(failed("no partition can be made on"))?;
     drop(claimed);
     let started = Instant::now();
     loop {
         // udev looks again at a disk that was written to; where it was busy with it, it is told.
         settle(env);
-        if let Some((link, part)) = find_partition(env.root, &disk.identity, &identity) {
-            log::debug!("{} is {}", link.display(), part.display());
-            return Ok(link);
+        let find = |identity: &String| find_partition(env.root, &disk.identity, identity);
+        if let Some(found) = identities.iter().map(find).collect::<Option<Vec<_>>>() {
+            log::debug!("{found:?}");
+            let mut links = found.into_iter().map(|(link, _)| link);
+            let pool = links.next().ok_or_else(|| PrepareError::NoPartition(node.clone()))?;
+            return Ok((pool, links.next()));
         }
         if started.elapsed() > PATIENCE || env.cancel.lost().is_some() {
             return Err(PrepareError::NoPartition(node).into());

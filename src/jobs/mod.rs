@@ -14,6 +14,7 @@ mod own;
 pub mod plan;
 mod remedies;
 pub mod replicate;
+pub mod rescue;
 pub mod restore;
 pub mod run;
 mod scrubbing;

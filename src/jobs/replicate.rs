@@ -33,6 +33,7 @@ pub fn replicate(request: &ReplicateRequest, env: &Environment<'_>) -> DriveResu
         export_foreign: false,
         retry: request.retry.clone(),
         scrub: None,
+        rescue: None,
         foreboding: crate::execute::FOREBODING,
     };
     run.run(env)

@@ -7,6 +7,7 @@ use crate::execute::session::After;
 use super::connected::{patience, select};
 use super::drive_run::DriveRun;
 use super::own::OwnSnapshots;
+use super::rescue::Rescue;
 use super::{DriveResult, Environment, JobError};
 
 /// Backs up to each drive that is meant. One that fails does not keep the next from its turn.
@@ -34,6 +35,7 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             export_foreign: request.export == Export::Always,
             retry: format!("{} run {}", request.common.command, drive.name),
             scrub: drive.scrub,
+            rescue: drive.rescue.clone().map(|config| Rescue::new(config, &request.common.host)),
             foreboding: crate::execute::FOREBODING,
         };
         results.push(run.run(env));

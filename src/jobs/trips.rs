@@ -185,6 +185,10 @@ impl DriveRun<'_> {
                 self.scrub_if_due(env, &session, account);
             }
         }
+        // As with the record above: a drive that may be another one is not written to.
+        if guarded.lost().is_none() && account.tally.states.contains(&State::Running) {
+            self.keep_rescue_current(env, &session);
+        }
         Ok(match session.close(&env.host(), self.after, self.export_foreign) {
             Unplug::Gone { why, .. } => Trip::Lost { why, disks: session.disks(), ours },
             unplug => Trip::Closed(unplug),

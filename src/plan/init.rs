@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::rescue;
 use crate::model::{Bytes, DeviceKind, DiskIdentity, DiskUse, Extent, FoundDisk, Guid, Holding, PoolName};
 
 const MIB: u64 = 1 << 20;
@@ -31,6 +32,8 @@ pub struct Wishes<'a> {
     pub wipe: bool,
     /// It may be one that is built in.
     pub internal: bool,
+    /// It gets a rescue file system, if it is large enough.
+    pub rescue: bool,
 }
 
 /// What names are taken already.
@@ -47,8 +50,10 @@ pub struct Taken {
 pub struct Layout {
     /// What is overwritten with zeros: sorted, and no two touch each other.
     pub zeros: Vec<Extent>,
-    /// Its only partition.
+    /// The partition of the pool.
     pub partition: Extent,
+    /// That of the rescue file system, behind it.
+    pub rescue: Option<Extent>,
 }
 
 /// Why a disk does not become a drive.
@@ -236,7 +241,7 @@ pub fn judge(disk: &FoundDisk, wishes: &Wishes<'_>, taken: &Taken) -> Result<Lay
         return Err(NotPrepared::Internal(disk.title()));
     }
     refuse_content(disk, wishes, taken)?;
-    Ok(layout(disk))
+    Ok(layout(disk, wishes.rescue))
 }
 
 /// Only a whole disk that nobody uses.
@@ -285,19 +290,22 @@ fn refuse_content(disk: &FoundDisk, wishes: &Wishes<'_>, taken: &Taken) -> Resul
     Err(NotPrepared::NotBlank { title: disk.title(), contents, pools: names, drive: wishes.drive.to_owned() })
 }
 
-/// One partition over all of it, and zeros wherever something that was there before could be known again: also a pool
+/// One partition over all of it, but for a small one at its end, and zeros wherever something that was there before could be known again: also a pool
 /// whose partition began or ended where the new one does.
-fn layout(disk: &FoundDisk) -> Layout {
+fn layout(disk: &FoundDisk, rescue: bool) -> Layout {
     let size = disk.identity.size.0;
     // The second table takes 33 sectors at the end.
-    let partition = Extent { start: ALIGNMENT, end: (size - ALIGNMENT) / ALIGNMENT * ALIGNMENT };
+    let end = (size - ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+    let small = if rescue { rescue::size(disk.identity.size) } else { None };
+    let rescue = small.map(|Bytes(small)| Extent { start: end - small, end });
+    let partition = Extent { start: ALIGNMENT, end: rescue.map_or(end, |rescue| rescue.start) };
     let all = Extent { start: 0, end: size };
     let mut zeros = vec![Extent { start: size.saturating_sub(TAIL), end: size }];
-    for extent in disk.partitions.iter().copied().chain([all, partition]) {
+    for extent in disk.partitions.iter().copied().chain([all, partition]).chain(rescue) {
         zeros.push(Extent { start: extent.start, end: extent.end.min(extent.start.saturating_add(EDGE)) });
         zeros.push(Extent { start: extent.start.max(extent.end.saturating_sub(EDGE)), end: extent.end });
     }
-    Layout { zeros: merged(zeros, size), partition }
+    Layout { zeros: merged(zeros, size), partition, rescue }
 }
 
 /// The same bytes, sorted and each only once, and none that the disk has not.

@@ -28,6 +28,7 @@ mod prune;
 mod questions;
 mod refusal;
 mod remedy;
+pub mod rescue;
 mod restore;
 mod rollback;
 mod room;

@@ -46,11 +46,13 @@ pub enum Tool {
     Setpriv,
     /// `blockdev`
     Blockdev,
+    /// `mkfs.ext4`
+    Mkfs,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Zfs,
         Self::Zpool,
         Self::Udisksctl,
@@ -59,6 +61,7 @@ impl Tool {
         Self::Umount,
         Self::Setpriv,
         Self::Blockdev,
+        Self::Mkfs,
     ];
 }
 
@@ -74,6 +77,7 @@ impl Tool {
             Self::Umount => "umount",
             Self::Setpriv => "setpriv",
             Self::Blockdev => "blockdev",
+            Self::Mkfs => "mkfs.ext4",
         }
     }
 }

@@ -15,6 +15,10 @@ use super::state::{Pool, State};
 /// The kernel's name of the one drive.
 const DISK: &str = "sdb";
 
+const MOUNTS: &str = "/proc/self/mountinfo";
+/// The numbers of the rescue file system's partition.
+pub const RESCUE: &str = "8:92";
+
 /// One USB drive, with the pool that has the mark [`Pool::on_usb`].
 pub struct Drives {
     state: Arc<Mutex<State>>,
@@ -72,9 +76,23 @@ impl Drives {
         Root::with_devices(self.files.path(), Arc::new(asked))
     }
 
-    /// What is mounted.
+    /// From now on this is mounted.
     pub fn mounted(&self, table: &str) {
-        self.files.write("/proc/self/mountinfo", table);
+        self.files.write(MOUNTS, table);
+    }
+
+    /// From now on the drive has a rescue file system.
+    pub fn with_rescue(&self) {
+        let part = self.attached.lock().unwrap().disk.as_ref().unwrap().sysfs.join("sdb2");
+        let part = part.to_str().unwrap();
+        self.files.write(&format!("{part}/partition"), "2\n");
+        self.files.write(&format!("{part}/dev"), &format!("{RESCUE}\n"));
+        self.files.write(&format!("{part}/uevent"), "DEVTYPE=partition\nPARTNAME=zferry-rescue\n");
+    }
+
+    /// What is mounted.
+    pub fn mounts(&self) -> String {
+        self.files.read(MOUNTS)
     }
 
     /// `udisksctl power-off`.
@@ -82,7 +100,7 @@ impl Drives {
         let imported = state.pools.values().any(|pool| pool.on_usb && pool.imported.is_some());
         let mut attached = self.attached.lock().unwrap();
         match attached.disk.take() {
-            Some(_) if !imported => {
+            Some(_) if !imported && !self.mounts().contains(RESCUE) => {
                 self.files.unplug(DISK);
                 Ok(String::new())
             }
@@ -137,7 +155,8 @@ impl Devices for Asked {
         })
     }
 
-    fn known(&self, _name: &str) -> io::Result<Known> {
-        Ok(Known { disk: self.attached.lock().unwrap().disk.clone(), ..Known::default() })
+    fn known(&self, name: &str) -> io::Result<Known> {
+        let kind = (name == "sdb2").then(|| "ext4".to_owned());
+        Ok(Known { kind, disk: self.attached.lock().unwrap().disk.clone(), ..Known::default() })
     }
 }

@@ -59,6 +59,14 @@ impl Host {
         self.drives.mounted(&mounts::table(&mounts));
     }
 
+    /// What a desktop does with the rescue file system.
+    pub fn automount(&self, at: &str) {
+        let mut mounts = self.mounts.lock().unwrap();
+        let mounted = ["-t", "ext4", "-o", "rw", "/dev/sdb2", at];
+        mounts::mount(&mut mounts, &self.state.lock().unwrap(), &mounted).unwrap();
+        self.drives.mounted(&mounts::table(&mounts));
+    }
+
     /// What is mounted of a pool.
     pub fn mounted_of(&self, pool: &str) -> Vec<String> {
         let mounts = self.mounts.lock().unwrap();
@@ -77,7 +85,7 @@ impl Host {
             Tool::Udevadm | Tool::Blockdev => Ok(String::new()),
             Tool::Mount => mounts::mount(&mut mounts, &state, &args),
             Tool::Umount => mounts::unmount(&mut mounts, &args),
-            Tool::Setpriv => Err("setpriv is not simulated".to_owned()),
+            other @ (Tool::Setpriv | Tool::Mkfs) => Err(format!("{} is not simulated", other.name())),
         };
         if matches!(command.tool, Tool::Zpool | Tool::Mount | Tool::Umount) {
             mounts::leave(&mut mounts, &state);

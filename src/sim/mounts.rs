@@ -5,20 +5,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Answer;
+use super::devices::RESCUE;
 use super::state::{State, pool_of};
 
 /// The passphrase of every key.
 pub const PASSPHRASE: &str = "correct horse";
 
-/// By place: the dataset or snapshot.
+/// By place: the dataset or snapshot, or the device of a rescue file system.
 pub type Mounts = BTreeMap<PathBuf, String>;
 
-/// `mount -t zfs -o … SNAPSHOT DIRECTORY`.
+/// What is no dataset.
+const DEVICE: &str = "/dev/";
+
+/// `mount -t zfs -o … SNAPSHOT DIRECTORY`, or of a device.
 pub fn mount(mounts: &mut Mounts, state: &State, args: &[&str]) -> Answer {
     let [.., what, at] = args else { return Err("mount: bad usage".to_owned()) };
     let fails = |why: &str| Err(format!("filesystem '{what}' cannot be mounted: {why}"));
     if mounts.contains_key(Path::new(at)) {
         return fails("it is busy");
+    }
+    if what.starts_with(DEVICE) {
+        // Its files are in that directory, mounted or not.
+        mounts.insert(at.into(), (*what).to_owned());
+        return Ok(String::new());
     }
     let Some(content) = content(state, what) else { return fails("Permission denied") };
     put(Path::new(at), content);
@@ -29,14 +38,17 @@ pub fn mount(mounts: &mut Mounts, state: &State, args: &[&str]) -> Answer {
 /// `umount DIRECTORY`.
 pub fn unmount(mounts: &mut Mounts, args: &[&str]) -> Answer {
     let at = args.last().copied().unwrap_or_default();
-    mounts.remove(Path::new(at)).ok_or_else(|| format!("umount: {at}: not mounted."))?;
-    take_away(Path::new(at));
+    let what = mounts.remove(Path::new(at)).ok_or_else(|| format!("umount: {at}: not mounted."))?;
+    if !what.starts_with(DEVICE) {
+        take_away(Path::new(at));
+    }
     Ok(String::new())
 }
 
 /// An export unmounts what is mounted of a pool.
 pub fn leave(mounts: &mut Mounts, state: &State) {
-    let is_gone = |(_, what): &(&PathBuf, &String)| !state.is_imported(pool_of(what));
+    let is_gone =
+        |(_, what): &(&PathBuf, &String)| !what.starts_with(DEVICE) && !state.is_imported(pool_of(what));
     let gone: Vec<PathBuf> = mounts.iter().filter(is_gone).map(|(at, _)| at.clone()).collect();
     for at in gone {
         mounts.remove(&at);
@@ -47,7 +59,11 @@ pub fn leave(mounts: &mut Mounts, state: &State) {
 /// `mountinfo`, with these mounts and nothing else.
 pub fn table(mounts: &Mounts) -> String {
     let line = |(number, (at, what)): (usize, (&PathBuf, &String))| {
-        format!("{number} 1 0:{number} / {} rw,relatime - zfs {what} rw,xattr\n", at.display())
+        let at = at.display();
+        if what.starts_with(DEVICE) {
+            return format!("{number} 1 {RESCUE} / {at} rw - ext4 {what} rw\n");
+        }
+        format!("{number} 1 0:{number} / {at} rw,relatime - zfs {what} rw,xattr\n")
     };
     mounts.iter().enumerate().map(line).collect()
 }

@@ -55,6 +55,9 @@ pub struct Init {
     /// It may be a disk that is not removable
     #[arg(long)]
     pub internal: bool,
+    /// Make no rescue file system: a small partition beside the pool that tells how to restore without this computer
+    #[arg(long)]
+    pub no_rescue: bool,
     /// The features that the pool gets: a file name of zpool-features(7), for the oldest computer that will read it
     #[arg(long, value_name = "SET", default_value = "openzfs-2.1-linux", value_parser = feature_set)]
     pub compatibility: String,

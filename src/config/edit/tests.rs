@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn drive(name: &str) -> NewDrive {
-    NewDrive { name: name.parse().unwrap(), pool: "t8".parse().unwrap(), guid: Guid(u64::MAX) }
+    NewDrive { name: name.parse().unwrap(), pool: "t8".parse().unwrap(), guid: Guid(u64::MAX), rescue: false }
 }
 
 const BACKUP: &str = "[backups.home]\nsource = \"rpool/home\"\ntarget = \"eds\"\nprune = \"never\"\n";

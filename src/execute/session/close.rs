@@ -175,9 +175,10 @@ impl Session {
                 return Unplug::Safe { powered_off: false };
             }
         };
+        let kept = crate::execute::rescue::release(host, &self.drive, &self.disks());
         let in_use = self.disks().iter().find_map(|disk| drive::find_other_use(host.root, disk, &imported));
         match in_use {
-            Some(what) => Unplug::OthersInUse { what: what.to_string() },
+            Some(what) => Unplug::OthersInUse { what: kept.unwrap_or_else(|| what.to_string()) },
             None => {
                 let powered_off = after == After::PowerOff && self.power_off(host, &imported, exported);
                 Unplug::Safe { powered_off }
@@ -233,7 +234,7 @@ pub(super) fn export_when_free(host: &Host<'_>, pool: &PoolName, patience: Durat
 }
 
 /// "rsync (process 4711 of anna: working directory /mnt/x)".
-fn describe(holder: &Holder) -> String {
+pub(crate) fn describe(holder: &Holder) -> String {
     let user = holder.user.as_deref().map(|user| format!(" of {user}")).unwrap_or_default();
     match holder.pid {
         Some(pid) => format!("{} (process {pid}{user}: {})", holder.command, holder.what),

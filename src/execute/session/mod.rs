@@ -17,6 +17,7 @@ use crate::process::Cancel;
 use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
 
+pub(super) use close::describe;
 pub use close::{After, Exported};
 pub use open::{Lost, Wanted};
 pub use opened::open_directory;

@@ -37,6 +37,18 @@ pub enum PrepareError {
         #[source]
         source: io::Error,
     },
+    /// Nothing can make a rescue file system.
+    #[error("a rescue file system cannot be made here: `mkfs.ext4` does not work")]
+    NoMkfs(#[source] io::Error),
+    /// It was not made.
+    #[error("the rescue file system cannot be made on {node}")]
+    NoRescue {
+        /// Its partition.
+        node: String,
+        /// What came back.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel or udev does not show the new partition.
     #[error("{0} has a new partition, and neither the kernel nor udev shows it")]
     NoPartition(String),
@@ -76,6 +88,14 @@ impl PrepareError {
             Self::Disk { .. } | Self::NoPartition(_) => {
                 vec!["unplug the disk and plug it in again, and type the same command with --wipe".to_owned()]
             }
+            Self::NoMkfs(_) => vec![
+                "nothing was written; install e2fsprogs".to_owned(),
+                "or do without it: the same command with --no-rescue".to_owned(),
+            ],
+            Self::NoRescue { .. } => vec![
+                "try again: the same command with --wipe".to_owned(),
+                "or do without it: the same command with --wipe --no-rescue".to_owned(),
+            ],
             Self::NotExported { pool, .. } => vec![format!("zpool export {pool}")],
             Self::Unwritten { path, snippet, .. } => vec![format!("add to {}:\n{snippet}", path.display())],
             Self::Survey(_) => Vec::new(),

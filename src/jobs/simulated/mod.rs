@@ -6,6 +6,7 @@ mod faults;
 mod found;
 mod keeping;
 mod pulled;
+mod rescued;
 mod restored;
 mod scrubbed;
 mod setting;

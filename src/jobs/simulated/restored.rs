@@ -36,6 +36,7 @@ fn request(into: &str) -> RestoreRequest {
         pool: name("backup"),
         guid: DRIVE,
         power_off: PowerOff::Yes,
+        rescue: None,
         replug_wait: Duration::ZERO,
         scrub: None,
         backups: vec![backup.clone()],

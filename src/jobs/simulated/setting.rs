@@ -10,6 +10,7 @@ use crate::event::{Silence, Summary, Unplug};
 use crate::execute::session::After;
 use crate::jobs::drive_run::DriveRun;
 use crate::jobs::own::OwnSnapshots;
+use crate::jobs::rescue::Rescue;
 use crate::jobs::{Environment, JobError};
 use crate::model::{Guid, Policy, PoolName};
 use crate::plan::testing::name;
@@ -131,9 +132,17 @@ pub fn run_and_scrub(
         export_foreign: false,
         retry: "zferry run t7".to_owned(),
         scrub,
+        rescue: rescue(root),
         foreboding: Duration::ZERO,
     };
     run.run(&env)
+}
+
+/// What the drive's rescue file system gets, if it has one.
+fn rescue(root: &Root) -> Option<Rescue> {
+    let disk = root.members().ok()?.pop()?.disk;
+    let is_there = !crate::drive::rescue_partitions(root, &[disk]).is_empty();
+    is_there.then(|| Rescue { config: "c = 1\n".to_owned(), host: "laptop".to_owned(), program: None })
 }
 
 /// One run on a host with these faults. What it says of the drive has to be true, if somebody hears it (S8).

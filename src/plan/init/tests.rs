@@ -99,7 +99,8 @@ fn only_a_disk_that_nobody_uses_and_that_may_be_erased_is_erased() {
                         ..disk()
                     };
                     let name = "backup".parse().unwrap();
-                    let wishes = Wishes { drive: "t7", pool: &name, wipe: on(3), internal: on(4) };
+                    let wishes =
+                        Wishes { drive: "t7", pool: &name, wipe: on(3), internal: on(4), rescue: on(3) };
                     let mut taken = Taken::default();
                     taken.drives.push((if on(5) { "t7" } else { "t8" }.to_owned(), Some(Guid(9))));
                     taken.pools.push(if on(6) { "backup" } else { "rpool" }.parse().unwrap());
@@ -132,7 +133,7 @@ fn only_a_disk_that_nobody_uses_and_that_may_be_erased_is_erased() {
 fn nothing_is_left(disk: &FoundDisk, layout: &Layout) {
     let size = disk.identity.size.0;
     let all = Extent { start: 0, end: size };
-    for extent in disk.partitions.iter().copied().chain([all, layout.partition]) {
+    for extent in disk.partitions.iter().copied().chain([all, layout.partition]).chain(layout.rescue) {
         let label = 256 << 10;
         let aligned = extent.start + extent.len() / label * label;
         for start in [extent.start, extent.start + label, aligned - 2 * label, aligned - label] {
@@ -143,7 +144,11 @@ fn nothing_is_left(disk: &FoundDisk, layout: &Layout) {
     }
     assert!(layout.zeros.iter().all(|zeros| zeros.start < zeros.end && zeros.end <= size));
     assert!(layout.zeros.windows(2).all(|pair| pair[0].end < pair[1].start), "{layout:?}");
-    assert!(layout.partition.start >= 34 * disk.sector && layout.partition.end + 33 * 4096 <= size);
+    let last = layout.rescue.unwrap_or(layout.partition);
+    assert!(layout.partition.start >= 34 * disk.sector && last.end + 33 * 4096 <= size);
+    assert!(layout.rescue.is_none_or(|rescue| rescue.start == layout.partition.end), "{layout:?}");
+    let bounds = [layout.partition, last].map(|extent| (extent.start % MIB, extent.end % MIB));
+    assert_eq!(bounds, [(0, 0); 2], "{layout:?}");
 }
 
 #[test]
@@ -158,7 +163,9 @@ fn the_ends_of_any_disk_and_of_any_former_partition_are_zeroed() {
                 partitions,
                 ..disk()
             };
-            nothing_is_left(&found, &layout(&found));
+            for rescue in [false, true] {
+                nothing_is_left(&found, &layout(&found, rescue));
+            }
         }
     }
 }
@@ -212,7 +219,7 @@ fn a_disk_that_differs_in_anything_is_another_one() {
 fn what_is_on_a_disk_is_told_and_adopting_is_offered_before_erasing() {
     let found = FoundDisk { contents: vec![pool("backup", 5)], ..disk() };
     let name = "t7".parse().unwrap();
-    let wishes = Wishes { drive: "t7", pool: &name, wipe: false, internal: false };
+    let wishes = Wishes { drive: "t7", pool: &name, wipe: false, internal: false, rescue: true };
     let refusal = judge(&found, &wishes, &Taken::default()).unwrap_err();
     assert_eq!(
         refusal.to_string(),

@@ -23,6 +23,7 @@ mod reading;
 mod rebuilt;
 mod refusals;
 mod remedies;
+mod rescue;
 mod scrubbed;
 mod session;
 mod space;
@@ -118,6 +119,7 @@ pub fn all() -> Vec<Scenario> {
         verified::scenarios(),
         drilled::scenarios(),
         scrubbed::scenarios(),
+        rescue::scenarios(),
     ]
     .concat()
 }

@@ -262,7 +262,8 @@ fn cut_off(lab: &mut Lab) -> Result<()> {
     patiently(lab, &wipe)?.exits(0)?;
     is_ready(lab, &t7)?;
     lab.run("zpool list -H -o name")?.prints("rpool")?;
-    lab.run(&format!("rm {CONFIG}"))?.exits(0)?;
+    // On the disk too: the power is cut next.
+    lab.run(&format!("rm {CONFIG} && sync"))?.exits(0)?;
 
     let mut run = lab.start_command(Command::shell(&wipe).within(Duration::from_secs(400)))?;
     lab.until_says(&mut run, "Making the pool t7")?;
