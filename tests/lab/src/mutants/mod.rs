@@ -65,6 +65,7 @@ pub fn hunt(filter: Option<&str>) -> Result<()> {
     })?;
     missed.extend(rules.hunt(&before, copy.as_ref(), |copy, rule| {
         let run = copy.broken(rule, |copy| copy.test(&[CONTRACT]))?;
+        ensure!(!run.is_uncompiled(), "“{}” could not be tried:\n{}", rule.name, run.printed);
         Ok(run.printed.contains(&format!(" {}] ", rule.name)).then(|| "its case".to_owned()))
     })?);
     ensure!(missed.is_empty(), "not caught: {}", missed.join("; "));
@@ -142,6 +143,13 @@ struct Copy {
 struct Run {
     passed: bool,
     printed: String,
+}
+
+impl Run {
+    /// Nothing was tested.
+    fn is_uncompiled(&self) -> bool {
+        !self.passed && !self.printed.contains("test result: ")
+    }
 }
 
 impl Copy {

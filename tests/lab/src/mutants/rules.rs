@@ -69,10 +69,8 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "a full stream is not received over what exists",
         file: "src/sim/stream.rs",
-        is: "            (None, Some(_)) => {
-                return Err",
-        becomes: "            (None, Some(_)) if state.pools.is_empty() => {
-                return Err",
+        is: "        match (item.from, existing) {",
+        becomes: "        match (item.from, existing.filter(|_| item.from.is_some())) {",
     },
     Mutant {
         name: "a raw increment fits the newest snapshot",
