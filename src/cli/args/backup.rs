@@ -177,7 +177,7 @@ impl From<SendArg> for SendMode {
 }
 
 /// The name of a computer: it is compared with the one in the pool's label, and printed.
-fn host_name(text: &str) -> Result<String, &'static str> {
+pub(super) fn host_name(text: &str) -> Result<String, &'static str> {
     let bad =
         text.is_empty() || text.len() > 255 || text.chars().any(|c| c.is_control() || c.is_whitespace());
     if bad { Err("not the name of a computer") } else { Ok(text.to_owned()) }

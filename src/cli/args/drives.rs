@@ -76,7 +76,7 @@ pub struct Adopt {
     #[arg(long)]
     pub internal: bool,
     /// Import it although this host used it last and did not export it
-    #[arg(long, value_name = "HOST", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "HOST", value_parser = super::backup::host_name)]
     pub last_used_by: Option<String>,
 }
 
