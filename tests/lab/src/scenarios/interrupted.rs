@@ -19,6 +19,7 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::full("an interruption early in a stream costs little", early),
         Scenario::full("an interruption in the middle of a stream costs little", midway),
         Scenario::full("an interruption late in a stream costs little", late),
+        Scenario::full("Ctrl-C twice stops at once, and the next run goes on", twice),
         Scenario::full("a run goes on when its terminal is closed", closed_terminal),
     ]
 }
@@ -194,6 +195,31 @@ fn goes_on(lab: &mut Lab, t7: &Drive, how: Interruption, megabytes: u64) -> Resu
     arrived(lab, t7)?;
     lab.run("zferry eject t7")?.exits(0)?;
     lab.gone(t7)
+}
+
+/// The second one does not wait for what is under way, but the truth is told all the same.
+fn twice(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    much(lab)?;
+    lab.plug_slow(&t7)?;
+    let run = lab.on_terminal("zferry run t7")?;
+    lab.until_written("backup", 9)?;
+    lab.type_into(&run, CTRL_C)?;
+    lab.type_into(&run, CTRL_C)?;
+    let run = lab.finish(run)?;
+    run.exits(130)?;
+    let imported = lab.run("zpool list -H -o name backup")?.exits(0).is_ok();
+    if imported {
+        run.says("Do NOT unplug t7")?.says_nothing_of("Safe")?;
+        lab.remark("still imported");
+    } else {
+        run.says("Safe to unplug t7")?;
+        lab.remark("exported");
+    }
+    lab.wait_until("the receive has ended", Duration::from_secs(60), "! pgrep -x zfs")?;
+    lab.plug(&t7)?;
+    resumes(lab, &t7)?;
+    lab.nothing_is_held("rpool")
 }
 
 fn closed_terminal(lab: &mut Lab) -> Result<()> {
