@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Summary, Unplug};
-use crate::model::{Bytes, Guid};
+use crate::model::{Bytes, Fullness, Guid};
 
 /// The version that is written.
 const VERSION: u32 = 1;
@@ -44,6 +44,9 @@ pub struct DriveState {
     /// The last scrub that came to its end.
     #[serde(default)]
     pub last_scrub: Option<ScrubRecord>,
+    /// How full it was after the last runs, oldest first.
+    #[serde(default)]
+    pub fullness: Vec<Fullness>,
 }
 
 /// A scrub of the whole drive.
@@ -195,6 +198,7 @@ impl DriveState {
             runs: Vec::new(),
             copies: Vec::new(),
             last_scrub: None,
+            fullness: Vec::new(),
         }
     }
 
@@ -216,9 +220,17 @@ impl DriveState {
         self.copies.extend(seen);
     }
 
+    /// Remembers how full the drive is now.
+    pub fn record_fullness(&mut self, seen: Option<Fullness>) {
+        self.fullness.extend(seen);
+        self.forget_oldest();
+    }
+
     fn forget_oldest(&mut self) {
         let surplus = self.runs.len().saturating_sub(RUNS);
         self.runs.drain(..surplus);
+        let surplus = self.fullness.len().saturating_sub(RUNS);
+        self.fullness.drain(..surplus);
     }
 }
 

@@ -77,7 +77,8 @@ impl DriveRun<'_> {
         let lock = Some(take_lock(env, self.guid)?);
         let mut account = Account { lock, began, ..Account::default() };
         let unplug = self.trips(env, &mut account)?;
-        let state = self.recall(env);
+        let mut state = self.recall(env);
+        state.record_fullness(account.fullness);
         let mut summary = self.summary(env, &account.tally, unplug, started.elapsed());
         (summary.warnings, summary.fault) = (counting.warnings(), account.fault);
         self.remember(env, state, &summary, began, account.copies);

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Dataset, Guid, HistoryMode, Policy, Side, Txg};
+use crate::model::{Dataset, Guid, HistoryMode, Policy, Side, Snapshot, Txg};
 use crate::plan::{Ours, Standing, some_of};
 use crate::report::status::{BaseState, Waiting};
-use crate::state::KnownCopy;
+use crate::state::{KnownCopy, ScrubRecord};
+use crate::zfs::parse::Scrub;
 
 /// What the drive was last seen to have of a dataset.
 enum Copy {
@@ -38,12 +39,9 @@ fn copy(dataset: &Dataset, drive: Guid, known: &[KnownCopy]) -> Copy {
 
 /// The snapshots that the next run would send, as far as the source alone tells.
 pub fn waiting(policies: &[Policy], sources: &Side, drive: Guid, known: &[KnownCopy]) -> Waiting {
-    let mut waiting = Waiting { snapshots: 0, datasets: 0 };
+    let mut waiting = Waiting { snapshots: 0, datasets: 0, bytes: None };
     for (policy, dataset) in selected(policies, sources) {
-        let after = match copy(dataset, drive, known) {
-            Copy::Bookmarked(txg) | Copy::Unprotected(txg) => Some(txg),
-            Copy::Unknown | Copy::Lost => None,
-        };
+        let after = after(dataset, drive, known);
         let selected = dataset.history.snapshots().iter().filter(|s| policy.snapshots.wants(&s.name));
         let newer = selected.filter(|snapshot| after.is_none_or(|after| snapshot.txg > after)).count();
         let newer = if policy.history == HistoryMode::Newest { newer.min(1) } else { newer };
@@ -51,6 +49,54 @@ pub fn waiting(policies: &[Policy], sources: &Side, drive: Guid, known: &[KnownC
         waiting.datasets += usize::from(newer > 0);
     }
     waiting
+}
+
+/// Snapshots whose sizes say how much waits.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ToMeasure {
+    /// What was written for these travels.
+    pub written: Vec<String>,
+    /// What these refer to travels: they are sent whole, and alone.
+    pub referenced: Vec<String>,
+}
+
+/// What the size of that is told by. Snapshots that are not selected count where a selected one comes later: what was
+/// written for them is in it.
+pub fn to_measure(policies: &[Policy], sources: &Side, drive: Guid, known: &[KnownCopy]) -> ToMeasure {
+    let mut all = ToMeasure::default();
+    for (policy, dataset) in selected(policies, sources) {
+        let after = after(dataset, drive, known);
+        let snapshots = dataset.history.snapshots();
+        let Some(last) = snapshots.iter().rfind(|snapshot| policy.snapshots.wants(&snapshot.name)) else {
+            continue;
+        };
+        let name = |snapshot: &Snapshot| format!("{}@{}", dataset.name, snapshot.name);
+        if after.is_none() && policy.history == HistoryMode::Newest {
+            all.referenced.push(name(last));
+            continue;
+        }
+        let travel =
+            |snapshot: &&Snapshot| snapshot.txg <= last.txg && after.is_none_or(|after| snapshot.txg > after);
+        all.written.extend(snapshots.iter().filter(travel).map(name));
+    }
+    all
+}
+
+/// The newest scrub that came to its end, of what this host remembers and what the pool says while it is imported.
+pub fn last_scrub(remembered: Option<ScrubRecord>, seen: Option<Scrub>) -> Option<ScrubRecord> {
+    let seen = match seen {
+        Some(Scrub::Finished { ended, errors, .. }) => Some(ScrubRecord { ended, errors }),
+        _ => None,
+    };
+    remembered.into_iter().chain(seen).max_by_key(|scrub| scrub.ended)
+}
+
+/// What is newer than this is not on the drive yet; nothing where nothing is known of a copy that can be continued.
+fn after(dataset: &Dataset, drive: Guid, known: &[KnownCopy]) -> Option<Txg> {
+    match copy(dataset, drive, known) {
+        Copy::Bookmarked(txg) | Copy::Unprotected(txg) => Some(txg),
+        Copy::Unknown | Copy::Lost => None,
+    }
 }
 
 /// Whether the next run can go on from what the drive has. A dataset of which no copy is known says nothing: it may be
@@ -177,10 +223,48 @@ mod tests {
             let (sources, known) = one(text, remembered);
             let policy = Policy { snapshots: without(&["skip"]), ..policy() };
             let found = waiting(std::slice::from_ref(&policy), &sources, DRIVE, &known);
-            let expected = Waiting { snapshots, datasets: usize::from(snapshots > 0) };
+            let expected = Waiting { snapshots, datasets: usize::from(snapshots > 0), bytes: None };
             assert_eq!(found, expected, "{text:?} {remembered:?}");
             let newest = Policy { history: HistoryMode::Newest, ..policy };
             assert_eq!(waiting(&[newest], &sources, DRIVE, &known).snapshots, snapshots.min(1));
         }
+    }
+
+    #[test]
+    fn how_much_waits_is_what_was_written_since_up_to_the_newest_that_is_selected() {
+        for (text, remembered, written, whole) in [
+            ("@a,1 @b,2", None, "ab", "b"),
+            ("@a,1 @b,2 #V,1", None, "b", ""),
+            ("@a,1 @skip,2 @c,3 #V,1", None, "skipc", ""),
+            ("@a,1 @b,2 @skip,3 #V,2", None, "", ""),
+            ("@a,1 @b,2 @skip,3 #V,1", None, "b", ""),
+            ("@skip,3", None, "", ""),
+            ("@a,1 @b,2", Some(1), "b", ""),
+            ("@b,2", Some(1), "b", "b"),
+            ("", None, "", ""),
+        ] {
+            let (sources, known) = one(text, remembered);
+            let names = |all: &[String]| -> String {
+                all.iter().map(|name| name.rsplit('@').next().unwrap()).collect()
+            };
+            let policy = Policy { snapshots: without(&["skip"]), ..policy() };
+            let all = to_measure(std::slice::from_ref(&policy), &sources, DRIVE, &known);
+            assert_eq!((names(&all.written).as_str(), all.referenced.len()), (written, 0), "{text:?}");
+            let newest = Policy { history: HistoryMode::Newest, ..policy };
+            let all = to_measure(&[newest], &sources, DRIVE, &known);
+            assert_eq!(names(&all.referenced), whole, "{text:?} {remembered:?}");
+            assert_eq!(names(&all.written), if whole.is_empty() { written } else { "" }, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_scrub_that_somebody_else_made_counts_while_it_can_be_seen() {
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        let mine = |second| Some(ScrubRecord { ended: at(second), errors: 0 });
+        let seen = |second| Some(Scrub::Finished { ended: at(second), errors: 2, repaired: false });
+        assert_eq!(last_scrub(mine(5), None), mine(5));
+        assert_eq!(last_scrub(mine(5), seen(3)), mine(5));
+        assert_eq!(last_scrub(mine(5), seen(7)), Some(ScrubRecord { ended: at(7), errors: 2 }));
+        assert_eq!(last_scrub(None, Some(Scrub::Canceled)), None);
     }
 }

@@ -10,6 +10,7 @@ use crate::drive::{Disk, wait_until_gone};
 use crate::execute::lock::Lock;
 use crate::execute::session::{Lost, Session, SessionError, Wanted};
 use crate::execute::{State, Tally};
+use crate::model::Fullness;
 use crate::process::RunError;
 use crate::state::KnownCopy;
 use crate::zfs::ZfsError;
@@ -35,6 +36,8 @@ pub struct Account {
     pub copies: Vec<KnownCopy>,
     /// Whose fault it was that nothing could be done.
     pub fault: Fault,
+    /// How full the drive was when its datasets were done.
+    pub fullness: Option<Fullness>,
     /// When the run began.
     pub began: Timestamp,
     /// The drive's, until the run is over.
@@ -182,6 +185,7 @@ impl DriveRun<'_> {
         if guarded.lost().is_none() {
             session.tell_damage(&env.host(), &self.afterwards(&session));
             if account.tally.states.contains(&State::Running) {
+                account.fullness = super::status::fullness(env, &session.pool);
                 self.scrub_if_due(env, &session, account);
             }
         }

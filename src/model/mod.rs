@@ -5,6 +5,7 @@
 
 mod bytes;
 mod disk;
+mod fullness;
 mod ident;
 mod inventory;
 mod name;
@@ -14,6 +15,7 @@ mod snapshot;
 
 pub use bytes::{Bytes, BytesError};
 pub use disk::{Content, DeviceKind, DiskIdentity, DiskUse, Extent, FoundDisk, Holding};
+pub use fullness::Fullness;
 pub use ident::{Guid, GuidError, IvsetGuid, Txg};
 pub use inventory::{
     Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Missing, Mount, PoolFacts, ResumeState, Side,

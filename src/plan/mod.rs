@@ -26,6 +26,7 @@ mod own;
 mod parents;
 mod prune;
 mod questions;
+pub mod recurring;
 mod refusal;
 mod remedy;
 pub mod rescue;
@@ -42,6 +43,7 @@ pub(crate) mod testing;
 mod tests;
 mod together;
 mod tree;
+pub mod trend;
 mod tripwire;
 
 pub use base::unrecognised;

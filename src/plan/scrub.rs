@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::recurring::{When, age, when};
 use crate::zfs::parse::Scrub;
 
 /// Why a scrub begins.
@@ -33,12 +34,28 @@ pub fn due(
         Scrub::Finished { ended, .. } => Some(ended),
         Scrub::Never | Scrub::Canceled => None,
     };
-    let age = |at: Timestamp| Duration::try_from(now.duration_since(at)).ok();
-    match [ended, remembered].into_iter().flatten().filter_map(age).min() {
+    match [ended, remembered].into_iter().flatten().filter_map(|at| age(at, now)).min() {
         Some(age) if age >= every => Some(Due::Old(age)),
         Some(_) => None,
         None => Some(Due::Never),
     }
+}
+
+/// When a run will scrub the drive, as far as is known; nothing where none ever will. `seen` is what its pool says, while
+/// that is imported.
+pub fn next(
+    every: Option<Duration>,
+    seen: Option<Scrub>,
+    remembered: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<When> {
+    let seen = seen.unwrap_or(Scrub::Never);
+    if due(every, seen, remembered, now).is_some() {
+        return Some(When::Now);
+    }
+    let ended = if let Scrub::Finished { ended, .. } = seen { Some(ended) } else { None };
+    let known = [ended, remembered].into_iter().flatten().filter(|at| age(*at, now).is_some());
+    when(every, Some(known.max()?), now)
 }
 
 #[cfg(test)]
@@ -85,6 +102,28 @@ mod tests {
         ] {
             let remembered = remembered.map(at);
             assert_eq!(due(every, seen, remembered, at(0)), expected, "{every:?} {seen:?} {remembered:?}");
+            let next = next(every, Some(seen), remembered, at(0));
+            assert_eq!(next == Some(When::Now), expected.is_some(), "{every:?} {seen:?} {remembered:?}");
+        }
+    }
+
+    #[test]
+    fn when_the_next_one_is_due_is_known_from_the_pool_or_from_memory() {
+        let finished = |day| Some(Scrub::Finished { ended: at(day), errors: 0, repaired: false });
+        let month = Some(days(30));
+        let later = |left| Some(When::In(days(left)));
+        for (every, seen, remembered, expected) in [
+            (None, finished(-3), Some(-3), None),
+            (month, None, Some(-3), later(27)),
+            (month, None, Some(-31), Some(When::Now)),
+            (month, None, None, Some(When::Now)),
+            (month, finished(-40), Some(-3), later(27)),
+            (month, finished(-3), Some(-40), later(27)),
+            (month, finished(9), Some(-3), later(27)),
+            (month, Some(Scrub::Paused { done: 1 }), Some(-3), Some(When::Now)),
+            (month, Some(Scrub::Unknown), None, None),
+        ] {
+            assert_eq!(next(every, seen, remembered.map(at), at(0)), expected, "{seen:?} {remembered:?}");
         }
     }
 

@@ -1,5 +1,9 @@
 //! The table of `zferry status`. Pure: what is unknown is said to be unknown, never assumed.
 
+mod outlook;
+
+pub use outlook::Due;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,8 +36,10 @@ pub struct DriveStatus {
     pub base: BaseState,
     /// How full its pool is.
     pub capacity: Option<Capacity>,
-    /// The last `verify` that came to its end.
+    /// The last scrub that came to its end.
     pub last_scrub: Option<LastScrub>,
+    /// When a run will scrub the drive; nothing where none ever will, or where that is not known.
+    pub next_scrub: Option<Due>,
 }
 
 /// The last scrub that this computer knows of.
@@ -92,6 +98,8 @@ pub struct Waiting {
     pub snapshots: usize,
     /// Datasets that they belong to.
     pub datasets: usize,
+    /// About how much, where that could be asked.
+    pub bytes: Option<Bytes>,
 }
 
 /// Whether both sides will still share a snapshot or bookmark when the drive comes next.
@@ -116,6 +124,12 @@ pub struct Capacity {
     pub used: Bytes,
     /// Bytes in all.
     pub size: Bytes,
+    /// How long ago that was; zero while the pool is imported.
+    #[serde(serialize_with = "as_seconds")]
+    pub age: Duration,
+    /// The time until it is full, if it goes on as in the last runs; nothing where these do not show it.
+    #[serde(serialize_with = "as_seconds_if_known")]
+    pub full_in: Option<Duration>,
 }
 
 const UNKNOWN: &str = "unknown";
@@ -170,7 +184,7 @@ fn cells(drive: &DriveStatus) -> [String; 6] {
         },
         drive
             .capacity
-            .and_then(|Capacity { used, size }| percent(used, size))
+            .and_then(|Capacity { used, size, .. }| percent(used, size))
             .map_or_else(unknown, |percent| format!("{percent} %")),
     ]
 }
@@ -187,9 +201,10 @@ fn connected(connected: &Connected) -> String {
     with_node.filter(|cell| width(cell) <= HEADINGS[1].1).unwrap_or_else(|| word.to_owned())
 }
 
-fn waiting(Waiting { snapshots, datasets }: Waiting) -> String {
-    match snapshots {
-        0 => "nothing".to_owned(),
+fn waiting(Waiting { snapshots, datasets, bytes }: Waiting) -> String {
+    match (snapshots, bytes) {
+        (0, _) => "nothing".to_owned(),
+        (_, Some(bytes)) => format!("{snapshots}, {bytes}"),
         _ => {
             let long = format!("{snapshots} in {}", count(datasets, "dataset"));
             if width(&long) <= HEADINGS[3].1 { long } else { count(snapshots, "snapshot") }
@@ -209,13 +224,8 @@ fn notes(drive: &DriveStatus) -> Vec<Line> {
     let last_run = drive.last_run.and_then(|run| Some((roughly(run.age), how(run.outcome)?)));
     let line = |(age, how)| Line::new(Tone::Warning, &format!("{name}: the last run, {age} ago, {how}."));
     let mut notes: Vec<_> = last_run.map(line).into_iter().collect();
-    notes.extend(drive.last_scrub.map(|scrub| {
-        let (tone, found) = match scrub.errors {
-            0 => (Tone::Plain, "it found nothing wrong"),
-            _ => (Tone::Danger, "it found damage; `zferry verify` tells again where"),
-        };
-        Line::new(tone, &format!("{name}: the last scrub, {} ago: {found}.", roughly(scrub.age)))
-    }));
+    notes.extend(outlook::scrub(drive));
+    notes.extend(outlook::full(drive));
     if let BaseState::Danger { why } = &drive.base {
         notes.extend(Line::paragraph(Tone::Danger, &format!("{name}: the base is in danger: {why}")));
     }
@@ -226,99 +236,9 @@ fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok
     serializer.serialize_u64(duration.as_secs())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn last_run(outcome: Outcome) -> Option<LastRun> {
-        let age = Duration::from_secs(3 * 86_400);
-        Some(LastRun { at: "2026-11-18T20:14:00Z".parse().unwrap(), age, outcome })
-    }
-
-    fn known() -> DriveStatus {
-        DriveStatus {
-            name: "t7".to_owned(),
-            connected: Connected::Yes { node: Some("/dev/sda1".into()), imported: false },
-            last_success: Some(LastSuccess {
-                at: "2026-11-18T20:14:00Z".parse().unwrap(),
-                age: Duration::from_secs(3 * 86_400),
-            }),
-            last_run: last_run(Outcome::Complete),
-            waiting: Some(Waiting { snapshots: 12, datasets: 5 }),
-            base: BaseState::Safe,
-            capacity: Some(Capacity { used: Bytes(61), size: Bytes(100) }),
-            last_scrub: Some(LastScrub {
-                at: "2026-11-18T20:14:00Z".parse().unwrap(),
-                age: Duration::from_secs(3 * 86_400),
-                errors: 0,
-            }),
-        }
-    }
-
-    fn unknown() -> DriveStatus {
-        DriveStatus {
-            name: "offsite".to_owned(),
-            connected: Connected::No,
-            last_success: None,
-            last_run: None,
-            waiting: None,
-            base: BaseState::Unknown,
-            capacity: None,
-            last_scrub: None,
-        }
-    }
-
-    fn troubled() -> DriveStatus {
-        DriveStatus {
-            name: "the-very-old-one".to_owned(),
-            connected: Connected::Yes { node: Some("/dev/nvme0n1p1".into()), imported: true },
-            last_run: last_run(Outcome::Interrupted),
-            waiting: Some(Waiting { snapshots: 1234, datasets: 1000 }),
-            base: BaseState::Danger { why: "the bookmark is gone.".to_owned() },
-            last_scrub: known().last_scrub.map(|scrub| LastScrub { errors: 2, ..scrub }),
-            ..known()
-        }
-    }
-
-    fn text(drives: &[DriveStatus]) -> String {
-        table(drives).iter().map(|line| format!("{}\n", line.text)).collect()
-    }
-
-    #[test]
-    fn the_table_says_what_is_known_and_that_the_rest_is_unknown() {
-        insta::assert_snapshot!(text(&[known(), unknown(), troubled()]), @r"
-        DRIVE         CONNECTED  LAST SUCCESS  TO SEND           BASE       USED
-        t7            yes, sda1  3 d ago       12 in 5 datasets  safe       61 %
-        offsite       no         unknown       unknown           unknown    unknown
-        ..ry-old-one  imported   3 d ago       1234 snapshots    in danger  61 %
-        t7: the last scrub, 3 d ago: it found nothing wrong.
-        the-very-old-one: the last run, 3 d ago, was interrupted; the next one goes on from there.
-        the-very-old-one: the last scrub, 3 d ago: it found damage; `zferry verify` tells again where.
-        the-very-old-one: the base is in danger: the bookmark is gone.
-        ");
-    }
-
-    #[test]
-    fn no_row_of_the_table_is_wider_than_80_columns() {
-        let wide =
-            DriveStatus { waiting: Some(Waiting { snapshots: usize::MAX, datasets: 1 }), ..troubled() };
-        for line in &table(&[known(), wide])[..3] {
-            assert!(line.text.len() <= 80, "{}", line.text);
-        }
-    }
-
-    #[test]
-    fn without_drives_the_next_step_is_told() {
-        assert_eq!(text(&[]), "No drive is configured; docs/configuration.md shows how.\n");
-    }
-
-    #[test]
-    fn machines_get_null_for_what_is_unknown() {
-        let object: serde_json::Value = serde_json::from_str(&json(&[known(), unknown()]).unwrap()).unwrap();
-        assert_eq!(object["v"], 1);
-        assert_eq!(object["drives"][0]["last_success"]["age"], 259_200);
-        assert_eq!(object["drives"][0]["connected"]["node"], "/dev/sda1");
-        assert_eq!(object["drives"][1]["waiting"], serde_json::Value::Null);
-        assert_eq!(object["drives"][1]["base"]["state"], "unknown");
-    }
+fn as_seconds_if_known<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_secs()).serialize(serializer)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use crate::cli::args::{Arguments, Command};
 use crate::cli::{files, request};
 use crate::config::Settings;
 use crate::execute::files::{Ask, NotTyped, Secret};
+use crate::model::Bytes;
 use crate::report::status::{BaseState, DriveStatus, Waiting};
 
 const CONFIG: &str = r#"
@@ -283,6 +284,7 @@ fn with_source(lines: &str) -> Host {
          zpool*) printf 'rpool\\t1\\tONLINE\\toff\\t-\\n' ;;\n\
          *filesystem,volume*) printf '{dataset}' ;;\n\
          *snapshot,bookmark*) printf '{lines}' ;;\n\
+         *written*@b) printf 'rpool/home@b\\twritten\\t4096\\t-\\n' ;;\n\
          *) echo unexpected >&2; exit 9 ;;\nesac"
     ))
 }
@@ -301,11 +303,10 @@ fn status_of_a_drive_that_is_away_comes_from_the_source_and_only_asks() {
         with_source("rpool/home@a\\t11\\t1\\nrpool/home#zferry_7_11\\t11\\t1\\nrpool/home@b\\t12\\t2\\n");
     let status = status_of(&host);
     assert_eq!(status.base, BaseState::Safe);
-    assert_eq!(status.waiting, Some(Waiting { snapshots: 1, datasets: 1 }));
-    assert!(
-        host.calls().lines().all(|call| call.starts_with("zpool list ") || call.starts_with("zfs list "))
-    );
-    assert_eq!(host.calls().lines().count(), 3);
+    assert_eq!(status.waiting, Some(Waiting { snapshots: 1, datasets: 1, bytes: Some(Bytes(4096)) }));
+    let asks = ["zpool list ", "zfs list ", "zfs get "];
+    assert!(host.calls().lines().all(|call| asks.iter().any(|ask| call.starts_with(ask))));
+    assert_eq!(host.calls().lines().count(), 4);
     assert!(!host.directory.path().join("state").exists(), "nothing is remembered by looking");
     assert!(!host.directory.path().join("locks").exists(), "nobody is kept out by looking");
 }

@@ -1,5 +1,6 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
+mod ahead;
 mod backup;
 pub(crate) mod boundaries;
 mod checkup;
@@ -120,6 +121,7 @@ pub fn all() -> Vec<Scenario> {
         drilled::scenarios(),
         scrubbed::scenarios(),
         rescue::scenarios(),
+        ahead::scenarios(),
     ]
     .concat()
 }
