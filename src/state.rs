@@ -44,6 +44,9 @@ pub struct DriveState {
     /// The last scrub that came to its end.
     #[serde(default)]
     pub last_scrub: Option<ScrubRecord>,
+    /// When a person last proved that the passphrase opens everything on it.
+    #[serde(default)]
+    pub last_rehearsal: Option<Timestamp>,
     /// How full it was after the last runs, oldest first.
     #[serde(default)]
     pub fullness: Vec<Fullness>,
@@ -198,6 +201,7 @@ impl DriveState {
             runs: Vec::new(),
             copies: Vec::new(),
             last_scrub: None,
+            last_rehearsal: None,
             fullness: Vec::new(),
         }
     }

@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Doctor, Eject, Init, Status};
 pub use files::{Close, Open};
-pub use looking::{List, Log, Verify};
+pub use looking::{List, Log, Rehearse, Verify};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -109,6 +109,9 @@ pub enum Command {
     /// Undo `open`: unmount, export, power off
     #[command(visible_alias = "umount", before_help = "Example: sudo zferry close t7")]
     Close(Close),
+    /// Try whether the passphrase still opens what is on a drive
+    #[command(before_help = "Example: sudo zferry rehearse t7")]
+    Rehearse(Rehearse),
     /// Get files back, or a dataset with its whole history
     #[command(
         before_help = "Example: sudo zferry restore t7 home Documents/tax.pdf --from yesterday --to ~\n         sudo zferry restore t7 home --into rpool/nixos/home"

@@ -8,7 +8,7 @@ use super::failure::{self, Failure};
 use super::{args, request, work};
 use crate::config::request::{Common, Format};
 use crate::config::{PowerOff, Settings};
-use crate::jobs::files::{self, CloseRequest, Destination, FilesRequest, OpenRequest};
+use crate::jobs::files::{self, CloseRequest, Destination, FilesRequest, OpenRequest, RehearseRequest};
 use crate::plan::files::{BadPath, SnapPath, Wanted};
 use crate::process::Cancel;
 use crate::report;
@@ -36,6 +36,23 @@ pub fn close_request(
         drive.power_off = PowerOff::No;
     }
     Ok(CloseRequest { common, drive })
+}
+
+/// What `rehearse` is to do.
+///
+/// # Errors
+/// When the drive is not configured.
+pub fn rehearse_request(
+    typed: &args::Rehearse,
+    settings: Settings,
+    common: Common,
+) -> Result<RehearseRequest, Failure> {
+    let mut drive = request::one(&typed.drive, &[], settings)?;
+    if typed.no_power_off {
+        drive.power_off = PowerOff::No;
+    }
+    let retry = format!("{} rehearse {}", common.command, drive.name);
+    Ok(RehearseRequest { common, drive, wait: request::waiting(typed.wait), retry })
 }
 
 /// What `restore` of files is to do.
@@ -101,6 +118,14 @@ pub fn open(request: &OpenRequest, cancel: Cancel) -> Result<u8, Failure> {
 pub fn close(request: &CloseRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = work::World::new(&request.common, cancel.clone());
     let result = files::close(request, &world.environment());
+    drop(world);
+    work::worst(vec![result], &cancel)
+}
+
+/// `rehearse`
+pub fn rehearse(request: &RehearseRequest, cancel: Cancel) -> Result<u8, Failure> {
+    let world = work::World::new(&request.common, cancel.clone());
+    let result = files::rehearse(request, &world.environment(), &mut Asking::new(&cancel));
     drop(world);
     work::worst(vec![result], &cancel)
 }

@@ -115,6 +115,8 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         Command::Close(typed) => {
             call.as_root(|settings, common| files::close_request(&typed, settings, common), files::close)
         }
+        Command::Rehearse(typed) => call
+            .as_root(|settings, common| files::rehearse_request(&typed, settings, common), files::rehearse),
         Command::Restore(typed) if typed.into.is_none() => {
             call.as_root(|settings, common| files::restore_request(typed, settings, common), files::restore)
         }

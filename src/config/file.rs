@@ -41,6 +41,8 @@ pub struct DriveFile {
     pub replug_wait: Option<Length>,
     /// `scrub`
     pub scrub: Option<AgeLimit>,
+    /// `rehearse`
+    pub rehearse: Option<AgeLimit>,
     /// `[drives.NAME.override.BACKUP]`.
     pub overrides: Vec<BackupFile>,
     /// For `config show`.
@@ -188,6 +190,7 @@ fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile
         rescue: reader.flag("rescue"),
         replug_wait: reader.parsed("replug-wait").map(Spanned::into_inner),
         scrub: reader.parsed("scrub").map(Spanned::into_inner),
+        rehearse: reader.parsed("rehearse").map(Spanned::into_inner),
         overrides: reader.sections("override", BACKUP, read_backup),
         written: reader.into_written(),
     }

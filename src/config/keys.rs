@@ -132,9 +132,15 @@ pub const DRIVE: &[Key] = &[
         Means("\"never\""),
         "When the last scrub of the drive is older than this, `run` scrubs it at its end, when the backup is complete. `zferry eject` and Ctrl-C pause that, and the next run goes on with it. `never`: only `zferry verify` scrubs.",
     ),
+    key(
+        "rehearse",
+        Text,
+        "\"90d\"",
+        Means("\"never\""),
+        "When nobody has proved for longer than this that the passphrase opens what is on the drive, `status`, and `run` on a terminal, remind of `zferry rehearse`. `never`: nothing reminds.",
+    ),
     key("min-interval", Text, "", NotYet, "How soon a drive that is plugged in again is backed up to again."),
     key("warn-after", Text, "", NotYet, "How long a drive may stay away."),
-    key("rehearse", Text, "", NotYet, "How often a person is asked for the passphrase."),
     key("alerts", Table, "", NotYet, "Who is told."),
 ];
 

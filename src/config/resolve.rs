@@ -81,6 +81,7 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         rescue: None,
         replug_wait: drive.replug_wait.map_or(REPLUG_WAIT, |Length(time)| time),
         scrub: drive.scrub.unwrap_or(AgeLimit::Never).limit(),
+        rehearse: drive.rehearse.unwrap_or(AgeLimit::Never).limit(),
         backups: backups.into_iter().collect::<Option<_>>()?,
     })
 }

@@ -61,6 +61,8 @@ pub struct Drive {
     pub scrub: Option<Duration>,
     /// With a rescue file system: the configuration as that one gets it.
     pub rescue: Option<String>,
+    /// How long ago a person may have proved last that the passphrase opens it; nothing: however long.
+    pub rehearse: Option<Duration>,
     /// What it carries, in the order of the file; at least one.
     pub backups: Vec<Backup>,
 }

@@ -6,6 +6,7 @@ use crate::execute::session::After;
 
 use super::connected::{patience, select};
 use super::drive_run::DriveRun;
+use super::files;
 use super::own::OwnSnapshots;
 use super::rescue::Rescue;
 use super::{DriveResult, Environment, JobError};
@@ -38,6 +39,7 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             rescue: drive.rescue.clone().map(|config| Rescue::new(config, &request.common.host)),
             foreboding: crate::execute::FOREBODING,
         };
+        files::remind(drive, &request.common.command, env);
         results.push(run.run(env));
     }
     Ok(results)

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::execute::chain;
 use crate::execute::session::SessionError;
 use crate::model::{Bytes, Consents, Fullness, PoolName, SnapshotDetail};
+use crate::plan::recurring::when;
 use crate::plan::scrub;
 use crate::plan::trend::full_in;
 use crate::report::status::{
@@ -86,12 +87,14 @@ fn one(
             .and_then(|run| Some(LastRun { at: run.ended, age: age(run.ended)?, outcome: run.outcome })),
         waiting,
         base: standing::base(&policies, &sources, drive.guid, copies),
-        capacity: capacity(here.and_then(|pool| fullness(env, &pool.name)), remembered.fullness, now),
+        capacity: capacity(here.and_then(|pool| fullness(env, &pool.name, now)), remembered.fullness, now),
         last_scrub: last_scrub.and_then(|scrub| {
             Some(LastScrub { at: scrub.ended, age: age(scrub.ended)?, errors: scrub.errors })
         }),
         next_scrub: scrub::next(drive.scrub, scrub_seen, remembered.last_scrub.map(|s| s.ended), now)
             .map(Due::from),
+        last_rehearsal: remembered.last_rehearsal.and_then(|at| Some(LastSuccess { at, age: age(at)? })),
+        next_rehearsal: when(drive.rehearse, remembered.last_rehearsal, now).map(Due::from),
     })
 }
 
@@ -104,7 +107,7 @@ fn capacity(seen: Option<Fullness>, mut before: Vec<Fullness>, now: Timestamp) -
 }
 
 /// How full a pool is that is imported. Worth no more than a line in the log where it cannot be asked.
-pub(super) fn fullness(env: &Environment<'_>, pool: &PoolName) -> Option<Fullness> {
+pub(super) fn fullness(env: &Environment<'_>, pool: &PoolName, at: Timestamp) -> Option<Fullness> {
     let all = match env.client().pool_properties([pool]) {
         Ok(all) => all,
         Err(error) => {
@@ -113,7 +116,7 @@ pub(super) fn fullness(env: &Environment<'_>, pool: &PoolName) -> Option<Fullnes
         }
     };
     let number = |name: &str| all.get(pool)?.get(name)?.parse().ok().map(Bytes);
-    Some(Fullness { at: (env.clock)(), used: number("allocated")?, size: number("size")? })
+    Some(Fullness { at, used: number("allocated")?, size: number("size")? })
 }
 
 /// So many snapshots are asked for their size; of more it takes too long for a glance.

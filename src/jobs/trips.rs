@@ -185,7 +185,7 @@ impl DriveRun<'_> {
         if guarded.lost().is_none() {
             session.tell_damage(&env.host(), &self.afterwards(&session));
             if account.tally.states.contains(&State::Running) {
-                account.fullness = super::status::fullness(env, &session.pool);
+                account.fullness = super::status::fullness(env, &session.pool, (env.clock)());
                 self.scrub_if_due(env, &session, account);
             }
         }

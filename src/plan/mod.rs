@@ -28,6 +28,7 @@ mod prune;
 mod questions;
 pub mod recurring;
 mod refusal;
+pub mod rehearse;
 mod remedy;
 pub mod rescue;
 mod restore;

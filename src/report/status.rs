@@ -2,7 +2,7 @@
 
 mod outlook;
 
-pub use outlook::Due;
+pub use outlook::{Due, due};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,6 +40,10 @@ pub struct DriveStatus {
     pub last_scrub: Option<LastScrub>,
     /// When a run will scrub the drive; nothing where none ever will, or where that is not known.
     pub next_scrub: Option<Due>,
+    /// When a person last proved that the passphrase opens everything on it.
+    pub last_rehearsal: Option<LastSuccess>,
+    /// When that is to be done again; nothing where nobody wants to be reminded.
+    pub next_rehearsal: Option<Due>,
 }
 
 /// The last scrub that this computer knows of.
@@ -69,7 +73,7 @@ pub enum Connected {
     },
 }
 
-/// The last run that was complete.
+/// The last time that something went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LastSuccess {
     /// When it ended.
@@ -225,6 +229,7 @@ fn notes(drive: &DriveStatus) -> Vec<Line> {
     let line = |(age, how)| Line::new(Tone::Warning, &format!("{name}: the last run, {age} ago, {how}."));
     let mut notes: Vec<_> = last_run.map(line).into_iter().collect();
     notes.extend(outlook::scrub(drive));
+    notes.extend(outlook::rehearsal(drive));
     notes.extend(outlook::full(drive));
     if let BaseState::Danger { why } = &drive.base {
         notes.extend(Line::paragraph(Tone::Danger, &format!("{name}: the base is in danger: {why}")));

@@ -239,7 +239,10 @@ fn a_file_from_before_scrubs_were_remembered_is_read_and_a_scrub_is_kept_by_late
     let (_directory, store) = with_file(old.as_bytes());
     let loaded = store.load("t7", GUID);
     assert!(loaded.warning.is_none(), "{:?}", loaded.warning);
-    assert_eq!((loaded.state.last_scrub, loaded.state.fullness.len()), (None, 0));
+    assert_eq!(
+        (loaded.state.last_scrub, loaded.state.last_rehearsal, loaded.state.fullness.len()),
+        (None, None, 0)
+    );
     let mut state = loaded.state;
     for second in 0..60 {
         state.record_fullness(Some(Fullness { at: at(second), used: Bytes(1), size: Bytes(2) }));

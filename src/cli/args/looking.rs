@@ -29,6 +29,20 @@ pub struct Verify {
     pub wait: Option<Option<Duration>>,
 }
 
+/// `zferry rehearse`
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// Name of a drive in the configuration
+    #[arg(value_name = "DRIVE")]
+    pub drive: DriveName,
+    /// Leave the drive powered on
+    #[arg(long)]
+    pub no_power_off: bool,
+    /// Wait for an absent drive: without end, or 10m
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
+    pub wait: Option<Option<Duration>>,
+}
+
 /// `zferry list`
 #[derive(Debug, Args)]
 pub struct List {

@@ -122,6 +122,10 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = files::open_request(&typed, settings(), common).unwrap();
             host.job(|env| jobs::files::open(&request, env, &mut Nobody)).map(drop)
         }
+        Command::Rehearse(typed) => {
+            let request = files::rehearse_request(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::files::rehearse(&request, env, &mut Nobody)).map(drop)
+        }
         Command::Close(typed) => {
             let request = files::close_request(&typed, settings(), common).unwrap();
             host.job(|env| jobs::files::close(&request, env)).map(drop)

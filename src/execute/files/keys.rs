@@ -16,6 +16,11 @@ impl Secret {
     pub fn new(typed: Vec<u8>) -> Self {
         Self(typed)
     }
+
+    /// For who hands it to ZFS.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -46,6 +46,14 @@ pub enum FilesError {
         /// The targets that were looked at.
         tops: String,
     },
+    /// No key is needed.
+    #[error("{drive} has nothing encrypted at or below {tops}")]
+    NothingEncrypted {
+        /// The drive.
+        drive: String,
+        /// The targets that were looked at.
+        tops: String,
+    },
     /// A passphrase.
     #[error(transparent)]
     Key(#[from] KeyError),

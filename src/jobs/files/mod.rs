@@ -5,6 +5,7 @@ mod drill;
 mod error;
 mod open;
 mod reach;
+mod rehearse;
 mod restore;
 mod seek;
 
@@ -13,6 +14,7 @@ pub(super) use close::let_go;
 pub use drill::drill;
 pub use error::FilesError;
 pub use open::{Opened, OpenedPlace, open};
+pub use rehearse::{rehearse, remind};
 pub use restore::{restore, versions};
 pub use seek::Version;
 
@@ -41,6 +43,19 @@ pub struct CloseRequest {
     pub common: Common,
     /// The drive; `power_off` as the arguments say.
     pub drive: Drive,
+}
+
+/// `rehearse`
+#[derive(Debug, Clone)]
+pub struct RehearseRequest {
+    /// What every request carries.
+    pub common: Common,
+    /// The drive; `power_off` as the arguments say.
+    pub drive: Drive,
+    /// How long to wait for it.
+    pub wait: Wait,
+    /// The command that the user typed.
+    pub retry: String,
 }
 
 /// `restore` of files.

@@ -39,6 +39,7 @@ fn request(into: &str) -> RestoreRequest {
         rescue: None,
         replug_wait: Duration::ZERO,
         scrub: None,
+        rehearse: None,
         backups: vec![backup.clone()],
     };
     let retry = format!("zferry restore t7 home --into {into}");

@@ -57,6 +57,32 @@ pub fn scrub(drive: &DriveStatus) -> Option<Line> {
     Some(Line::new(tone, &format!("{}: {last}{next}", drive.name)))
 }
 
+/// The last rehearsal, and the next one.
+pub fn rehearsal(drive: &DriveStatus) -> Option<Line> {
+    let name = &drive.name;
+    let last = drive.last_rehearsal.map(|last| roughly(last.age));
+    Some(match (drive.next_rehearsal?, last) {
+        (Due::Now, last) => Line::new(Tone::Warning, &due(name, last.as_deref(), "zferry")),
+        (Due::In { seconds }, last) => {
+            let left = roughly(Duration::from_secs(seconds));
+            let last = last.unwrap_or_default();
+            let text = format!(
+                "{name}: the passphrase was last rehearsed {last} ago: it opens everything. The next time is due in {left}."
+            );
+            Line::new(Tone::Plain, &text)
+        }
+    })
+}
+
+/// That somebody should prove it once more.
+pub fn due(drive: &str, last: Option<&str>, command: &str) -> String {
+    let known = match last {
+        None => "nobody is known to have proved that the passphrase opens it".to_owned(),
+        Some(last) => format!("that the passphrase opens it was last proved {last} ago"),
+    };
+    format!("{drive}: {known}. `{command} rehearse {drive}` does that.")
+}
+
 /// When it is full.
 pub fn full(drive: &DriveStatus) -> Option<Line> {
     let left = drive.capacity?.full_in?;

@@ -23,6 +23,8 @@ fn known() -> DriveStatus {
             errors: 0,
         }),
         next_scrub: Some(Due::In { seconds: 27 * 86_400 }),
+        last_rehearsal: None,
+        next_rehearsal: None,
     }
 }
 
@@ -37,6 +39,8 @@ fn unknown() -> DriveStatus {
         capacity: None,
         last_scrub: None,
         next_scrub: None,
+        last_rehearsal: None,
+        next_rehearsal: None,
     }
 }
 
@@ -99,6 +103,31 @@ fn what_lies_ahead_is_told_where_it_is_known() {
     Plain t7: the last scrub, 3 d ago: it found nothing wrong.
     Plain t7: if it goes on as in the last runs, it is full in about 4 months.
     ");
+}
+
+#[test]
+fn a_rehearsal_that_is_due_is_reminded_of_in_one_line() {
+    let last = known().last_success;
+    let later = Some(Due::In { seconds: 87 * 86_400 });
+    let told = |last_rehearsal, next_rehearsal| {
+        let drive =
+            DriveStatus { last_rehearsal, next_rehearsal, last_scrub: None, next_scrub: None, ..known() };
+        let lines = table(&[drive]);
+        lines.iter().skip(2).map(|line| format!("{:?} {}", line.tone, line.text)).collect::<String>()
+    };
+    assert_eq!(told(last, None), "");
+    assert_eq!(
+        told(None, Some(Due::Now)),
+        "Warning t7: nobody is known to have proved that the passphrase opens it. `zferry rehearse t7` does that."
+    );
+    assert_eq!(
+        told(last, Some(Due::Now)),
+        "Warning t7: that the passphrase opens it was last proved 3 d ago. `zferry rehearse t7` does that."
+    );
+    assert_eq!(
+        told(last, later),
+        "Plain t7: the passphrase was last rehearsed 3 d ago: it opens everything. The next time is due in 87 d."
+    );
 }
 
 #[test]

@@ -12,6 +12,13 @@ pub fn load_key(root: &DatasetName, passphrase: &[u8]) -> Invocation {
     load
 }
 
+/// Whether this passphrase would open an encryption root. Nothing is loaded.
+pub fn try_key(root: &DatasetName, passphrase: &[u8]) -> Invocation {
+    let mut attempt = with(zfs(["load-key", "-n", "-L", "prompt"], SHORT), [root]);
+    attempt.stdin = [passphrase, b"\n"].concat();
+    attempt
+}
+
 /// Closes it again.
 pub fn unload_key(root: &DatasetName) -> Invocation {
     with(zfs(["unload-key"], SHORT), [root])

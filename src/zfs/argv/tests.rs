@@ -87,6 +87,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("export", export(&pool)),
         ("load_key", load_key(&dataset, b"secret")),
         ("unload_key", unload_key(&dataset)),
+        ("try_key", try_key(&dataset, b"secret")),
         ("list_dated", list_dated(&dataset)),
         ("get_mounting", get_mounting(&pool)),
         ("create_pool", create_pool(&new_pool(&pool))),
@@ -201,6 +202,10 @@ fn a_passphrase_is_read_and_never_an_argument_or_shown() {
     assert_eq!(load.to_string(), "zfs load-key -L prompt backup/eds");
     assert_eq!(load.stdin, b"correct horse\n");
     assert!(!format!("{load:?}").contains("horse"), "{load:?}");
+    let attempt = try_key(&"backup/eds".parse().unwrap(), b"correct horse");
+    assert_eq!(attempt.to_string(), "zfs load-key -n -L prompt backup/eds");
+    assert_eq!(attempt.stdin, b"correct horse\n");
+    assert!(!format!("{attempt:?}").contains("horse"), "{attempt:?}");
 }
 
 #[test]
