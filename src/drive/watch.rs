@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Disk, Root};
-use crate::model::PoolName;
+use crate::model::{Guid, PoolName};
 
 /// Watches some disks and their pool. Only reads small files that the kernel answers from memory, so that it never
 /// waits for the drive (measured on a suspended pool: facts, zfs.md 5.4).
@@ -30,6 +30,12 @@ impl Watcher {
     /// Whether the pool waits for its disk, as the kernel says without waiting.
     pub fn is_suspended(root: &Root, pool: &PoolName) -> bool {
         root.text(format!("/proc/spl/kstat/zfs/{pool}/state")).is_some_and(|state| state == "SUSPENDED")
+    }
+
+    /// Whether the kernel still has the pool of this guid under this name, as it says without waiting. ZFS before 2.2 does
+    /// not say.
+    pub fn is_kept(root: &Root, pool: &PoolName, guid: Guid) -> bool {
+        root.text(format!("/proc/spl/kstat/zfs/{pool}/guid")).is_some_and(|kept| kept == guid.to_string())
     }
 
     fn lost_disk(&self, disk: &Disk) -> Option<String> {
@@ -69,6 +75,12 @@ mod tests {
 
         host.write("/proc/spl/kstat/zfs/backup/state", "SUSPENDED\n");
         assert!(watcher.lost().unwrap().contains("suspended"));
+
+        let pool = "backup".parse().unwrap();
+        assert!(!Watcher::is_kept(&host.root(), &pool, Guid(7)), "it is not said");
+        host.write("/proc/spl/kstat/zfs/backup/guid", "7\n");
+        assert!(Watcher::is_kept(&host.root(), &pool, Guid(7)));
+        assert!(!Watcher::is_kept(&host.root(), &pool, Guid(8)));
 
         host.write("/sys/block/sda/device/state", "offline\n");
         assert_eq!(watcher.lost().unwrap(), "Elements (serial S-sda, /dev/sda) no longer answers");

@@ -10,7 +10,7 @@ use crate::drive::{Disk, wait_until_gone};
 use crate::execute::lock::Lock;
 use crate::execute::session::{Lost, Session, SessionError, Wanted};
 use crate::execute::{State, Tally};
-use crate::model::Fullness;
+use crate::model::{Fullness, PoolName};
 use crate::process::RunError;
 use crate::state::KnownCopy;
 use crate::zfs::ZfsError;
@@ -65,6 +65,8 @@ enum Trip {
         disks: Vec<Disk>,
         /// Whether this run may bring the pool back: not when somebody else had imported it (S7).
         ours: bool,
+        /// The pool, when this run had it and had not begun to export it.
+        pool: Option<PoolName>,
     },
 }
 
@@ -79,9 +81,9 @@ impl DriveRun<'_> {
         (wanted.wait, wanted.last_used_by) = (self.replug_wait, None);
         let (mut trips, mut failures) = (1, 0);
         loop {
-            let (why, disks, ours) = match last {
+            let (why, disks, ours, pool) = match last {
                 Trip::Closed(unplug) => return Ok(unplug),
-                Trip::Lost { why, disks, ours } => (why, disks, ours),
+                Trip::Lost { why, disks, ours, pool } => (why, disks, ours, pool),
             };
             let attached = self.stays(env, &disks);
             let event = Event::Lost { drive: self.drive.to_owned(), why: why.clone(), attached };
@@ -93,7 +95,7 @@ impl DriveRun<'_> {
                 return Ok(self.give_up(env, why, then));
             }
             trips += 1;
-            wanted.lost = Some(Lost { disks, anew: attached && failures > 1 });
+            wanted.lost = Some(Lost { disks, anew: attached && failures > 1, pool });
             last = match self.trip(env, &wanted, account) {
                 Ok(trip) => trip,
                 Err(error) => {
@@ -151,10 +153,10 @@ impl DriveRun<'_> {
         let mut session = match (Session::open(&env.host(), wanted), &wanted.lost) {
             (Ok(session), _) => session,
             (Err(SessionError::Lost { why, .. }), _) => {
-                return Ok(Trip::Lost { why, disks: Vec::new(), ours: true });
+                return Ok(Trip::Lost { why, disks: Vec::new(), ours: true, pool: None });
             }
-            (Err(SessionError::Failing { what: why, .. }), Some(Lost { disks, .. })) => {
-                return Ok(Trip::Lost { why, disks: disks.clone(), ours: true });
+            (Err(SessionError::Failing { what: why, .. }), Some(Lost { disks, pool, .. })) => {
+                return Ok(Trip::Lost { why, disks: disks.clone(), ours: true, pool: pool.clone() });
             }
             (Err(error), _) => return Err(error.into()),
         };
@@ -193,8 +195,9 @@ impl DriveRun<'_> {
         if guarded.lost().is_none() && account.tally.states.contains(&State::Running) {
             self.keep_rescue_current(env, &session);
         }
+        let pool = guarded.lost().filter(|_| ours).map(|_| session.pool.clone());
         Ok(match session.close(&env.host(), self.after, self.export_foreign) {
-            Unplug::Gone { why, .. } => Trip::Lost { why, disks: session.disks(), ours },
+            Unplug::Gone { why, .. } => Trip::Lost { why, disks: session.disks(), ours, pool },
             unplug => Trip::Closed(unplug),
         })
     }

@@ -65,6 +65,13 @@ impl Drives {
         }
     }
 
+    /// The kernel says which pool it still has, as ZFS does from 2.2 on.
+    pub fn tell_guids(&self) {
+        for (name, pool) in &self.state.lock().unwrap().pools {
+            self.files.write(&format!("/proc/spl/kstat/zfs/{name}/guid"), &format!("{}\n", pool.guid));
+        }
+    }
+
     /// Whether it is plugged in.
     pub fn is_attached(&self) -> bool {
         self.attached.lock().unwrap().disk.is_some()

@@ -49,6 +49,8 @@ pub struct Lost {
     pub disks: Vec<Disk>,
     /// Whether it has to be unplugged and plugged in again before it is tried once more.
     pub anew: bool,
+    /// Its pool, when this run had imported it and had not begun to export it.
+    pub pool: Option<PoolName>,
 }
 
 impl Session {
@@ -57,6 +59,7 @@ impl Session {
     /// # Errors
     /// When the drive is not there, or must not be used. Nothing is left imported that was not before.
     pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
+        let recovered = Self::recover_unasked(host, wanted)?;
         let imported = host.client.pools().map_err(SessionError::Tools)?;
         let versions = host.client.check_tool(Tool::Zfs).map_err(SessionError::Tools)?;
         if let Some(refusal) = version::refusal(&versions) {
@@ -66,9 +69,10 @@ impl Session {
             // Not even the source's pool: a tool that says nothing at all would look like this.
             host.client.check_tool(Tool::Zpool).map_err(SessionError::Tools)?;
         }
-        let session = match imported.iter().find(|pool| pool.guid == wanted.guid) {
-            Some(pool) => Self::take_over(host, wanted, pool)?.beside(&imported),
-            None => Self::import(host, wanted, &imported)?,
+        let session = match (recovered, imported.iter().find(|pool| pool.guid == wanted.guid)) {
+            (Some(session), _) => session.beside(&imported),
+            (None, Some(pool)) => Self::take_over(host, wanted, pool)?.beside(&imported),
+            (None, None) => Self::import(host, wanted, &imported)?,
         };
         let session = Self { versions, ..session };
         host.sink.event(Event::Imported { pool: session.pool.clone(), how: session.how });
@@ -240,10 +244,10 @@ pub(super) fn members(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<Vec<Member
 }
 
 /// Waits for the drive for as long as the user wants to, and says so.
-fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, SessionError> {
+pub(super) fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, SessionError> {
     let drive = wanted.drive.to_owned();
     let within = match &wanted.lost {
-        Some(Lost { disks, anew: true }) => wait_for_replug(host, wanted, disks)?,
+        Some(Lost { disks, anew: true, .. }) => wait_for_replug(host, wanted, disks)?,
         _ => wanted.wait,
     };
     let mut told = false;

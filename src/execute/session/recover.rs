@@ -14,7 +14,7 @@ use crate::zfs::argv::{self, Access};
 use crate::zfs::parse::Imported;
 use crate::zfs::{Client, ZfsError};
 
-use super::open::LABEL;
+use super::open::{LABEL, wait};
 use super::{Host, Session, SessionError, Wanted, altroot, guard, opened};
 
 /// What the kernel gets for each step of taking the drive back. One that goes on ends a transaction group every few
@@ -80,6 +80,26 @@ pub(super) fn unfit(pool: &Imported, remedy: String) -> SessionError {
 }
 
 impl Session {
+    /// Takes up a pool that this run lost, without asking for the list of pools before the kernel goes on with it: what
+    /// changes a pool while its drive is gone, such as a `zfs program`, keeps its properties locked until then, and the
+    /// list of all pools with them (ZFS 2.4.4: `dsl_sync_task_sync()`, `spa_prop_get()`). None when that pool is not there.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub(super) fn recover_unasked(
+        host: &Host<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Self>, SessionError> {
+        let Some(name) = wanted.lost.as_ref().and_then(|lost| lost.pool.clone()) else { return Ok(None) };
+        if !Watcher::is_kept(host.root, &name, wanted.guid) {
+            return Ok(None);
+        }
+        let root = altroot(wanted.guid).display().to_string();
+        let pool =
+            Imported { name, guid: wanted.guid, health: String::new(), readonly: false, altroot: Some(root) };
+        Self::recover(host, wanted, &pool, wait(host, wanted)?).map(Some)
+    }
+
     /// Takes up a pool whose drive is back.
     pub(super) fn recover(
         host: &Host<'_>,

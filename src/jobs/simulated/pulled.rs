@@ -74,3 +74,20 @@ fn a_run_that_is_stopped_after_a_pull_asks_for_no_restart() {
     assert!(matches!(unplug, Unplug::Gone { then: Then::PlugIn, .. }), "{unplug:?}");
     assert!(asked.len() > 1, "the source was not let go: {asked:?}");
 }
+
+/// What changes a pool when its drive goes, such as a prune, keeps the pool locked, and with it the list of all pools: before the
+/// kernel goes on with it, that list is not asked for.
+#[test]
+fn the_list_of_pools_is_not_waited_for_before_the_drive_is_back() {
+    let host = new_host();
+    let before = host.state();
+    host.drives.tell_guids();
+    let pulled = Pulled { host: &host, at: "zfs list -Hp -d 0", then: late, asked: Mutex::default() };
+    let summary = run_and_wait(&pulled, &host.drives.root(), Duration::from_millis(10)).unwrap();
+    let asked = pulled.asked.into_inner().unwrap().unwrap();
+    assert!(matches!(summary.unplug, Unplug::Gone { then: Then::PlugIn, .. }), "{:?}", summary.unplug);
+    // Only when the source is let go, which is the last that is done.
+    let listed = asked.iter().position(|command| command.starts_with("zpool list"));
+    assert_eq!(listed, Some(asked.len() - 1), "{asked:?}");
+    invariants_hold(&before, &host.state()).unwrap();
+}
