@@ -1,6 +1,7 @@
 //! One file per command, as the user would tell it.
 
 pub mod adopt;
+mod checked;
 mod connected;
 mod described;
 pub mod doctor;

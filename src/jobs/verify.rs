@@ -1,21 +1,17 @@
 //! `verify`: the whole drive is read, and what is on it compared with what the sources can continue.
 
-use std::time::Instant;
-
 use crate::config::Drive;
 use crate::config::request::VerifyRequest;
-use crate::event::{Event, Summary, Unplug};
+use crate::event::Event;
 use crate::execute::chain;
 use crate::execute::session::Session;
 use crate::model::{Consents, Inventory};
-use crate::plan::{Afterwards, Link, links, some_of};
-use crate::report::summary::truth;
+use crate::plan::{Link, links, some_of};
 use crate::report::text::count;
 use crate::zfs::argv::Access;
 
-use super::connected::{patience, wanted};
-use super::drive_run::{check_name, not_listed, take_lock};
-use super::run::after;
+use super::checked::{Visit, checked};
+use super::drive_run::not_listed;
 use super::scrubbing::{Came, scrub};
 use super::{DriveResult, Environment, JobError};
 
@@ -24,33 +20,9 @@ use super::{DriveResult, Environment, JobError};
 /// # Errors
 /// When the drive cannot be used, or was not scrubbed to the end.
 pub fn verify(request: &VerifyRequest, env: &Environment<'_>) -> DriveResult {
-    let started = Instant::now();
-    let drive = &request.drive;
-    let _lock = take_lock(env, drive.guid)?;
-    let host = env.host();
-    let wanted = wanted(drive, Access::ReadWrite, patience(request.wait, env));
-    let mut session = Session::open(&host, &wanted)?;
-    let guarded = session.guard(&host);
-    let env = &Environment { cancel: &guarded, ..*env };
-    let imported = session.stays_imported(false);
-    let afterwards = Afterwards { retry: &request.retry, imported };
-    // A drive with damage is not ONLINE any more, and is what this is for.
-    let examined = session.examine(&env.host(), Access::ReadOnly, &afterwards);
-    let verified = examined
-        .map_err(JobError::from)
-        .and_then(|()| check_name(wanted.drive, &drive.pool, &session))
-        .and_then(|()| work(request, env, &session));
-    let unplug = session.close(&env.host(), after(drive.power_off), false);
-    let failed = verified.as_ref().map_or(1, |wrong| *wrong);
-    let summary = Summary { failed, ..env.nothing_sent(wanted.drive, started, unplug) };
-    let gone = matches!(summary.unplug, Unplug::Gone { .. });
-    if let Unplug::Gone { why, .. } = &summary.unplug {
-        let (drive, why) = (wanted.drive.to_owned(), why.clone());
-        env.sink.event(Event::Lost { drive, why, attached: false });
-    }
-    env.sink.event(Event::Note { text: truth(wanted.drive, &summary.unplug).text });
-    // That the drive is gone says it all, and is the last that is said.
-    if gone { Ok(summary) } else { verified.map(|_| summary) }
+    let visit =
+        Visit { drive: &request.drive, access: Access::ReadWrite, wait: request.wait, retry: &request.retry };
+    checked(&visit, env, |env, session, _| work(request, env, session))
 }
 
 /// How much is wrong.

@@ -2,25 +2,20 @@
 //! The drive is imported read-only, so that nothing on it changes.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use crate::config::request::{DrillRequest, VerifyRequest};
 use crate::drive::mounts_of;
-use crate::event::{Event, Summary, Unplug};
+use crate::event::Event;
 use crate::execute::chain;
 use crate::execute::files::{self, Ask, Checked, KeyError, Keyring};
 use crate::execute::session::Session;
 use crate::model::{Bytes, Consents, Inventory, SnapshotName};
-use crate::plan::Afterwards;
 use crate::plan::drill::{Finding, Listing, Look, Sampling, differences, looks, sample};
 use crate::report::drill::{Drilled, tell};
-use crate::report::summary::truth;
 use crate::zfs::Kind;
 use crate::zfs::argv::{self, Access};
 
-use super::super::connected::{patience, wanted};
-use super::super::drive_run::{check_name, take_lock};
-use super::super::run::after;
+use super::super::checked::{Visit, checked};
 use super::super::verify::chains;
 use super::super::{DriveResult, Environment, JobError};
 use super::FilesError;
@@ -39,38 +34,16 @@ pub fn drill(
     env: &Environment<'_>,
     ask: &mut dyn Ask,
 ) -> DriveResult {
-    let started = Instant::now();
-    let drive = &request.drive;
-    let _lock = take_lock(env, drive.guid)?;
-    let host = env.host();
-    let wanted = wanted(drive, Access::ReadOnly, patience(request.wait, env));
-    let mut session = Session::open(&host, &wanted)?;
-    let guarded = session.guard(&host);
-    let env = &Environment { cancel: &guarded, ..*env };
-    let imported = session.stays_imported(false);
-    let afterwards = Afterwards { retry: &request.retry, imported };
-    let examined = session.examine(&env.host(), Access::ReadOnly, &afterwards);
-    let result = examined
-        .map_err(JobError::from)
-        .and_then(|()| check_name(wanted.drive, &drive.pool, &session))
-        .and_then(|()| {
-            let mut keys = Keyring::new(ask);
-            let result = work(request, which, env, &session, &mut keys);
-            if imported {
-                unload(env, &keys);
-            }
-            result
-        });
-    let unplug = session.close(&env.host(), after(drive.power_off), false);
-    let failed = result.as_ref().map_or(1, |wrong| *wrong);
-    let summary = Summary { failed, ..env.nothing_sent(wanted.drive, started, unplug) };
-    if let Unplug::Gone { why, .. } = &summary.unplug {
-        let (drive, why) = (wanted.drive.to_owned(), why.clone());
-        env.sink.event(Event::Lost { drive, why, attached: false });
-    }
-    env.sink.event(Event::Note { text: truth(wanted.drive, &summary.unplug).text });
-    // That the drive is gone says it all, and is the last that is said.
-    if matches!(summary.unplug, Unplug::Gone { .. }) { Ok(summary) } else { result.map(|_| summary) }
+    let visit =
+        Visit { drive: &request.drive, access: Access::ReadOnly, wait: request.wait, retry: &request.retry };
+    checked(&visit, env, |env, session, stays_imported| {
+        let mut keys = Keyring::new(ask);
+        let result = work(request, which, env, session, &mut keys);
+        if stays_imported {
+            unload(env, &keys);
+        }
+        result
+    })
 }
 
 /// Keys of a pool that stays imported; an export forgets them.

@@ -1,24 +1,20 @@
 //! `rehearse`: a person proves that the passphrase opens what is on the drive. The drive is imported read-only, and no key is
 //! loaded.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::Drive;
-use crate::event::{Event, Summary, Unplug};
+use crate::event::Event;
 use crate::execute::chain;
 use crate::execute::files::{Ask, Trial, Tried};
 use crate::execute::session::Session;
-use crate::plan::Afterwards;
 use crate::plan::recurring::{When, age, when};
 use crate::plan::rehearse::roots;
 use crate::report::status::due;
-use crate::report::summary::truth;
 use crate::report::text::{count, roughly};
 use crate::zfs::argv::Access;
 
-use super::super::connected::{patience, wanted};
-use super::super::drive_run::take_lock;
-use super::super::run::after;
+use super::super::checked::{Visit, checked};
 use super::super::{DriveResult, Environment, JobError};
 use super::reach::{datasets, go_on};
 use super::{FilesError, RehearseRequest};
@@ -28,28 +24,9 @@ use super::{FilesError, RehearseRequest};
 /// # Errors
 /// When the drive cannot be used, or the trial was broken off.
 pub fn rehearse(request: &RehearseRequest, env: &Environment<'_>, ask: &mut dyn Ask) -> DriveResult {
-    let started = Instant::now();
     let drive = &request.drive;
-    let _lock = take_lock(env, drive.guid)?;
-    let host = env.host();
-    let wanted = wanted(drive, Access::ReadOnly, patience(request.wait, env));
-    let mut session = Session::open(&host, &wanted)?;
-    let guarded = session.guard(&host);
-    let env = &Environment { cancel: &guarded, ..*env };
-    let imported = session.stays_imported(false);
-    let afterwards = Afterwards { retry: &request.retry, imported };
-    let examined = session.examine(&env.host(), Access::ReadOnly, &afterwards);
-    let result = examined.map_err(JobError::from).and_then(|()| work(drive, env, &session, ask));
-    let unplug = session.close(&env.host(), after(drive.power_off), false);
-    let failed = result.as_ref().map_or(1, |closed| *closed);
-    let summary = Summary { failed, ..env.nothing_sent(wanted.drive, started, unplug) };
-    if let Unplug::Gone { why, .. } = &summary.unplug {
-        let (drive, why) = (wanted.drive.to_owned(), why.clone());
-        env.sink.event(Event::Lost { drive, why, attached: false });
-    }
-    env.sink.event(Event::Note { text: truth(wanted.drive, &summary.unplug).text });
-    // That the drive is gone says it all, and is the last that is said.
-    if matches!(summary.unplug, Unplug::Gone { .. }) { Ok(summary) } else { result.map(|_| summary) }
+    let visit = Visit { drive, access: Access::ReadOnly, wait: request.wait, retry: &request.retry };
+    checked(&visit, env, |env, session, _| work(drive, env, session, ask))
 }
 
 /// How many roots do not open.
