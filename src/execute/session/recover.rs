@@ -80,9 +80,9 @@ pub(super) fn unfit(pool: &Imported, remedy: String) -> SessionError {
 }
 
 impl Session {
-    /// Takes up a pool that this run lost, without asking for the list of pools before the kernel goes on with it: what
-    /// changes a pool while its drive is gone, such as a `zfs program`, keeps its properties locked until then, and the
-    /// list of all pools with them (ZFS 2.4.4: `dsl_sync_task_sync()`, `spa_prop_get()`). None when that pool is not there.
+    /// Takes up a pool that this run lost, without asking for the list of pools before the kernel goes on with it: that
+    /// list was seen to hang while a `zfs program` was under way, by the source of ZFS 2.4.4 because what changes a pool
+    /// keeps its properties locked (`dsl_sync_task_sync()`, `spa_prop_get()`). None when that pool is not there.
     ///
     /// # Errors
     /// As [`Session::open`].
