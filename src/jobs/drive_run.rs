@@ -286,7 +286,8 @@ impl DriveRun<'_> {
     }
 }
 
-fn warn_of(env: &Environment<'_>, warning: Option<&StateWarning>) {
+/// What kept something from being remembered is told, and keeps nothing else.
+pub(super) fn warn_of(env: &Environment<'_>, warning: Option<&StateWarning>) {
     if let Some(warning) = warning {
         env.sink.event(Event::Warning { text: format!("{}.", execute::chain(warning)) });
     }

@@ -9,7 +9,7 @@ use crate::execute::session::Session;
 use crate::plan::scrub::{Due, due};
 use crate::report::text::roughly;
 
-use super::drive_run::DriveRun;
+use super::drive_run::{DriveRun, warn_of};
 use super::scrubbing::{Came, scrub};
 use super::trips::Account;
 use super::{Environment, JobError};
@@ -34,9 +34,7 @@ impl DriveRun<'_> {
                 found.tell(env, self.drive, session.pool.as_str());
                 let mut state = self.recall(env);
                 state.last_scrub = Some(found.record);
-                if let Err(warning) = env.store.save(&state) {
-                    env.sink.event(Event::Warning { text: format!("{}.", chain(&warning)) });
-                }
+                warn_of(env, env.store.save(&state).err().as_ref());
                 if found.is_damage() {
                     account.fault = Fault::Damage;
                 }

@@ -181,18 +181,19 @@ impl DriveRun<'_> {
             }
         }
         // A drive of which everything was refused may be another one, and is not written to (S6).
-        if guarded.lost().is_none() && account.tally.states.contains(&State::Running) {
+        let recognised = account.tally.states.contains(&State::Running);
+        let is_there = || guarded.lost().is_none();
+        if recognised && is_there() {
             self.record_on_drive(env, &session);
         }
-        if guarded.lost().is_none() {
+        if is_there() {
             session.tell_damage(&env.host(), &self.afterwards(&session));
-            if account.tally.states.contains(&State::Running) {
+            if recognised {
                 account.fullness = super::status::fullness(env, &session.pool, (env.clock)());
                 self.scrub_if_due(env, &session, account);
             }
         }
-        // As with the record above: a drive that may be another one is not written to.
-        if guarded.lost().is_none() && account.tally.states.contains(&State::Running) {
+        if recognised && is_there() {
             self.keep_rescue_current(env, &session);
         }
         let pool = guarded.lost().filter(|_| ours).map(|_| session.pool.clone());

@@ -3,7 +3,6 @@
 use crate::config::Drive;
 use crate::config::request::VerifyRequest;
 use crate::event::Event;
-use crate::execute::chain;
 use crate::execute::session::Session;
 use crate::model::{Consents, Inventory};
 use crate::plan::{Link, links, some_of};
@@ -11,7 +10,7 @@ use crate::report::text::count;
 use crate::zfs::argv::Access;
 
 use super::checked::{Visit, checked};
-use super::drive_run::not_listed;
+use super::drive_run::{not_listed, warn_of};
 use super::scrubbing::{Came, scrub};
 use super::{DriveResult, Environment, JobError};
 
@@ -55,9 +54,7 @@ fn remember(request: &VerifyRequest, env: &Environment<'_>, found: &super::scrub
     let drive = &request.drive;
     let mut state = env.store.load(drive.name.as_str(), drive.guid).state;
     state.last_scrub = Some(found.record);
-    if let Err(warning) = env.store.save(&state) {
-        env.sink.event(Event::Warning { text: format!("{}.", chain(&warning)) });
-    }
+    warn_of(env, env.store.save(&state).err().as_ref());
 }
 
 /// Whether the next increment of each copy is possible. Says how many are not, and what was seen.

@@ -103,7 +103,7 @@ impl Session {
     fn take_over(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Result<Self, SessionError> {
         let how = match recover::judge(host, wanted, pool)? {
             Found::Usable(how) => how,
-            Found::Suspended => return Self::recover(host, wanted, pool, wait(host, wanted)?),
+            Found::Suspended => return Self::recover(host, wanted, &pool.name, wait(host, wanted)?),
             Found::LeftReadOnly => {
                 // Its label was never touched.
                 export_when_free(host, &pool.name, DYING).map_err(|source| {

@@ -93,7 +93,7 @@ pub(super) fn unfit_since_open(wanted: &Wanted<'_>, pool: &Imported) -> SessionE
 /// Its drive was pulled out while somebody read from it.
 pub(super) fn refuse_if_suspended(host: &Host<'_>, pool: &Imported) -> Result<(), SessionError> {
     if Watcher::is_suspended(host.root, &pool.name) {
-        return Err(unfit(pool, "restart this computer, then type the same again".to_owned()));
+        return Err(unfit(&pool.name, "restart this computer, then type the same again".to_owned()));
     }
     Ok(())
 }

@@ -63,9 +63,11 @@ pub(super) fn judge(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Re
         (true, true) => Ok(Found::Suspended),
         (true, false) => Ok(Found::Usable(ImportHow::Adopted)),
         (false, _) if !suspended => Ok(Found::Usable(ImportHow::Foreign)),
-        (false, _) if marked => Err(unfit(pool, format!("plug it in, then `zferry run {}`", wanted.drive))),
+        (false, _) if marked => {
+            Err(unfit(&pool.name, format!("plug it in, then `zferry run {}`", wanted.drive)))
+        }
         (false, _) => Err(unfit(
-            pool,
+            &pool.name,
             format!(
                 "if no other computer has used it since: zpool clear {}; otherwise unplug it and restart this one",
                 pool.name
@@ -74,9 +76,9 @@ pub(super) fn judge(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Re
     }
 }
 
-pub(super) fn unfit(pool: &Imported, remedy: String) -> SessionError {
+pub(super) fn unfit(pool: &PoolName, remedy: String) -> SessionError {
     let finding = "its drive was pulled out while it was in use".to_owned();
-    SessionError::Unfit { pool: pool.name.clone(), finding, remedy }
+    SessionError::Unfit { pool: pool.clone(), finding, remedy }
 }
 
 impl Session {
@@ -90,36 +92,33 @@ impl Session {
         host: &Host<'_>,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Self>, SessionError> {
-        let Some(name) = wanted.lost.as_ref().and_then(|lost| lost.pool.clone()) else { return Ok(None) };
-        if !Watcher::is_kept(host.root, &name, wanted.guid) {
+        let Some(pool) = wanted.lost.as_ref().and_then(|lost| lost.pool.as_ref()) else { return Ok(None) };
+        if !Watcher::is_kept(host.root, pool, wanted.guid) {
             return Ok(None);
         }
-        let root = altroot(wanted.guid).display().to_string();
-        let pool =
-            Imported { name, guid: wanted.guid, health: String::new(), readonly: false, altroot: Some(root) };
-        Self::recover(host, wanted, &pool, wait(host, wanted)?).map(Some)
+        Self::recover(host, wanted, pool, wait(host, wanted)?).map(Some)
     }
 
     /// Takes up a pool whose drive is back.
     pub(super) fn recover(
         host: &Host<'_>,
         wanted: &Wanted<'_>,
-        pool: &Imported,
+        pool: &PoolName,
         members: Vec<Member>,
     ) -> Result<Self, SessionError> {
         refuse_if_changed(host, wanted, pool, &members)?;
         refuse_if_received_into(host, pool)?;
-        let session = Self::new(wanted, pool.name.clone(), ImportHow::Recovered, members, Vec::new());
+        let session = Self::new(wanted, pool.clone(), ImportHow::Recovered, members, Vec::new());
         let cancel = guard(host, session.disks(), None);
         let client = host.client.with_cancel(&cancel);
-        let before = newest_committed(host.root, &pool.name);
+        let before = newest_committed(host.root, pool);
         let plug = Plug::of(wanted, &session.members);
-        clear(&client, &pool.name).map_err(|error| told(wanted.drive, plug, error))?;
-        let suspended = || Watcher::is_suspended(host.root, &pool.name);
+        clear(&client, pool).map_err(|error| told(wanted.drive, plug, error))?;
+        let suspended = || Watcher::is_suspended(host.root, pool);
         let resumed = || !suspended();
-        let newest = || newest_committed(host.root, &pool.name);
+        let newest = || newest_committed(host.root, pool);
         let written = || newest() > before;
-        let let_go = || list_receivers(host.root, &pool.name).is_empty();
+        let let_go = || list_receivers(host.root, pool).is_empty();
         let steps: [Step<'_>; 3] = [
             (&resumed, "the pool stays suspended"),
             (&written, "nothing more is written"),
@@ -228,10 +227,10 @@ fn wait_until(
 fn refuse_if_changed(
     host: &Host<'_>,
     wanted: &Wanted<'_>,
-    pool: &Imported,
+    pool: &PoolName,
     members: &[Member],
 ) -> Result<(), SessionError> {
-    let here = Handwriting::of(host.root, &pool.name);
+    let here = Handwriting::of(host.root, pool);
     for member in members {
         let drive = wanted.drive.to_owned();
         let label = host.root.label(&member.node, LABEL);
@@ -253,8 +252,8 @@ fn refuse_if_changed(
 
 /// A receive that was not killed before the drive is back hangs for good, and everything after it (measured: facts
 /// zfs.md 5.4).
-fn refuse_if_received_into(host: &Host<'_>, pool: &Imported) -> Result<(), SessionError> {
-    let receivers = list_receivers(host.root, &pool.name).into_iter();
+fn refuse_if_received_into(host: &Host<'_>, pool: &PoolName) -> Result<(), SessionError> {
+    let receivers = list_receivers(host.root, pool).into_iter();
     let mut living = receivers.filter_map(|receiver| receiver.pid).filter(|&pid| !is_dying(host.root, pid));
     match living.next() {
         None => Ok(()),

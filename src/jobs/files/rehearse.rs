@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::config::Drive;
 use crate::event::Event;
-use crate::execute::chain;
 use crate::execute::files::{Ask, Trial, Tried};
 use crate::execute::session::Session;
 use crate::plan::recurring::{When, age, when};
@@ -15,6 +14,7 @@ use crate::report::text::{count, roughly};
 use crate::zfs::argv::Access;
 
 use super::super::checked::{Visit, checked};
+use super::super::drive_run::warn_of;
 use super::super::{DriveResult, Environment, JobError};
 use super::reach::{datasets, go_on};
 use super::{FilesError, RehearseRequest};
@@ -88,9 +88,7 @@ fn remember(drive: &Drive, env: &Environment<'_>) {
     }
     let mut state = env.store.load(drive.name.as_str(), drive.guid).state;
     state.last_rehearsal = Some((env.clock)());
-    if let Err(warning) = env.store.save(&state) {
-        env.sink.event(Event::Warning { text: format!("{}.", chain(&warning)) });
-    }
+    warn_of(env, env.store.save(&state).err().as_ref());
 }
 
 /// Reminds a person at a terminal, when it is due. `command` is how this program is called.

@@ -1,11 +1,10 @@
 //! `verify --drill` on a host in memory: sound copies, one that is another, and a fault at every command.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
-use crate::config::request::{Common, DrillRequest, Format, Verbosity, VerifyRequest, Wait};
+use crate::config::request::DrillRequest;
 use crate::event::{Event, Silence, Sink, Summary, Unplug};
 use crate::execute::files::{Ask, NotTyped, Secret};
 use crate::jobs::{Environment, JobError, files};
@@ -18,9 +17,7 @@ use crate::sim::state::State;
 use crate::state::Store;
 
 use super::faults::{all_of, takes_long};
-use super::setting::{clean_run, new_host};
-
-const CONFIG: &str = "[drives.t7]\npool = \"backup\"\npool-guid = \"7\"\n\n[backups.home]\nsource = \"rpool/nixos\"\ntarget = \"eds\"\nprune = \"mirror\"\n";
+use super::setting::{clean_run, new_host, verify_request};
 
 /// Types this whenever it is asked.
 struct Person(&'static str);
@@ -80,17 +77,8 @@ impl Mounted {
             locks: &locks,
             interactive: false,
         };
-        let common = Common {
-            format: Format::Human,
-            verbosity: Verbosity::Quiet,
-            command: "zferry".to_owned(),
-            host: "laptop".to_owned(),
-            warnings: Vec::new(),
-        };
-        let drive = crate::config::parse(CONFIG, Path::new("c"), "laptop").unwrap().drives.remove(0);
-        let (retry, which) = ("zferry verify t7".to_owned(), DrillRequest::Some(None));
-        let request = VerifyRequest { common, drive, wait: Wait::Unsaid, retry, drill: Some(which) };
-        files::drill(&request, which, &env, &mut Person(types))
+        let which = DrillRequest::Some(None);
+        files::drill(&verify_request(Some(which)), which, &env, &mut Person(types))
     }
 
     /// One on which nothing goes wrong: how many copies are not as they should be.

@@ -1,10 +1,12 @@
 //! A source and a drive, and a run between them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::config::request::{Common, DrillRequest, Format, Verbosity, VerifyRequest, Wait};
 use crate::drive::Root;
 use crate::event::{Silence, Summary, Unplug};
 use crate::execute::session::After;
@@ -94,6 +96,20 @@ pub fn run_as(
     replug_wait: Duration,
 ) -> Result<Summary, JobError> {
     run_and_scrub(policy, now, through, (replug_wait, None))
+}
+
+/// `zferry verify t7`, with or without a drill.
+pub fn verify_request(drill: Option<DrillRequest>) -> VerifyRequest {
+    const CONFIG: &str = "[drives.t7]\npool = \"backup\"\npool-guid = \"7\"\n\n[backups.home]\nsource = \"rpool/nixos\"\ntarget = \"eds\"\nprune = \"mirror\"\n";
+    let common = Common {
+        format: Format::Human,
+        verbosity: Verbosity::Quiet,
+        command: "zferry".to_owned(),
+        host: "laptop".to_owned(),
+        warnings: Vec::new(),
+    };
+    let drive = crate::config::parse(CONFIG, Path::new("c"), "laptop").unwrap().drives.remove(0);
+    VerifyRequest { common, drive, wait: Wait::Unsaid, retry: "zferry verify t7".to_owned(), drill }
 }
 
 /// One that scrubs the drive when the last scrub is so old.

@@ -1,10 +1,7 @@
 //! `verify` on a host in memory: sound drives, damaged ones, and a fault at every command.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
-use crate::config::request::{Common, Format, Verbosity, VerifyRequest, Wait};
 use crate::event::{Silence, Summary, Unplug};
 use crate::jobs::{Environment, JobError, verify};
 use crate::process::{Cancel, Runner};
@@ -14,9 +11,7 @@ use crate::sim::state::{Scrub, State};
 use crate::state::Store;
 
 use super::faults::{all_of, takes_long};
-use super::setting::{a_day_passes, clean_run, new_host};
-
-const CONFIG: &str = "[drives.t7]\npool = \"backup\"\npool-guid = \"7\"\n\n[backups.home]\nsource = \"rpool/nixos\"\ntarget = \"eds\"\nprune = \"mirror\"\n";
+use super::setting::{a_day_passes, clean_run, new_host, verify_request};
 
 fn verify_through(runner: &dyn Runner, host: &Host, cancel: &Cancel) -> Result<Summary, JobError> {
     let directory = tempfile::tempdir().unwrap();
@@ -33,16 +28,7 @@ fn verify_through(runner: &dyn Runner, host: &Host, cancel: &Cancel) -> Result<S
         locks: directory.path(),
         interactive: false,
     };
-    let common = Common {
-        format: Format::Human,
-        verbosity: Verbosity::Quiet,
-        command: "zferry".to_owned(),
-        host: "laptop".to_owned(),
-        warnings: Vec::new(),
-    };
-    let drive = crate::config::parse(CONFIG, Path::new("c"), "laptop").unwrap().drives.remove(0);
-    let retry = "zferry verify t7".to_owned();
-    verify::verify(&VerifyRequest { common, drive, wait: Wait::Unsaid, retry, drill: None }, &env)
+    verify::verify(&verify_request(None), &env)
 }
 
 fn verified(host: &Host) -> Summary {
