@@ -42,6 +42,8 @@ pub struct Account {
     pub began: Timestamp,
     /// The drive's, until the run is over.
     pub lock: Option<Lock>,
+    /// The pools that were imported in the last trip, the sources' among them.
+    pub imported: Vec<PoolName>,
 }
 
 impl Account {
@@ -92,7 +94,7 @@ impl DriveRun<'_> {
             let too_often = trips > MOST || failures > MOST_FAILURES;
             let then = if attached { Then::Replug } else { Then::PlugIn };
             if !ours || too_often || self.replug_wait.is_zero() || env.cancel.is_requested() {
-                return Ok(self.give_up(env, why, then));
+                return Ok(self.give_up(env, account, why, then));
             }
             trips += 1;
             wanted.lost = Some(Lost { disks, anew: attached && failures > 1, pool });
@@ -112,7 +114,7 @@ impl DriveRun<'_> {
                         }
                         _ => Then::PlugIn,
                     };
-                    return Ok(self.give_up(env, why, then));
+                    return Ok(self.give_up(env, account, why, then));
                 }
             };
         }
@@ -125,9 +127,9 @@ impl DriveRun<'_> {
     }
 
     /// The drive is gone, and is not waited for any longer.
-    fn give_up(&self, env: &Environment<'_>, why: String, then: Then) -> Unplug {
+    fn give_up(&self, env: &Environment<'_>, account: &Account, why: String, then: Then) -> Unplug {
         // The source must not be kept from pruning for as long as the drive stays away.
-        if let Err(error) = self.release_holds(env) {
+        if let Err(error) = self.release_holds(env, &account.imported) {
             let text = format!("Holds on the source may be left: {}.", crate::execute::chain(&error));
             env.sink.event(Event::Warning { text });
         }
@@ -160,6 +162,7 @@ impl DriveRun<'_> {
             }
             (Err(error), _) => return Err(error.into()),
         };
+        account.imported.clone_from(&session.imported);
         if wanted.lost.is_none() {
             env.advise(&session.versions, &self.policies);
         }
