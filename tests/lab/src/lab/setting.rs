@@ -83,6 +83,12 @@ impl Lab {
         Ok(())
     }
 
+    /// A drive that was plugged in slow answers only so many reads in a second from now on.
+    pub fn reads_slowly(&mut self, drive: &Drive, reads: u64) -> Result<()> {
+        self.note(&format!("{} answers {reads} reads in a second", drive.name()));
+        usb::reads_slowly(&mut self.machine()?.qmp, drive.name(), reads)
+    }
+
     /// From now on a drive that is plugged in answers with errors.
     pub fn goes_bad(&mut self, drive: &Drive, defect: Defect) -> Result<()> {
         self.note(&format!("{} fails: {defect:?}", drive.name()));

@@ -43,6 +43,14 @@ pub fn plug_slow(qmp: &mut Qmp, name: &str, image: &Path, serial: &str) -> Resul
     attach(qmp, name, below, serial)
 }
 
+/// A slow drive, plugged in, answers only so many reads in a second from now on.
+pub fn reads_slowly(qmp: &mut Qmp, name: &str, reads: u64) -> Result<()> {
+    let limits = json!({ "bps-write": SLOW, "iops-read": reads });
+    let group = format!("/objects/slow-{name}");
+    qmp.execute("qom-set", json!({ "path": group, "property": "limits", "value": limits }))?;
+    Ok(())
+}
+
 /// Pulls a drive out, whatever the guest is doing with it.
 pub fn pull(qmp: &mut Qmp, name: &str) -> Result<()> {
     qmp.execute("device_del", json!({ "id": name }))?;

@@ -20,6 +20,7 @@ mod losses;
 mod meanwhile;
 mod peers;
 mod preparing;
+mod pruning;
 mod reading;
 mod rebuilt;
 mod refusals;
@@ -81,6 +82,7 @@ pub fn of_faults() -> Vec<Scenario> {
         contract::scenarios(),
         interrupted::scenarios(),
         unplugged::scenarios(),
+        pruning::scenarios(),
         boundaries::scenarios(),
         failing::scenarios(),
     ]
@@ -100,6 +102,7 @@ pub fn all() -> Vec<Scenario> {
         session::scenarios(),
         interrupted::scenarios(),
         unplugged::scenarios(),
+        pruning::scenarios(),
         boundaries::scenarios(),
         failing::scenarios(),
         structure::scenarios(),
