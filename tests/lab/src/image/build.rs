@@ -24,27 +24,36 @@ pub fn ensure(recipe: &Recipe) -> Result<PathBuf> {
     let images = paths::cache()?.join("images");
     let directory = images.join(format!("{}-{}", recipe.name, recipe.fingerprint()));
     fs::create_dir_all(&images)?;
+    // It is there as a whole or not at all: who has one need not wait for another recipe's to be built.
+    if !is_complete(&directory) {
+        make(recipe, &images, &directory)?;
+    }
+    paths::remember_use(&directory)?;
+    Ok(directory)
+}
+
+/// Builds it, unless somebody else does so meanwhile.
+fn make(recipe: &Recipe, images: &Path, directory: &Path) -> Result<()> {
     let _lock = slots::lock(&format!("image-{}", recipe.name))?;
-    if is_complete(&directory) {
-        paths::remember_use(&directory)?;
-        return Ok(directory);
+    if is_complete(directory) {
+        return Ok(());
     }
     let started = Instant::now();
     eprintln!("lab: building the {} guest; this takes about ten minutes, once", recipe.name);
     let work = images.join(format!(".building-{}", recipe.name));
     remove(&work)?;
-    remove(&directory)?;
+    remove(directory)?;
     fs::create_dir(&work)?;
     let built = build(recipe, &work)
         .with_context(|| format!("the guest image could not be built; see {}", work.join("log").display()));
     // The log of a failure stays; the half-built system is of no use.
     remove(&work.join("root"))?;
     built?;
-    fs::rename(&work, &directory)?;
-    paths::remember_use(&directory)?;
-    paths::remove_unused(&images, recipe.name, &directory)?;
+    fs::rename(&work, directory)?;
+    paths::remember_use(directory)?;
+    paths::remove_unused(images, recipe.name, directory)?;
     eprintln!("lab: built in {} s", started.elapsed().as_secs());
-    Ok(directory)
+    Ok(())
 }
 
 fn is_complete(directory: &Path) -> bool {

@@ -80,12 +80,15 @@ pub fn ensure(recipe: &'static Recipe, image: &Path, share: &Path) -> Result<Sav
         furnished: Moment::within(&furnished),
         accelerator,
     };
-    let _lock = slots::lock(&format!("saved-{}", recipe.name))?;
-    if !directory.is_dir() {
-        boot(recipe, image, share, &directory, accelerator)?;
-    }
+    // They are there as a whole or not at all.
     if !furnished.is_dir() {
-        furnish(&saved, share, &furnished)?;
+        let _lock = slots::lock(&format!("saved-{}", recipe.name))?;
+        if !directory.is_dir() {
+            boot(recipe, image, share, &directory, accelerator)?;
+        }
+        if !furnished.is_dir() {
+            furnish(&saved, share, &furnished)?;
+        }
     }
     paths::remember_use(&directory)?;
     Ok(saved)
