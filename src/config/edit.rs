@@ -129,13 +129,12 @@ fn directory_is_writable(path: &Path) -> bool {
 /// The lines of a drive.
 pub fn snippet(drive: &NewDrive) -> String {
     let rescue = if drive.rescue { "rescue = true\n" } else { "" };
-    format!("[drives.{}]\npool = \"{}\"\npool-guid = \"{}\"\n{rescue}", key(drive), drive.pool, drive.guid)
-}
-
-/// A name with a dot would be two keys.
-fn key(drive: &NewDrive) -> String {
-    let name = drive.name.as_str();
-    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
+    format!(
+        "[drives.{}]\npool = \"{}\"\npool-guid = \"{}\"\n{rescue}",
+        drive.name.as_key(),
+        drive.pool,
+        drive.guid
+    )
 }
 
 /// A configuration with nothing but this drive, and what is missing as a comment.

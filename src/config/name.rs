@@ -34,6 +34,11 @@ macro_rules! label {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// As it stands between the dots of a table's name in TOML.
+            pub fn as_key(&self) -> String {
+                if self.0.contains('.') { format!("\"{}\"", self.0) } else { self.0.clone() }
+            }
         }
 
         impl fmt::Display for $type {
@@ -63,6 +68,12 @@ label! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dot_in_a_name_does_not_part_it_in_a_tables_name() {
+        let key = |name: &str| name.parse::<DriveName>().unwrap().as_key();
+        assert_eq!((key("t7"), key("t.7")), ("t7".to_owned(), "\"t.7\"".to_owned()));
+    }
 
     #[test]
     fn names_that_could_be_an_option_a_path_or_a_control_sequence_are_refused() {

@@ -9,19 +9,13 @@ const LEFT_OUT: [&str; 4] = ["alerts", "ping", "on-failure", "override"];
 
 /// The lines for one drive. `{host}` would stand for another computer there.
 pub(super) fn rescued(file: &File, drive: &DriveFile, text: &str, host: &str) -> String {
-    let name = drive.name.get_ref().as_str();
-    let mut lines = vec![format!("[drives.{}]", key(name))];
+    let mut lines = vec![format!("[drives.{}]", drive.name.get_ref().as_key())];
     lines.extend(written_out(super::keys::DRIVE, &drive.written, text, &LEFT_OUT));
     for backup in super::resolve::merged(file, drive) {
-        lines.push(format!("\n[backups.{}]", key(backup.name.get_ref().as_str())));
+        lines.push(format!("\n[backups.{}]", backup.name.get_ref().as_key()));
         lines.extend(written_out(super::keys::BACKUP, &backup.written, text, &LEFT_OUT));
     }
     lines.join("\n").replace("{host}", host) + "\n"
-}
-
-/// A name with a dot would be two keys.
-fn key(name: &str) -> String {
-    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 #[cfg(test)]

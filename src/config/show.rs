@@ -58,7 +58,7 @@ pub struct Shown {
 pub fn show(file: &File, text: &str) -> Shown {
     let mut sections = Vec::new();
     for drive in &file.drives {
-        let name = format!("drives.{}", drive.name.get_ref());
+        let name = format!("drives.{}", drive.name.get_ref().as_key());
         sections
             .push(Section { rows: rows(DRIVE, &drive.written, text, Defaults::Shown), name: name.clone() });
         sections.extend(
@@ -77,7 +77,7 @@ enum Defaults {
 }
 
 fn section(above: &str, backup: &BackupFile, text: &str, defaults: Defaults) -> Section {
-    let name = format!("{above}.{}", backup.name.get_ref());
+    let name = format!("{above}.{}", backup.name.get_ref().as_key());
     Section { name, rows: rows(BACKUP, &backup.written, text, defaults) }
 }
 

@@ -208,11 +208,7 @@ impl DriveRun<'_> {
 
     /// Releases what this run holds on its sources, once its drive is gone. `imported` are the pools that there were
     /// while it was there: the list of all pools may have to wait for the one that is gone.
-    pub(super) fn release_holds(
-        &self,
-        env: &Environment<'_>,
-        imported: &[PoolName],
-    ) -> Result<(), ZfsError> {
+    pub(super) fn release_holds(&self, env: &Environment<'_>, imported: &[PoolName]) -> Result<(), ZfsError> {
         let client = env.client();
         let sources = crate::observe::observe_sources(&client, &self.policies, imported)?;
         execute::release_stale_holds(&client, &sources, &|drive| drive == self.guid).map(drop)

@@ -39,11 +39,11 @@ impl Gauge<'_> {
     /// Fields have fixed widths, so that a line does not change its form with every number.
     fn details(&self) -> [(String, usize); 5] {
         let Self { sent, estimate, rate, .. } = self;
-        let percent = match percent(*sent, *estimate) {
-            Some(percent) => format!("{percent:>3} %"),
-            None => "  ? %".to_owned(),
+        // ZFS has no estimate for what is smaller than it can tell: then there is nothing that it could be a part of.
+        let (percent, of) = match percent(*sent, *estimate) {
+            Some(percent) => (format!("{percent:>3} %"), format!("{sent:>8} of {estimate:>8}")),
+            None => (" ".repeat(5), format!("{sent:>8}{:12}", "")),
         };
-        let of = format!("{sent:>8} of {estimate:>8}");
         let rate = format!("{:>10}", format!("{rate}/s"));
         let left = format!("{:>6}", self.left.map(roughly).unwrap_or_default());
         let left_word = if self.left.is_some() { " left" } else { "     " };
@@ -93,6 +93,13 @@ mod tests {
             let rendered = HALF.render(columns);
             assert_eq!(rendered.trim_end(), line.trim_end(), "{columns}");
         }
+    }
+
+    #[test]
+    fn a_stream_without_an_estimate_has_no_part_of_it() {
+        let gauge = Gauge { estimate: Bytes(0), left: None, ..HALF };
+        let line = gauge.render(80);
+        assert!(line.contains("312 MiB ") && !line.contains(" of ") && !line.contains('%'), "{line}");
     }
 
     #[test]
