@@ -130,6 +130,8 @@ pub(super) fn finished(lab: &mut Lab, t7: &Drive, run: &Output) -> Result<()> {
         run.exits(1)?.last_word("Restart this computer, then run again. What had arrived on t7 is kept")?;
         if the_export_hangs(lab)? {
             lab.remark("the export hangs, the next run after a restart");
+        } else if hangs_with(lab, "program")? {
+            lab.remark("what destroys snapshots hangs, the next run after a restart");
         } else {
             the_kernel_is_at_fault(lab)?;
             others_answer(lab)?;
@@ -148,8 +150,16 @@ pub(super) fn finished(lab: &mut Lab, t7: &Drive, run: &Output) -> Result<()> {
 
 /// Pulled out of an export, a drive takes the lists of all pools along: the export keeps them locked, and does not end.
 fn the_export_hangs(lab: &mut Lab) -> Result<bool> {
-    let line = "for p in $(pgrep -x zpool); do grep -qz ^export /proc/$p/cmdline && grep -q '^State:.D' /proc/$p/status && exit 0; done; exit 1";
-    Ok(lab.run(line)?.exits(0).is_ok())
+    hangs_with(lab, "export")
+}
+
+/// Whether a tool of ZFS that was given this command is kept by the kernel.
+fn hangs_with(lab: &mut Lab, command: &str) -> Result<bool> {
+    let line = format!(
+        "for p in $(pgrep -x 'zpool|zfs'); do \
+         grep -qz ^{command} /proc/$p/cmdline && grep -q '^State:.D' /proc/$p/status && exit 0; done; exit 1"
+    );
+    Ok(lab.run(&line)?.exits(0).is_ok())
 }
 
 /// What each tool of ZFS that does not end waits for in the kernel, and the threads that write to pools.
