@@ -3,6 +3,10 @@
 //! A cache only. The drive and the source hold the truth; a host that loses these files loses counts and dates, and
 //! nothing here may ever stop a run. Hence no errors but warnings, and an empty state for whatever cannot be read.
 
+mod handled;
+
+pub use handled::{handled, remember_handled};
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;

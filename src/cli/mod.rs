@@ -5,6 +5,7 @@
 
 pub mod args;
 mod ask;
+mod awake;
 mod complete;
 mod config_command;
 pub mod failure;
@@ -13,6 +14,7 @@ mod logging;
 mod prepare;
 mod request;
 mod signals;
+mod triggered;
 mod work;
 
 use std::ffi::OsString;
@@ -72,6 +74,7 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             complete::manual(&directory)?;
             Ok(failure::DONE)
         }
+        Command::Run(args::Run { pool_guid: Some(pool), .. }) => triggered::run(pool, &call),
         Command::Run(run) if run.dry_run => {
             let typed = args::Plan {
                 which: run.which,

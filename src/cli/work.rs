@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::awake::Awake;
 use super::failure::{self, Failure};
 use crate::config::preparing::{AdoptRequest, InitRequest};
 use crate::config::request::{
@@ -36,7 +37,7 @@ pub(super) struct World {
     system: System,
     cancel: Cancel,
     root: Root,
-    reporter: Reporter,
+    reporter: Awake<Reporter>,
     store: Store,
     zone: TimeZone,
 }
@@ -48,13 +49,14 @@ impl World {
             Format::Json => report::Format::Json,
         };
         let loudness = if common.verbosity == Verbosity::Quiet { Loudness::Quiet } else { Loudness::Normal };
-        let reporter = report::reporter(Output::detect(format, loudness));
+        let system = System::new();
+        let reporter = Awake::new(report::reporter(Output::detect(format, loudness)), system.clone());
         for text in &common.warnings {
             reporter.event(Event::Warning { text: text.clone() });
         }
         let state = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(STATE), PathBuf::from);
         Self {
-            system: System::new(),
+            system,
             cancel,
             root: Root::default(),
             reporter,

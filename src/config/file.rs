@@ -43,6 +43,8 @@ pub struct DriveFile {
     pub scrub: Option<AgeLimit>,
     /// `rehearse`
     pub rehearse: Option<AgeLimit>,
+    /// `min-interval`
+    pub min_interval: Option<Length>,
     /// `[drives.NAME.override.BACKUP]`.
     pub overrides: Vec<BackupFile>,
     /// For `config show`.
@@ -191,6 +193,7 @@ fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile
         replug_wait: reader.parsed("replug-wait").map(Spanned::into_inner),
         scrub: reader.parsed("scrub").map(Spanned::into_inner),
         rehearse: reader.parsed("rehearse").map(Spanned::into_inner),
+        min_interval: reader.parsed("min-interval").map(Spanned::into_inner),
         overrides: reader.sections("override", BACKUP, read_backup),
         written: reader.into_written(),
     }

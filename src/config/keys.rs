@@ -139,7 +139,13 @@ pub const DRIVE: &[Key] = &[
         Means("\"never\""),
         "When nobody has proved for longer than this that the passphrase opens what is on the drive, `status`, and `run` on a terminal, remind of `zferry rehearse`. `never`: nothing reminds.",
     ),
-    key("min-interval", Text, "", NotYet, "How soon a drive that is plugged in again is backed up to again."),
+    key(
+        "min-interval",
+        Text,
+        "\"0s\"",
+        Means("\"6h\""),
+        "A drive that is plugged in again within this time after a complete run is left as it is by the run that udev starts. One that you type is not kept from anything. `0s`: each plugging in is a run.",
+    ),
     key("warn-after", Text, "", NotYet, "How long a drive may stay away."),
     key("alerts", Table, "", NotYet, "Who is told."),
 ];

@@ -29,7 +29,7 @@ pub use name::{BackupName, DriveName, LabelError};
 pub use problem::{ConfigError, Problem, nearest};
 pub use read::{DEFAULT_PATH, ReadError};
 pub use retention::OWN as OWN_KEEP;
-pub use settings::{Backup, Drive, PowerOff, REPLUG_WAIT, Settings, TargetError};
+pub use settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, TargetError};
 pub use show::{Origin, Row, Section, Shown};
 
 /// A commented configuration to start from.

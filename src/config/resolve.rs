@@ -11,7 +11,7 @@ use super::name::BackupName;
 use super::problem::{Problems, Span, nearest};
 use super::reader::Written;
 use super::retention;
-use super::settings::{Backup, Drive, PowerOff, REPLUG_WAIT, Settings, target_on};
+use super::settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, target_on};
 use crate::model::{DatasetFilter, DatasetName, PoolName, SnapshotFilter, glob_set};
 
 /// Puts the settings together. They are only good when nothing was noted in `problems`.
@@ -82,6 +82,7 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         replug_wait: drive.replug_wait.map_or(REPLUG_WAIT, |Length(time)| time),
         scrub: drive.scrub.unwrap_or(AgeLimit::Never).limit(),
         rehearse: drive.rehearse.unwrap_or(AgeLimit::Never).limit(),
+        min_interval: drive.min_interval.map_or(MIN_INTERVAL, |Length(time)| time),
         backups: backups.into_iter().collect::<Option<_>>()?,
     })
 }

@@ -43,6 +43,8 @@ impl From<bool> for PowerOff {
 
 /// How long a run waits for a drive that was pulled out, where nothing else is said.
 pub const REPLUG_WAIT: Duration = Duration::from_secs(10 * 60);
+/// How soon after a complete run another one may start by itself, unless the configuration says otherwise.
+pub const MIN_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 
 /// A removable drive, known by the guid of its pool.
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub struct Drive {
     pub rescue: Option<String>,
     /// How long ago a person may have proved last that the passphrase opens it; nothing: however long.
     pub rehearse: Option<Duration>,
+    /// How soon after a complete run another one may start by itself.
+    pub min_interval: Duration,
     /// What it carries, in the order of the file; at least one.
     pub backups: Vec<Backup>,
 }

@@ -23,6 +23,7 @@ mod scrubbing;
 mod simulated;
 mod standing;
 pub mod status;
+pub mod triggered;
 mod trips;
 pub mod verify;
 

@@ -45,6 +45,7 @@ mod tests;
 mod together;
 mod tree;
 pub mod trend;
+pub mod trigger;
 mod tripwire;
 
 pub use base::unrecognised;

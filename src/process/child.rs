@@ -47,6 +47,7 @@ pub(super) enum Wiring {
 }
 
 /// A running child that leads its own process group. Dropped while it runs, it is killed and not waited for.
+#[derive(Debug)]
 pub(super) struct Child {
     child: StdChild,
     /// Becomes readable when the child has ended, so that one poll waits for it and its streams alike.

@@ -25,7 +25,7 @@ mod transfer;
 
 pub use cancel::{Cancel, Interruption};
 pub(crate) use complaint::{printable, quoted};
-pub use supervisor::System;
+pub use supervisor::{Kept, System};
 
 /// The programs that zferry runs. Looked for in fixed system directories, never in the caller's PATH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,11 +48,13 @@ pub enum Tool {
     Blockdev,
     /// `mkfs.ext4`
     Mkfs,
+    /// `systemd-inhibit`
+    SystemdInhibit,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Zfs,
         Self::Zpool,
         Self::Udisksctl,
@@ -62,6 +64,7 @@ impl Tool {
         Self::Setpriv,
         Self::Blockdev,
         Self::Mkfs,
+        Self::SystemdInhibit,
     ];
 }
 
@@ -78,6 +81,7 @@ impl Tool {
             Self::Setpriv => "setpriv",
             Self::Blockdev => "blockdev",
             Self::Mkfs => "mkfs.ext4",
+            Self::SystemdInhibit => "systemd-inhibit",
         }
     }
 }

@@ -56,6 +56,21 @@ impl System {
     }
 }
 
+/// A program that runs for as long as this is kept, and no longer: dropped, it is killed. What it reads ends with us,
+/// however we end.
+#[derive(Debug)]
+pub struct Kept(#[expect(dead_code, reason = "it is there to be dropped")] Child);
+
+impl System {
+    /// Starts a program that reads until its input ends, and keeps that open.
+    ///
+    /// # Errors
+    /// When it is not installed, or cannot be started.
+    pub fn keep(&self, command: &Invocation) -> Result<Kept, RunError> {
+        self.start(command, &Wiring::Sink).map(Kept)
+    }
+}
+
 impl Default for System {
     fn default() -> Self {
         Self::new()

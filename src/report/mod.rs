@@ -12,6 +12,7 @@
 //! | `paper`, `terminal` | writing that cannot end a run, whatever becomes of the reader |
 //! | `relay` | a thread of its own, so that a stopped terminal (Ctrl-S) cannot stop a run |
 //! | [`status`] | pure: the table of `zferry status` |
+//! | `unit` | one line for `systemctl status`, beside the others |
 
 mod bars;
 mod columns;
@@ -32,6 +33,7 @@ pub mod status;
 pub mod summary;
 mod terminal;
 pub mod text;
+mod unit;
 
 pub use line::{Line, Tone};
 pub use output::{Channel, Colour, Format, Loudness, Output};
@@ -59,13 +61,14 @@ pub fn reporter(output: Output) -> Reporter {
 /// The voice for `output`.
 fn voice(output: Output) -> Box<dyn Voice> {
     let lines = || lines::Lines::new(paper::Paper::new(std::io::stderr()), output);
-    match output.format {
+    let voice: Box<dyn Voice> = match output.format {
         Format::Json => Box::new(json::Json::new(paper::Paper::new(std::io::stdout()), lines())),
         Format::Text if output.draws_bars() => {
             Box::new(bars::Bars::new(terminal::Terminal::stderr(), output))
         }
         Format::Text => Box::new(lines()),
-    }
+    };
+    unit::Status::beside(voice)
 }
 
 #[cfg(test)]

@@ -53,6 +53,12 @@ pub struct Run {
     /// Leave the drive powered on
     #[arg(long)]
     pub no_power_off: bool,
+    /// As the udev rule starts it: once for each plugging in
+    #[arg(long, requires = "pool_guid")]
+    pub triggered: bool,
+    /// The drive whose pool has this guid, if any
+    #[arg(long, value_name = "GUID", requires = "triggered", conflicts_with_all = ["drives", "backups", "wait", "snapshot", "dry_run", "eject", "no_power_off", "last_used_by", "accept_source_loss", "rollback_target"])]
+    pub pool_guid: Option<Guid>,
     /// Consents.
     #[command(flatten)]
     pub consent: Consent,

@@ -40,6 +40,7 @@ fn request(into: &str) -> RestoreRequest {
         replug_wait: Duration::ZERO,
         scrub: None,
         rehearse: None,
+        min_interval: crate::config::MIN_INTERVAL,
         backups: vec![backup.clone()],
     };
     let retry = format!("zferry restore t7 home --into {into}");

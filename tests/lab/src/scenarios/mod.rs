@@ -19,6 +19,7 @@ mod laboratory;
 mod losses;
 mod meanwhile;
 mod peers;
+mod plugged;
 mod preparing;
 mod pruning;
 mod reading;
@@ -125,6 +126,7 @@ pub fn all() -> Vec<Scenario> {
         scrubbed::scenarios(),
         rescue::scenarios(),
         ahead::scenarios(),
+        plugged::scenarios(),
     ]
     .concat()
 }

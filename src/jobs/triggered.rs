@@ -1,0 +1,62 @@
+//! `run --triggered`: the run that udev starts when a drive appears, unless there is nothing to start it for.
+
+use std::collections::BTreeSet;
+
+use crate::config::Drive;
+use crate::config::request::RunRequest;
+use crate::event::Event;
+use crate::execute::chain;
+use crate::plan::trigger::{Appearance, Trigger, decide};
+use crate::report::text::roughly;
+use crate::state;
+
+use super::{DriveResult, Environment, JobError};
+
+/// Backs up to the one drive of the request, if it is to be. None when it was left as it is.
+///
+/// # Errors
+/// As [`super::run::run`].
+pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResult>, JobError> {
+    let Some(drive) = request.drives.first() else { return Ok(Vec::new()) };
+    let attachments = attachments(drive, env);
+    let appearance = Appearance {
+        attachments: attachments.as_deref(),
+        handled: &state::handled(env.locks, drive.guid),
+        last_success: env.store.load(drive.name.as_str(), drive.guid).state.last_success,
+        min_interval: Some(drive.min_interval),
+    };
+    let name = &drive.name;
+    let text = match decide(&appearance, (env.clock)()) {
+        Trigger::Run => {
+            if let Err(error) =
+                state::remember_handled(env.locks, drive.guid, &attachments.unwrap_or_default())
+            {
+                let text = format!(
+                    "Another run of {name} may start although it stays plugged in: {}.",
+                    chain(&error)
+                );
+                env.sink.event(Event::Warning { text });
+            }
+            return super::run::run(request, env);
+        }
+        Trigger::Handled => {
+            format!("{name} was not unplugged since a run was started for it. It is left as it is.")
+        }
+        Trigger::TooSoon { ago, left } => format!(
+            "{name} was backed up {} ago, and is left as it is: min-interval lets the next run start in {}, `{} run {name}` at any time.",
+            roughly(ago),
+            roughly(left),
+            request.common.command
+        ),
+    };
+    env.sink.event(Event::Note { text });
+    Ok(Vec::new())
+}
+
+/// The kernel's numbers of the attachments of the drive's disks, each once. None where one of them has no number.
+fn attachments(drive: &Drive, env: &Environment<'_>) -> Option<Vec<u64>> {
+    let members = env.root.members().unwrap_or_default();
+    let ours = members.into_iter().filter(|member| member.pool_guid == drive.guid);
+    let numbers: Option<BTreeSet<u64>> = ours.map(|member| member.disk.diskseq).collect();
+    numbers.map(|numbers| numbers.into_iter().collect())
+}

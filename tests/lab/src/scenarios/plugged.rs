@@ -1,0 +1,119 @@
+//! Plug in, walk away: real udev starts a real unit.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::Scenario;
+use super::session::{arrived, much};
+use crate::drive::Drive;
+use crate::lab::Lab;
+
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::core("plugging a drive in is all that a person does", plug_in),
+        Scenario::full("each plugging in starts one run, whatever udev announces", announced),
+    ]
+}
+
+/// A run in an emulated guest.
+const RUN: Duration = Duration::from_secs(180);
+
+/// The rule and the unit where a package puts them.
+fn install(lab: &mut Lab) -> Result<()> {
+    lab.run(
+        "set -e; cd /usr/local/share/zferry/udev-rules; \
+         cp 90-zferry.rules /usr/lib/udev/rules.d/; cp zferry@.service /usr/lib/systemd/system/; \
+         systemd-analyze verify --man=no /usr/lib/systemd/system/zferry@.service; udevadm control --reload; systemctl daemon-reload",
+    )?
+    .exits(0)?
+    .prints("")?;
+    Ok(())
+}
+
+/// So many runs have begun and ended, and the last one has said this.
+fn until_told(lab: &mut Lab, guid: u64, runs: usize, words: &str) -> Result<()> {
+    let unit = format!("zferry@{guid}.service");
+    let test = format!(
+        "test $(journalctl -q -o cat -u {unit} --grep '{words}' | wc -l) = {runs} && \
+         test $(systemctl show -P ActiveState {unit}) = inactive"
+    );
+    lab.wait_until(&format!("{words:?} was said {runs} times"), RUN, &test)?;
+    lab.run(&format!("systemctl show -P Result {unit}"))?.prints("success")?;
+    Ok(())
+}
+
+fn plug_in(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    lab.pull(&t7)?;
+    install(lab)?;
+    much(lab)?;
+    lab.plug_slow(&t7)?;
+    let unit = format!("zferry@{guid}.service");
+    lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
+    lab.run(&format!("systemctl status {unit}"))?.says("Status: \"Sending: ")?;
+    lab.run("systemd-inhibit --list --no-pager")?
+        .exits(0)?
+        .says("zferry")?
+        .says("shutdown:sleep:handle-lid-switch")?;
+    // Udev was quicker than the person who types it.
+    lab.run("zferry run t7")?.exits(75)?.says("another zferry is busy with this drive")?;
+    until_told(lab, guid, 1, "Safe to unplug t7 (exported and powered off)")?;
+    lab.gone(&t7)?;
+    lab.run("systemd-inhibit --list --no-pager")?.exits(0)?.says_nothing_of("zferry")?;
+    arrived(lab, &t7)?;
+    // Plugged in again on the same day: nothing, but by hand.
+    lab.pull(&t7)?;
+    lab.plug(&t7)?;
+    until_told(lab, guid, 1, "t7 was backed up .* ago, and is left as it is")?;
+    lab.not_imported("backup")?;
+    lab.run("zferry run t7")?.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
+    Ok(())
+}
+
+/// Both a drive that stays where it is and one that is nobody's.
+fn announced(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    lab.pull(&t7)?;
+    install(lab)?;
+    lab.run("sed -i '/^pool-guid/a power-off = false\\nmin-interval = \"0s\"' /etc/zferry/config.toml")?
+        .exits(0)?;
+    let safe = "Safe to unplug t7 (exported)";
+    for round in 1..=10 {
+        lab.plug(&t7)?;
+        until_told(lab, guid, round, safe)?;
+        if round % 5 == 0 {
+            storm(lab, &t7)?;
+            until_told(lab, guid, round, safe)?;
+        }
+        lab.pull(&t7)?;
+    }
+    let other = lab.drive("other", "128M")?;
+    let stranger = lab.prepare_drive(&other, "stranger")?;
+    lab.wait_until(
+        "the unit of a pool that is nobody's has ended",
+        RUN,
+        &format!("test \"$(systemctl show -P ExecMainExitTimestamp zferry@{stranger})\" != ''"),
+    )?;
+    let line = format!(
+        "systemctl show -P Result zferry@{stranger}; journalctl -q -o cat -u zferry@{stranger} _COMM=zferry"
+    );
+    lab.run(&line)?.prints("success")?;
+    lab.not_imported("stranger")
+}
+
+/// All that announces what is there already; and a run that is typed in between.
+fn storm(lab: &mut Lab, t7: &Drive) -> Result<()> {
+    let (disk, partition) = (t7.device(), t7.partition());
+    lab.run(&format!(
+        "set -e; for action in add change add; do udevadm trigger --action=$action; udevadm settle; done; \
+         udevadm trigger --action=change $(readlink -f {partition}); blockdev --rereadpt {disk}; udevadm settle; \
+         systemctl daemon-reload; udevadm control --reload"
+    ))?
+    .exits(0)?;
+    let mut typed = lab.run_in_background("zferry run t7")?;
+    lab.run("udevadm trigger --action=add; udevadm settle")?.exits(0)?;
+    ensure!(lab.goes_on(&mut typed)?, "the run that was typed was over too soon to be announced to");
+    lab.finish(typed)?.exits(0)?.last_word("Safe to unplug t7 (exported)")?;
+    Ok(())
+}
