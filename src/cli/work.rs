@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::ask::Asking;
 use super::failure::{self, Failure};
 use crate::config::preparing::{AdoptRequest, InitRequest};
 use crate::config::request::{
@@ -16,6 +17,7 @@ use crate::config::request::{
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::{self, LockError};
+use crate::execute::luks::{Asker, LuksError};
 use crate::execute::session::SessionError;
 use crate::jobs::{self, DriveResult, Environment, JobError};
 use crate::plan::{Afterwards, Plan};
@@ -39,6 +41,8 @@ pub(super) struct World {
     reporter: Reporter,
     store: Store,
     zone: TimeZone,
+    /// Asks for passphrases of LUKS containers.
+    ask: Box<Asker<'static>>,
 }
 
 impl World {
@@ -53,6 +57,8 @@ impl World {
             reporter.event(Event::Warning { text: text.clone() });
         }
         let state = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(STATE), PathBuf::from);
+        let asked = cancel.clone();
+        let ask = Box::new(move |of: &str, again| Asking::new(&asked).passphrase(of, again));
         Self {
             system: System::new(),
             cancel,
@@ -60,6 +66,7 @@ impl World {
             reporter,
             store: Store::new(state),
             zone: TimeZone::system(),
+            ask,
         }
     }
 
@@ -73,6 +80,7 @@ impl World {
             cancel: &self.cancel,
             root: &self.root,
             sink: &self.reporter,
+            ask: &self.ask,
             clock: &now,
             zone: &self.zone,
             store: &self.store,
@@ -205,7 +213,7 @@ pub fn verify(request: &VerifyRequest, cancel: Cancel) -> Result<u8, Failure> {
     let result = match request.drill {
         None => jobs::verify::verify(request, &world.environment()),
         Some(which) => {
-            let mut ask = super::ask::Asking::new(&cancel);
+            let mut ask = Asking::new(&cancel);
             jobs::files::drill(request, which, &world.environment(), &mut ask)
         }
     };
@@ -282,6 +290,14 @@ pub(super) fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
     match &error {
         JobError::Interrupted | JobError::Session(SessionError::Interrupted { .. }) => {
             Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
+        }
+        JobError::Session(SessionError::Luks(stopped)) | JobError::Luks(stopped)
+            if stopped.is_interruption() =>
+        {
+            Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
+        }
+        JobError::Session(SessionError::Luks(LuksError::NotTyped { .. })) => {
+            Failure::NotNow { cause: error.into(), hint: hints.join("; ") }
         }
         JobError::Files(stopped) if stopped.is_interruption() => {
             Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }

@@ -48,11 +48,13 @@ pub enum Tool {
     Blockdev,
     /// `mkfs.ext4`
     Mkfs,
+    /// `cryptsetup`
+    Cryptsetup,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Zfs,
         Self::Zpool,
         Self::Udisksctl,
@@ -62,6 +64,7 @@ impl Tool {
         Self::Setpriv,
         Self::Blockdev,
         Self::Mkfs,
+        Self::Cryptsetup,
     ];
 }
 
@@ -78,6 +81,7 @@ impl Tool {
             Self::Setpriv => "setpriv",
             Self::Blockdev => "blockdev",
             Self::Mkfs => "mkfs.ext4",
+            Self::Cryptsetup => "cryptsetup",
         }
     }
 }

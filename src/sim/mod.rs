@@ -85,7 +85,9 @@ impl Host {
             Tool::Udevadm | Tool::Blockdev => Ok(String::new()),
             Tool::Mount => mounts::mount(&mut mounts, &state, &args),
             Tool::Umount => mounts::unmount(&mut mounts, &args),
-            other @ (Tool::Setpriv | Tool::Mkfs) => Err(format!("{} is not simulated", other.name())),
+            other @ (Tool::Setpriv | Tool::Mkfs | Tool::Cryptsetup) => {
+                Err(format!("{} is not simulated", other.name()))
+            }
         };
         if matches!(command.tool, Tool::Zpool | Tool::Mount | Tool::Umount) {
             mounts::leave(&mut mounts, &state);

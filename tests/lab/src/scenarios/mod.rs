@@ -7,6 +7,7 @@ mod checkup;
 mod contract;
 mod drilled;
 mod drives;
+mod encased;
 mod estranged;
 mod failing;
 mod files;
@@ -125,6 +126,7 @@ pub fn all() -> Vec<Scenario> {
         scrubbed::scenarios(),
         rescue::scenarios(),
         ahead::scenarios(),
+        encased::scenarios(),
     ]
     .concat()
 }
