@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use udev::{Device, Enumerator};
 
-use super::{Disk, Member, Root};
-use crate::model::Guid;
+use super::{Disk, LuksDevice, Member, Root};
+use crate::model::{Guid, LuksUuid};
 
 /// Why the devices of a pool cannot be named.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,24 @@ pub fn list_members() -> io::Result<Vec<Member>> {
     members.retain(|member| !below.contains(&member.node));
     members.sort_unstable_by(|a, b| a.node.cmp(&b.node));
     Ok(members)
+}
+
+/// All devices that say they are this LUKS container, sorted by node.
+///
+/// # Errors
+/// When udev does not answer.
+pub fn list_luks(uuid: &LuksUuid) -> io::Result<Vec<LuksDevice>> {
+    let mut devices = Enumerator::new()?;
+    devices.match_is_initialized()?;
+    devices.match_subsystem("block")?;
+    devices.match_property("ID_FS_UUID", uuid.as_str())?;
+    let is_luks = |device: &Device| text(device, "ID_FS_TYPE").as_deref() == Some("crypto_LUKS");
+    let found = devices.scan_devices()?.filter(is_luks);
+    let found = found
+        .filter_map(|device| Some(LuksDevice { node: device.devnode()?.to_owned(), disk: disk(&device)? }));
+    let mut found: Vec<_> = found.collect();
+    found.sort_unstable_by(|a, b| a.node.cmp(&b.node));
+    Ok(found)
 }
 
 /// The devices of one pool; empty when none is there.
@@ -97,8 +115,20 @@ fn member(device: &Device) -> Option<Member> {
         pool_guid: text(device, "ID_FS_UUID")?.parse().ok()?,
         pool_name: text(device, "ID_FS_LABEL").unwrap_or_default(),
         vdev_guid: text(device, "ID_FS_UUID_SUB").and_then(|guid| guid.parse().ok()),
-        disk: disk(device)?,
+        disk: disk_below(device)?,
     })
+}
+
+/// The disk below a device, also when another one lies in between: that of a LUKS container. One that is made of several
+/// stands for itself.
+fn disk_below(device: &Device) -> Option<Disk> {
+    let below = slaves(device.syspath());
+    let name = match below.as_slice() {
+        [one] => one.file_name().and_then(OsStr::to_str),
+        _ => None,
+    };
+    let below = name.and_then(|name| Device::from_subsystem_sysname("block".into(), name.to_owned()).ok());
+    below.as_ref().map_or_else(|| disk(device), disk_below)
 }
 
 pub(super) fn disk(device: &Device) -> Option<Disk> {

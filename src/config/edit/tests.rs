@@ -3,7 +3,13 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn drive(name: &str) -> NewDrive {
-    NewDrive { name: name.parse().unwrap(), pool: "t8".parse().unwrap(), guid: Guid(u64::MAX), rescue: false }
+    NewDrive {
+        name: name.parse().unwrap(),
+        pool: "t8".parse().unwrap(),
+        guid: Guid(u64::MAX),
+        luks: "2f3b5a3e-0000-4c1d-9abc-0123456789ab".parse().ok(),
+        rescue: false,
+    }
 }
 
 const BACKUP: &str = "[backups.home]\nsource = \"rpool/home\"\ntarget = \"eds\"\nprune = \"never\"\n";
@@ -107,4 +113,18 @@ fn what_is_no_toml_is_told_with_its_place() {
         matches!(place(&path, "host"), Err(ConfigError::Invalid { problems, .. }) if !problems.is_empty())
     );
     assert!(with_drive("drives = 7\n", &drive("t8")).is_err());
+}
+
+#[test]
+fn what_is_printed_for_plain_sends_is_taken_in_as_it_is() {
+    let backup = Proposal { name: "home".into(), source: "rpool/home".into(), target: "eds".into() };
+    for backups in [&[][..], &[backup]] {
+        let drive = drive("t8.old");
+        let text = format!("{}{}{BACKUP}", snippet(&drive), plain_overrides(&drive, backups));
+        let settings = super::super::parse(&text, Path::new("x"), "host").expect(&text);
+        let [added] = &settings.drives[..] else { panic!("{text}") };
+        let backup = &added.backups[0];
+        assert_eq!((backup.send, backup.allow_plaintext), (crate::model::SendMode::Plain, true));
+        assert_eq!(added.luks.as_ref().map(|luks| &luks.uuid), drive.luks.as_ref());
+    }
 }

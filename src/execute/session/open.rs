@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::drive::{Disk, Label, Member, PoolState, WaitError, wait_for_pool, wait_until_gone};
+use crate::drive::{
+    Disk, Label, Member, PoolState, WaitError, members_in_luks, wait_for_luks, wait_for_pool, wait_until_gone,
+};
 use crate::event::{Event, ImportHow};
-use crate::model::{Guid, PoolFacts, PoolName};
+use crate::execute::luks;
+use crate::model::{Guid, Luks, PoolFacts, PoolName};
 use crate::plan::Afterwards;
 use crate::process::Tool;
 use crate::zfs::argv::{self, Access, ForeignHost};
@@ -14,6 +17,7 @@ use crate::zfs::version::{self, Versions};
 use crate::zfs::{Kind, ZfsError};
 
 use super::close::export_when_free;
+use super::encased;
 use super::recover::{self, Found};
 use super::{Host, Session, SessionError, altroot, guard};
 
@@ -32,6 +36,8 @@ pub struct Wanted<'a> {
     pub pool: &'a PoolName,
     /// The pool's guid: what decides.
     pub guid: Guid,
+    /// The LUKS container that it lies in.
+    pub luks: Option<&'a Luks>,
     /// For a run or for a look.
     pub access: Access,
     /// How long to wait for the drive.
@@ -59,6 +65,16 @@ impl Session {
     /// # Errors
     /// When the drive is not there, or must not be used. Nothing is left imported that was not before.
     pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
+        let opened = Self::open_found(host, wanted);
+        if let (Err(_), Some(luks)) = (&opened, wanted.luks)
+            && let Some(stays) = luks::close(host, wanted.drive, &luks.uuid, false)
+        {
+            log::info!("{}: {stays}", wanted.drive);
+        }
+        opened
+    }
+
+    fn open_found(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
         let recovered = Self::recover_unasked(host, wanted)?;
         let imported = host.client.pools().map_err(SessionError::Tools)?;
         let versions = host.client.check_tool(Tool::Zfs).map_err(SessionError::Tools)?;
@@ -92,9 +108,12 @@ impl Session {
         match imported {
             Some(pool) => Self::take_over(host, wanted, &pool),
             None => {
-                let members = wait(host, wanted)?;
+                let (members, locked) = match wanted.luks {
+                    Some(luks) => encased::find(host, wanted, luks)?,
+                    None => (wait(host, wanted)?, false),
+                };
                 let found = Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new());
-                Ok(Self { found_only: true, ..found })
+                Ok(Self { found_only: true, locked, ..found })
             }
         }
     }
@@ -179,6 +198,8 @@ impl Session {
             damaged: false,
             labels,
             found_only: false,
+            luks: wanted.luks.map(|luks| luks.uuid.clone()),
+            locked: false,
             versions: Versions::default(),
         }
     }
@@ -239,6 +260,9 @@ fn zfs(what: String, source: ZfsError) -> SessionError {
 
 /// The drive's devices now, without waiting.
 pub(super) fn members(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<Vec<Member>> {
+    if let Some(luks) = wanted.luks {
+        return members_in_luks(host.root, &luks.uuid, wanted.guid).ok();
+    }
     let all = host.root.members().ok()?;
     Some(all.into_iter().filter(|member| member.pool_guid == wanted.guid).collect())
 }
@@ -257,16 +281,31 @@ pub(super) fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, 
             host.sink.event(Event::Waiting { drive: drive.clone(), seconds: within.as_secs() });
         }
     };
-    match wait_for_pool(host.root, wanted.guid, within, host.client.cancel(), &mut tick) {
+    let cancel = host.client.cancel();
+    let found = match wanted.luks {
+        None => wait_for_pool(host.root, wanted.guid, within, cancel, &mut tick),
+        Some(luks) => match wait_for_luks(host.root, &luks.uuid, within, cancel, &mut tick) {
+            Ok(device) => return encased::enter(host, wanted, luks, &device),
+            Err(error) => Err(error),
+        },
+    };
+    match found {
         Ok(members) => Ok(members),
-        Err(WaitError::Cancelled) => Err(SessionError::Interrupted { drive }),
-        Err(WaitError::Find(source)) => Err(SessionError::Find { drive, source }),
-        Err(WaitError::Late { .. }) => Err(SessionError::Absent {
+        Err(error) => Err(not_found(host, wanted, error)),
+    }
+}
+
+pub(super) fn not_found(host: &Host<'_>, wanted: &Wanted<'_>, error: WaitError) -> SessionError {
+    let drive = wanted.drive.to_owned();
+    match error {
+        WaitError::Cancelled => SessionError::Interrupted { drive },
+        WaitError::Find(source) => SessionError::Find { drive, source },
+        WaitError::Late { .. } => SessionError::Absent {
             drive,
             pool: wanted.pool.clone(),
             guid: wanted.guid,
             other: namesake(host, wanted),
-        }),
+        },
     }
 }
 
