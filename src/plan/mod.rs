@@ -31,7 +31,7 @@ mod refusal;
 pub mod rehearse;
 mod remedy;
 pub mod rescue;
-mod restore;
+pub mod restore;
 mod rollback;
 mod room;
 pub mod scrub;
