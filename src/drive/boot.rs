@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    /// XDR: names and texts are padded to four bytes, each pair begins with its size.
+    /// In the encoding of labels, which is read too: names and texts are padded to four bytes, each pair begins with its size.
     fn pair(name: &str, kind: u32, value: &[u8]) -> Vec<u8> {
         let mut body = u32::try_from(name.len()).unwrap().to_be_bytes().to_vec();
         body.extend(name.bytes());
