@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::{args, quoted};
 use crate::config::request::{
-    Common, DoctorRequest, DrillRequest, EjectRequest, Export, Format, ListRequest, Mode, PlanRequest,
+    Common, DoctorRequest, DrillRequest, EjectRequest, Export, Form, Format, ListRequest, Mode, PlanRequest,
     ReplicateRequest, RestoreRequest, RunRequest, Selection, StatusRequest, Verbosity, VerifyRequest, Wait,
 };
 use crate::config::{Backup, BackupName, Drive, DriveName, Glob, PowerOff, Settings, nearest};
@@ -92,7 +92,7 @@ pub fn restore(typed: args::Restore, settings: Settings, common: Common) -> Resu
     let none = || Failure::Internal(anyhow::anyhow!("{} was found and is not there", typed.drive));
     let mut drive = drives.pop().ok_or_else(none)?;
     let backup = drive.backups.pop().ok_or_else(none)?;
-    let into = typed.into.ok_or_else(none)?;
+    let into = typed.into.clone().ok_or_else(none)?;
     if into.pool() == drive.pool {
         return Err(Failure::Usage {
             what: format!("{into} is on the drive itself"),
@@ -105,9 +105,31 @@ pub fn restore(typed: args::Restore, settings: Settings, common: Common) -> Resu
             hint: format!("{}/{}", into, backup.target.leaf()),
         });
     }
-    let retry = format!("{} restore {} {} --into {}", common.command, drive.name, backup.name, into);
-    let wait = waiting(typed.wait);
-    Ok(RestoreRequest { common, drive, backup, into, wait, retry })
+    let form = match typed.decrypted {
+        true => Form::Decrypted { allow_plaintext: typed.allow_plaintext },
+        false => Form::Raw,
+    };
+    let retry = restore_again(&typed, &common);
+    Ok(RestoreRequest {
+        common,
+        drive,
+        backup,
+        into,
+        from: typed.from,
+        form,
+        wait: waiting(typed.wait),
+        retry,
+    })
+}
+
+/// `restore --into` as it was typed.
+fn restore_again(typed: &args::Restore, common: &Common) -> String {
+    let mut words = vec![format!("{} restore {} {}", common.command, typed.drive, typed.backup)];
+    words.extend(typed.into.as_ref().map(|into| format!("--into {}", quoted(into.as_str()))));
+    words.extend(typed.from.as_ref().map(|from| format!("--from {}", quoted(from))));
+    let flags = [(typed.decrypted, "--decrypted"), (typed.allow_plaintext, "--allow-plaintext")];
+    words.extend(flags.into_iter().filter(|(said, _)| *said).map(|(_, flag)| flag.to_owned()));
+    words.join(" ")
 }
 
 /// `verify`

@@ -226,7 +226,8 @@ pub fn verify(request: &VerifyRequest, cancel: Cancel) -> Result<u8, Failure> {
 /// `restore`
 pub fn restore(request: &RestoreRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = World::new(&request.common, cancel.clone());
-    let result = jobs::restore::restore(request, &world.environment());
+    let mut ask = super::ask::Asking::new(&cancel);
+    let result = jobs::restore::restore(request, &world.environment(), &mut ask);
     drop(world);
     worst(vec![result], &cancel)
 }

@@ -169,10 +169,26 @@ pub struct RestoreRequest {
     pub backup: Backup,
     /// The dataset that is made of it.
     pub into: DatasetName,
+    /// `--from`: the snapshot, or the time, of which one of each dataset comes back. None: all of them.
+    pub from: Option<String>,
+    /// Whether it stays encrypted as it is.
+    pub form: Form,
     /// How long to wait for the drive.
     pub wait: Wait,
     /// What was typed.
     pub retry: String,
+}
+
+/// In which form a copy comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As it lies on the drive.
+    Raw,
+    /// `--decrypted`: encrypted as what is above its new place.
+    Decrypted {
+        /// `--allow-plaintext`: also where that is not encrypted.
+        allow_plaintext: bool,
+    },
 }
 
 /// `verify`: the whole drive is read, or files of it are compared with those of the source.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::model::Guid;
 
+mod boot;
 mod busy;
 mod devices;
 mod find;
@@ -29,6 +30,7 @@ mod survey;
 mod wait;
 mod watch;
 
+pub use boot::Boot;
 pub use busy::{Holder, list_holders, list_holders_of_device};
 use devices::Attached;
 pub use devices::Devices;

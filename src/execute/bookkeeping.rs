@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Base, Guid, PoolName, Side, SnapshotName};
-use crate::plan::{Bookmarking, Ours, Step, unfinished};
+use crate::plan::{Bookmarking, Ours, Step, hold_tag, unfinished};
 use crate::zfs::program::{self, EEXIST, Fate};
 use crate::zfs::{Client, Kind, ZfsError, argv};
 
@@ -12,11 +12,6 @@ use super::{Execution, State, chain};
 /// `zfs destroy` takes one bookmark, and `zfs hold` and `zfs release` wait for a transaction group for each snapshot that
 /// they are given. So many commands share one.
 const AT_ONCE: usize = 32;
-
-/// The holds of a run on this drive. The lock of the drive says whether their owner lives (S12).
-fn tag(drive: Guid) -> String {
-    format!("zferry:{drive}")
-}
 
 impl Execution<'_> {
     /// Makes bookmarks: from snapshots in one transaction with their guids checked, from bookmarks one by one.
@@ -84,7 +79,7 @@ impl Execution<'_> {
 
     /// Holds what the streams need.
     pub(super) fn hold(&mut self, steps: &[(usize, Step)]) {
-        let tag = tag(self.context.drive);
+        let tag = hold_tag(self.context.drive);
         let client = self.context.client;
         let held = held(steps);
         let groups = groups(&held);
@@ -115,7 +110,7 @@ impl Execution<'_> {
             .map(|(index, step)| (index, step.clone()))
             .collect();
         let held: Vec<_> = held(&steps).into_iter().map(|(_, snapshot)| snapshot.clone()).collect();
-        let tag = tag(self.context.drive);
+        let tag = hold_tag(self.context.drive);
         if let Err(error) = release(&self.context.client, &tag, &held) {
             self.holds_left = true;
             self.warn(format!(
@@ -219,7 +214,7 @@ pub fn release_stale_holds(
         let snapshots = ours.iter().filter(|ours| drives.contains(&ours.drive));
         let snapshots = snapshots.filter_map(|ours| dataset.history.snapshot(ours.guid));
         marked.extend(snapshots.filter_map(|snapshot| dataset.name.snapshot(&snapshot.name).ok()));
-        tags.extend(drives.into_iter().map(tag));
+        tags.extend(drives.into_iter().map(hold_tag));
     }
     let marked: Vec<_> = marked.into_iter().collect();
     let stale = of_tags(client, &tags, &marked)?;

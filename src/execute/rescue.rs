@@ -5,6 +5,8 @@
 //! are written under another name and renamed, and no link is ever followed. It is mounted with options under which it can
 //! neither run anything nor have the kernel stop when it is damaged (a superblock can say `errors=panic`).
 
+mod look;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write as _};
@@ -25,6 +27,8 @@ use crate::event::Event;
 use crate::model::Bytes;
 use crate::process::{Invocation, Tool};
 use crate::zfs::{Client, ZfsError};
+
+pub use look::outdated;
 
 /// A journal may have to be replayed.
 const MOUNT: Duration = Duration::from_secs(120);

@@ -193,6 +193,10 @@ fn judge(send: &Invocation, receive: &Invocation, output: &PipeOutput) -> Option
             "the drive is full, or a quota on it was reached, in mid-send: `{receive}` says “{}”. What had arrived before is complete and safe. What arrived of this one is kept: the next run goes on from there when there is room for the rest, and drops it otherwise. Make room on the drive, or exclude datasets.",
             one_line(&output.receive_stderr)
         )),
+        (_, true) if Kind::of(&one_line(&output.receive_stderr)) == Kind::LargeBlocks => Some(format!(
+            "the copy had blocks above 128 KiB and the source never had: `{receive}` says “{}”. ZFS continues such a copy only from a dataset that had some too; one that was restored from it before ZFS 2.4.1 may not (OpenZFS pull requests 18105 and 18908). Nothing on the drive was changed. To keep the copy and begin a new one beside it, rename it there, set org.zferry:retired=on on it, and run again",
+            one_line(&output.receive_stderr)
+        )),
         (true, false) => Some(complaint(send, output.send, &output.send_stderr)),
         (true, true) if !broken_pipe && !output.send_stderr.trim().is_empty() => Some(format!(
             "{}; {}",

@@ -1,5 +1,7 @@
 //! `doctor`: everything that could make the next run fail. Changes nothing (S20).
 
+mod around;
+
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -41,8 +43,10 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     let mut findings = of_host(&facts, (env.clock)());
     let pools: Vec<PoolName> = imported.iter().cloned().collect();
     let sources = crate::observe::observe_sources(&client, &policies, &pools).map_err(not_listed)?;
+    findings.extend(around::at_start(request, env, &policies, &all));
     let known: BTreeSet<Guid> = request.known.iter().copied().collect();
     findings.extend(of_sources(&policies, &sources, &imported, &known));
+    findings.extend(around::holds(env, &policies, &sources, &known)?);
     let members = env.root.members().unwrap_or_default();
     let mut away = Vec::new();
     for (drive, remembered) in request.drives.iter().zip(&remembered) {
@@ -142,7 +146,9 @@ fn look(request: &DoctorRequest, drive: &Drive, env: &Environment<'_>) -> Result
                 retry: retry.clone(),
             };
             let plan = planned.look(env, &session)?;
-            Ok(of_plan(name, &plan, &afterwards))
+            let mut found = of_plan(name, &plan, &afterwards);
+            found.extend(around::beside(request, drive, env, &session));
+            Ok(found)
         });
     session.tell_damage(&host, &afterwards);
     let unplug = session.close(&host, After::Export, false);

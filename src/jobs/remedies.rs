@@ -59,6 +59,15 @@ impl JobError {
                 "restore into another name: --into with a dataset that does not exist".to_owned(),
                 format!("zfs rename {dataset} {dataset}-before, and run again: nothing of it is lost"),
             ],
+            Self::NotRestored(NotRestored::Locked { root, .. }) => {
+                vec![format!("zfs load-key {root}, and run again")]
+            }
+            Self::NotRestored(NotRestored::Readable(_)) => vec![
+                "name a dataset below an encrypted one".to_owned(),
+                "the same command with --allow-plaintext, if that is what you want".to_owned(),
+                "the same command without --decrypted: it stays encrypted, with its own passphrase"
+                    .to_owned(),
+            ],
             Self::Files(error) => error.remedies(),
             Self::ScrubEnded { drive } => vec![
                 format!("if nobody canceled it, look at `zpool status` while `zferry verify {drive}` runs again"),

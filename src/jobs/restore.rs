@@ -1,15 +1,20 @@
-//! `restore --into`: a copy on the drive becomes a dataset of this computer again, with its whole history. The drive is
-//! only read. Normal runs go on from there: the restored dataset says which copy it is from.
+//! `restore --into`: a copy on the drive becomes a dataset of this computer again. The drive is only read. With its whole
+//! history, as it lies there, normal runs go on from it: the restored dataset says which copy it is from.
+
+mod way;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::config::Backup;
-use crate::config::request::RestoreRequest;
+use crate::config::request::{Form, RestoreRequest};
 use crate::event::{Event, Summary};
+use crate::execute::files::{Ask, Keyring};
 use crate::execute::session::{After, Session};
 use crate::execute::{self, Context, FOREBODING, State, Tally};
-use crate::model::{Consents, Dataset, DatasetKind, DatasetName, Inventory, Policy, PoolFacts, Prune};
+use crate::model::{
+    Consents, Dataset, DatasetKind, DatasetName, Inventory, Policy, PoolFacts, Prune, SendMode,
+};
 use crate::plan::described::GivenBack;
 use crate::plan::{self, Afterwards, Plan};
 use crate::process::quoted;
@@ -20,14 +25,15 @@ use crate::zfs::{Client, ZfsError};
 use super::connected::{patience, wanted};
 use super::described;
 use super::drive_run::{check_name, checked_plan, not_listed, take_lock};
+use super::files::unload;
 use super::{DriveResult, Environment, JobError};
 
 /// Restores, and leaves the drive as it was.
 ///
 /// # Errors
 /// When the drive cannot be used, or something else is where the copy is to go.
-pub fn restore(request: &RestoreRequest, env: &Environment<'_>) -> DriveResult {
-    restore_within(request, env, FOREBODING)
+pub fn restore(request: &RestoreRequest, env: &Environment<'_>, ask: &mut dyn Ask) -> DriveResult {
+    restore_within(request, env, FOREBODING, ask)
 }
 
 /// The same, with this patience for a drive that may be gone.
@@ -35,6 +41,7 @@ pub(super) fn restore_within(
     request: &RestoreRequest,
     env: &Environment<'_>,
     foreboding: Duration,
+    ask: &mut dyn Ask,
 ) -> DriveResult {
     let started = Instant::now();
     let drive = &request.drive;
@@ -44,8 +51,14 @@ pub(super) fn restore_within(
     let session = Session::open(&host, &wanted)?;
     let guarded = session.guard(&host);
     let env = &Environment { cancel: &guarded, ..*env };
+    let mut keys = Keyring::new(ask);
     let restored = check_name(wanted.drive, &drive.pool, &session)
+        .and_then(|()| way::unlock_copies(request, env, &session, &mut keys))
         .and_then(|()| work(request, env, &session, foreboding));
+    // What is exported forgets them by itself.
+    if session.stays_imported(false) {
+        unload(env, &keys);
+    }
     let unplug = session.close(&env.host(), After::Export, false);
     let tally = restored.as_ref().ok();
     let done = tally.map_or(0, |tally| tally.states.iter().filter(|state| **state == State::Running).count());
@@ -70,7 +83,8 @@ fn work(
     let facts = receiving_pool(&client, &request.into)?;
     let policies = [policy(request, &facts)];
     let seen = crate::observe::observe(&client, &policies, &facts, &session.imported);
-    let inventory = seen.map_err(not_listed)?;
+    let mut inventory = seen.map_err(not_listed)?;
+    let way = way::settle(request, env, &policies[0], &mut inventory)?;
     plan::find_obstacle(&policies[0], &inventory)?;
     let plan = plan::restoring(checked_plan(&policies, &inventory, &env.now())?, &inventory)?;
     let context = Context {
@@ -96,8 +110,12 @@ fn work(
         source,
     })?;
     if restored.len() == plan.datasets.len() {
-        let text = account(request, &inventory, &plan, &tally, &back);
+        let mut text = account(request, &inventory, &plan, &tally, &back);
+        text.push_str(&way::remark(request, &way));
         env.sink.event(Event::Note { text });
+        if way.choice.is_none() {
+            way::warn_of_large_blocks(env, &policies[0], session)?;
+        }
     }
     Ok(tally)
 }
@@ -120,6 +138,7 @@ fn policy(request: &RestoreRequest, receiving: &PoolFacts) -> Policy {
         recursive: request.backup.recursive,
         // What was let onto the drive unencrypted comes back so.
         allow_plaintext: true,
+        send: if request.form == Form::Raw { SendMode::Raw } else { SendMode::Plain },
         ..Backup::new(name, copy, request.into.clone(), Prune::Never)
     };
     way_back.policy(receiving.guid, &Consents::default())
@@ -167,7 +186,7 @@ fn account(
         count(tally.snapshots, "snapshot"),
     );
     text.push_str("\nNothing is mounted yet. When you want to use it:");
-    for command in commands(&request.into, &there, back) {
+    for command in commands(request, &there, back) {
         text.push_str("\n  ");
         text.push_str(&command);
     }
@@ -176,13 +195,14 @@ fn account(
 
 /// The commands that bring it to where it was, for a person to type.
 fn commands(
-    top: &DatasetName,
+    request: &RestoreRequest,
     there: &[(&DatasetName, &Dataset)],
     back: &BTreeMap<DatasetName, GivenBack>,
 ) -> Vec<String> {
     let mut commands = Vec::new();
-    if there.iter().any(|(_, dataset)| dataset.encryption.is_some()) {
-        commands.push(format!("zfs load-key -r {}", quoted(top.as_str())));
+    let locked = |(_, dataset): &(&DatasetName, &Dataset)| dataset.encryption.is_some();
+    if request.form == Form::Raw && there.iter().any(locked) {
+        commands.push(format!("zfs load-key -r {}", quoted(request.into.as_str())));
     }
     for (name, GivenBack { by_hand, .. }) in back {
         let pairs: Vec<_> = by_hand.iter().map(|(key, value)| quoted(&format!("{key}={value}"))).collect();

@@ -105,6 +105,14 @@ impl Nvlist {
         if let Some(NvValue::List(list)) = self.get(name) { Some(list) } else { None }
     }
 
+    /// All lists within it, by their names; untrusted.
+    pub fn named_lists(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.pairs.iter().filter_map(|(name, value)| match value {
+            NvValue::List(list) => Some((name.as_str(), list)),
+            _ => None,
+        })
+    }
+
     /// Several lists by their name; none when there is no such name.
     pub fn lists(&self, name: &str) -> &[Self] {
         if let Some(NvValue::Lists(lists)) = self.get(name) { lists } else { &[] }

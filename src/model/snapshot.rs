@@ -124,6 +124,14 @@ impl History {
         older
     }
 
+    /// The same with this snapshot alone, or with nothing; without bookmarks.
+    #[must_use]
+    pub fn only(&self, guid: Option<Guid>) -> Self {
+        let snapshot = guid.and_then(|guid| self.snapshot(guid)).cloned();
+        let by_guid = snapshot.iter().map(|snapshot| (snapshot.guid, 0)).collect();
+        Self { snapshots: snapshot.into_iter().collect(), by_guid, ..Self::default() }
+    }
+
     /// Oldest first.
     pub fn snapshots(&self) -> &[Snapshot] {
         &self.snapshots

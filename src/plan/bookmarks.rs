@@ -32,6 +32,18 @@ impl Standing {
     }
 }
 
+/// The tag of the holds of a run on this drive. The lock of the drive says whether their owner lives (S12).
+pub fn hold_tag(drive: Guid) -> String {
+    format!("{HOLD}{drive}")
+}
+
+/// The drive that a hold of this tag is for, if it is one of ours.
+pub fn held_for(tag: &str) -> Option<Guid> {
+    tag.strip_prefix(HOLD)?.parse().ok()
+}
+
+const HOLD: &str = "zferry:";
+
 /// One of our bookmarks, read from its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ours {

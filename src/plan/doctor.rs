@@ -1,5 +1,7 @@
 //! What could make the next run fail, or its copies worthless, and what mends it. Pure: everything was asked before.
 
+pub mod around;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

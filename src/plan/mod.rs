@@ -31,7 +31,7 @@ mod refusal;
 pub mod rehearse;
 mod remedy;
 pub mod rescue;
-mod restore;
+pub mod restore;
 mod rollback;
 mod room;
 pub mod scrub;
@@ -49,7 +49,7 @@ pub mod trigger;
 mod tripwire;
 
 pub use base::unrecognised;
-pub use bookmarks::{Ours, Standing, unfinished};
+pub use bookmarks::{Ours, Standing, held_for, hold_tag, unfinished};
 pub use compare::{Link, Pair, Row, links, pairs};
 pub use keep::{Dated, Kept, Stay, choose};
 pub use keys::some_of;

@@ -3,6 +3,7 @@
 //! here; nothing here touches a disk.
 
 mod page;
+pub use page::config;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use crate::model::{
 
 /// What its partition is called in the table: by this name it is known, on the disk that the pool is on.
 pub const PARTITION: &str = "zferry-rescue";
+/// The configuration there.
+pub const CONFIG: &str = "config.toml";
 /// The only kind of file system that it is.
 pub const KIND: &str = "ext4";
 
@@ -101,7 +104,7 @@ pub fn texts(facts: &Facts<'_>) -> BTreeMap<&'static str, String> {
     [
         ("README.txt", page::readme(facts, &copies)),
         ("datasets.txt", page::datasets(facts, &copies)),
-        ("config.toml", page::config(facts)),
+        (CONFIG, config(facts.drive, facts.host, facts.config)),
     ]
     .into()
 }

@@ -1,8 +1,11 @@
 //! The way back: a copy on the drive becomes a dataset again. It is planned as any backup is, with the sides exchanged;
 //! what a backup does beyond that for the next increment is left out, since the drive is only read here.
 
+pub mod way;
+
 use crate::model::{Dataset, DatasetName, Inventory, Policy, ResumeState};
 
+use super::swap::is_placeholder;
 use super::{DatasetPlan, Plan, Step, Verdict};
 
 /// Why a copy is not restored there.
@@ -14,6 +17,21 @@ pub enum NotRestored {
     /// Something else is there.
     #[error("{0} exists already, and is nothing that was restored from this drive")]
     Exists(DatasetName),
+    /// It would be encrypted with a key that is not loaded.
+    #[error(
+        "what is below {root} is encrypted with its key, which is not loaded: nothing can be decrypted into {into}"
+    )]
+    Locked {
+        /// What was to be made.
+        into: DatasetName,
+        /// Where the key is.
+        root: DatasetName,
+    },
+    /// Nothing would encrypt it.
+    #[error(
+        "{0} would not be encrypted, since what is above it is not: anyone who has the disk could read it"
+    )]
+    Readable(DatasetName),
     /// It was restored before, and is not what it was then.
     #[error("{dataset} was restored before, and is in use since: {finding}")]
     InUse {
@@ -39,7 +57,7 @@ pub fn find_obstacle(policy: &Policy, inventory: &Inventory) -> Result<(), NotRe
     let ours = |there: &&Dataset| {
         let copy = copy_of(there);
         let begun = there.history.newest().is_none() && matches!(there.resume, ResumeState::Token(_));
-        copy.is_some_and(|copy| there.was_restored_from(copy) || begun) || there.placeholder
+        copy.is_some_and(|copy| there.was_restored_from(copy) || begun) || is_placeholder(there)
     };
     match inventory.target.tree(&policy.target).find(|there| !ours(there)) {
         None => Ok(()),

@@ -17,7 +17,11 @@ enum Thing<'a> {
 
 /// `zfs list -Hp`.
 pub fn list(state: &State, args: &[&str]) -> Answer {
-    let flags = Flags::read(args, "Hprd:t:o:")?;
+    // Snapshots come oldest first in any case: no other order is asked for.
+    let flags = Flags::read(args, "Hprd:t:o:s:")?;
+    if flags.value('s').is_some_and(|by| by != "createtxg") {
+        return Err("not simulated".to_owned());
+    }
     let columns: Vec<&str> = flags.value('o').unwrap_or("name").split(',').collect();
     let types: Vec<&str> = flags.value('t').unwrap_or("filesystem").split(',').collect();
     let named = flags.operands.iter().any(|name| name.contains(['@', '#']));

@@ -250,6 +250,17 @@ impl<'a> Client<'a> {
         self.ask(&argv::list_dated(dataset), parse::dated)
     }
 
+    /// The snapshots at and below these datasets that somebody holds.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn held<'n>(
+        &self,
+        tops: impl IntoIterator<Item = &'n DatasetName>,
+    ) -> Result<Vec<SnapshotName>, ZfsError> {
+        self.ask(&argv::list_held(tops), parse::held)
+    }
+
     /// What destroyed snapshots of this pool still take.
     ///
     /// # Errors

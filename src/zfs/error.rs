@@ -24,6 +24,8 @@ pub enum Kind {
     Permission,
     /// Another key opens it.
     WrongKey,
+    /// The copy takes increments of datasets that ever had a block above 128 KiB, and this one never had.
+    LargeBlocks,
     /// Anything else.
     Other,
 }
@@ -48,6 +50,7 @@ impl Kind {
             ("permission denied", Self::Permission),
             ("Permission denied", Self::Permission),
             ("is busy", Self::Busy),
+            ("requires -L (--large-block)", Self::LargeBlocks),
             ("Incorrect key provided", Self::WrongKey),
             // Not even a passphrase: these are from 8 to 512 bytes long.
             ("Passphrase too", Self::WrongKey),
@@ -144,6 +147,10 @@ mod tests {
             ),
             ("cannot import 'd2': a pool with that name already exists", Kind::NameTaken),
             ("The ZFS modules are not loaded.\nTry running '/sbin/modprobe zfs' as root", Kind::Module),
+            (
+                "cannot receive incremental stream: incremental send stream requires -L (--large-block), to match previous receive.",
+                Kind::LargeBlocks,
+            ),
             ("Key load error: Incorrect key provided for 'backup/eds'.", Kind::WrongKey),
             ("", Kind::Other),
         ];

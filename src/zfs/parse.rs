@@ -19,7 +19,7 @@ mod pools;
 mod scrub;
 
 pub use amounts::{amount, available};
-pub use dated::dated;
+pub use dated::{dated, held};
 pub use local::local;
 pub use own::own_snapshots;
 pub use pools::{Imported, Status, damage, devices, mounting, pool_properties, pools, status, version};

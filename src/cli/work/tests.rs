@@ -137,7 +137,7 @@ fn failure(host: &Host, line: &str) -> Failure {
         }
         Command::Restore(typed) => {
             let request = request::restore(typed, settings(), common).unwrap();
-            host.job(|env| jobs::restore::restore(&request, env)).map(drop)
+            host.job(|env| jobs::restore::restore(&request, env, &mut Nobody)).map(drop)
         }
         Command::Doctor(typed) => {
             let request = request::doctor(&typed, settings(), common).unwrap();

@@ -41,7 +41,7 @@ pub(in crate::jobs) fn let_go(
         session
             .export_without_drive(&host)
             .map_err(|why| FilesError::NotLetGo { drive: name.to_owned(), why })?;
-        remove_directories(&directory_of(env, drive));
+        remove_all_directories(env, drive);
         let text = format!(
             "{name} was pulled out while it was open. It is closed now: nothing of it is mounted or imported, and nothing on it was changed."
         );
@@ -51,9 +51,13 @@ pub(in crate::jobs) fn let_go(
     let host = Environment { cancel: &guarded, ..*env }.host();
     // The export unmounts what is mounted, and forgets the keys.
     let unplug = session.close(&host, after(drive.power_off), export_foreign);
-    remove_directories(&directory_of(env, drive));
-    // That of a restore that was killed.
-    let _ = std::fs::remove_dir(snapshot_directory(env, drive.guid));
+    remove_all_directories(env, drive);
     let text = crate::report::summary::truth(name, &unplug).text;
     Ok((text, unplug))
+}
+
+/// Those that things were mounted on: by `open`, and by a restore that was killed or lost its drive.
+fn remove_all_directories(env: &Environment<'_>, drive: &Drive) {
+    remove_directories(&directory_of(env, drive));
+    let _ = std::fs::remove_dir(snapshot_directory(env, drive.guid));
 }

@@ -186,6 +186,10 @@ impl FilesError {
             Self::Lost { drive, .. } => {
                 vec![format!("zferry close {drive}: it says whether this computer has to be restarted")]
             }
+            Self::NotLetGo { drive, .. } => vec![
+                format!("end what uses it, and run zferry close {drive} again"),
+                "if that does not help, restart this computer: nothing on the drive was changed, and other pools go on until then".to_owned(),
+            ],
             Self::Key(error) => key_remedies(error),
             Self::Mount { source, .. } if source.kind() == Kind::Permission => {
                 vec![

@@ -14,6 +14,7 @@ pub(super) use close::let_go;
 pub use drill::drill;
 pub use error::FilesError;
 pub use open::{Opened, OpenedPlace, open};
+pub(super) use reach::{datasets, go_on, unload, unlock};
 pub use rehearse::{rehearse, remind};
 pub use restore::{restore, versions};
 pub use seek::Version;

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use crate::config::Drive;
 use crate::config::request::Wait;
-use crate::event::ImportHow;
+use crate::event::{Event, ImportHow};
+use crate::execute::chain;
 use crate::execute::files::Keyring;
 use crate::execute::session::{Session, open_directory};
 use crate::model::{Dataset, Guid, Side};
-use crate::zfs::argv::Access;
+use crate::zfs::argv::{self, Access};
 
 use super::super::connected::{patience, wanted};
 use super::super::drive_run::{check_name, not_listed};
@@ -53,14 +54,18 @@ pub(super) fn reach(env: &Environment<'_>, drive: &Drive, wait: Wait) -> Result<
 }
 
 /// What the pool has.
-pub(super) fn datasets(env: &Environment<'_>, drive: &Drive, session: &Session) -> Result<Side, JobError> {
+pub(in super::super) fn datasets(
+    env: &Environment<'_>,
+    drive: &Drive,
+    session: &Session,
+) -> Result<Side, JobError> {
     check_name(drive.name.as_str(), &drive.pool, session)?;
     let listed = env.client().datasets([&session.pool]).map_err(not_listed)?;
     Ok(Side { datasets: listed.into_iter().map(|dataset| (dataset.name.clone(), dataset)).collect() })
 }
 
 /// Loads the key of a dataset, if it has one.
-pub(super) fn unlock(
+pub(in super::super) fn unlock(
     env: &Environment<'_>,
     keys: &mut Keyring<'_>,
     side: &Side,
@@ -71,8 +76,21 @@ pub(super) fn unlock(
     Ok(keys.open(&env.client(), &encryption.root, root.key, &root.wanted)?)
 }
 
+/// Forgets the keys that were loaded, in a pool that stays imported.
+pub(in super::super) fn unload(env: &Environment<'_>, keys: &Keyring<'_>) {
+    if env.cancel.lost().is_some() {
+        return;
+    }
+    for root in keys.loaded() {
+        if let Err(error) = env.client().run(&argv::unload_key(root)) {
+            let text = format!("The key of {root} is still loaded: {}.", chain(&error));
+            env.sink.event(Event::Warning { text });
+        }
+    }
+}
+
 /// Whether to go on.
-pub(super) fn go_on(env: &Environment<'_>, drive: &Drive) -> Result<(), FilesError> {
+pub(in super::super) fn go_on(env: &Environment<'_>, drive: &Drive) -> Result<(), FilesError> {
     if let Some(why) = env.cancel.lost() {
         return Err(FilesError::Lost { drive: drive.name.to_string(), why });
     }

@@ -10,11 +10,10 @@ use crate::execute::files::{self, Ask, CopyError, Keyring, Target};
 use crate::execute::session::{After, Session};
 use crate::model::Bytes;
 use crate::plan::files::{Room, SnapPath};
-use crate::zfs::argv;
 
 use super::super::drive_run::take_lock;
 use super::super::{DriveResult, Environment, JobError};
-use super::reach::{Was, datasets, reach};
+use super::reach::{Was, datasets, reach, unload};
 use super::seek::{Hit, Seeker, Version};
 use super::{Destination, FilesError, FilesRequest};
 
@@ -95,7 +94,9 @@ fn with_drive<T>(
         let mut seeker = Seeker::new(env, request, &session, side, Keyring::new(ask));
         let result = work(&mut seeker);
         let left = seeker.leave();
-        unload(env, &seeker, was);
+        if was != Was::Closed {
+            unload(env, seeker.keys());
+        }
         seeker.remove_directories();
         Ok(result.and_then(|done| left.map(|()| done))?)
     });
@@ -126,19 +127,6 @@ fn end(env: &Environment<'_>, session: &Session, was: Was) -> Unplug {
             Unplug::LeftImported { first: format!("zferry close {}", session.drive) }
         }
         _ => session.close(&host, After::Export, false),
-    }
-}
-
-/// Keys that were loaded for this only, in a pool that stays imported.
-fn unload(env: &Environment<'_>, seeker: &Seeker<'_>, was: Was) {
-    if was == Was::Closed || env.cancel.lost().is_some() {
-        return;
-    }
-    for root in seeker.keys().loaded() {
-        if let Err(error) = env.client().run(&argv::unload_key(root)) {
-            let text = format!("The key of {root} is still loaded: {}.", chain(&error));
-            env.sink.event(Event::Warning { text });
-        }
     }
 }
 

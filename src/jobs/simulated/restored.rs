@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::config::request::{Common, Format, RestoreRequest, Verbosity, Wait};
+use crate::config::request::{Common, Form, Format, RestoreRequest, Verbosity, Wait};
 use crate::config::{Backup, Drive, PowerOff};
 use crate::drive::Root;
 use crate::event::{Silence, Summary};
+use crate::execute::files::{Ask, NotTyped, Secret};
 use crate::jobs::{Environment, JobError, restore};
-use crate::model::Prune;
+use crate::model::{DatasetName, Prune};
 use crate::plan::NotRestored;
 use crate::plan::testing::name;
 use crate::process::{Cancel, Runner};
 use crate::sim::Host;
 use crate::sim::fault::{Fault, Faulty};
+use crate::sim::mounts::PASSPHRASE;
 use crate::sim::state::State;
 use crate::state::Store;
 use crate::zfs::argv;
@@ -45,10 +47,33 @@ fn request(into: &str) -> RestoreRequest {
         backups: vec![backup.clone()],
     };
     let retry = format!("zferry restore t7 home --into {into}");
-    RestoreRequest { common, drive, backup, into: name(into), wait: Wait::For(Duration::ZERO), retry }
+    let (from, form) = (None, Form::Raw);
+    RestoreRequest {
+        common,
+        drive,
+        backup,
+        into: name(into),
+        from,
+        form,
+        wait: Wait::For(Duration::ZERO),
+        retry,
+    }
 }
 
 fn restore_through(runner: &dyn Runner, root: &Root, into: &str) -> Result<Summary, JobError> {
+    restore_as(&request(into), runner, root)
+}
+
+/// Types the passphrase of everything on this host.
+struct Typist;
+
+impl Ask for Typist {
+    fn ask(&mut self, _: &DatasetName, _: bool) -> Result<Secret, NotTyped> {
+        Ok(Secret::new(PASSPHRASE.as_bytes().to_vec()))
+    }
+}
+
+fn restore_as(request: &RestoreRequest, runner: &dyn Runner, root: &Root) -> Result<Summary, JobError> {
     let directory = tempfile::tempdir().unwrap();
     let (cancel, store) = (Cancel::new(), Store::new(directory.path().join("state")));
     let env = Environment {
@@ -63,7 +88,7 @@ fn restore_through(runner: &dyn Runner, root: &Root, into: &str) -> Result<Summa
         locks: directory.path(),
         interactive: false,
     };
-    restore::restore_within(&request(into), &env, Duration::ZERO)
+    restore::restore_within(request, &env, Duration::ZERO, &mut Typist)
 }
 
 fn restored(host: &Host, into: &str) -> Summary {
@@ -192,4 +217,37 @@ fn after_a_fault_at_any_command_the_same_command_finishes_it() {
             other => Err(explained(format!("{other:?}: {now:?}"))),
         }
     });
+}
+
+/// Beside what is in use, which has the same snapshots.
+#[test]
+fn one_snapshot_comes_back_beside_what_is_in_use() {
+    let host = new_host();
+    clean_run(&host);
+    host.change(a_day_passes);
+    clean_run(&host);
+    let before = host.state();
+    let wanted = before.datasets["backup/eds/home"].snapshots.first().unwrap().clone();
+    host.drives.plug_in();
+    let one = RestoreRequest { from: Some(format!("@{}", wanted.name)), ..request("rpool/old") };
+    let summary = restore_as(&one, &host, &host.drives.root()).unwrap();
+    assert_eq!(summary.failed, 0, "{summary:?}");
+    let after = host.state();
+    let there =
+        |name: &str| after.datasets[name].snapshots.iter().map(|s| (s.guid, s.content)).collect::<Vec<_>>();
+    assert_eq!(there("rpool/old/home"), [(wanted.guid, wanted.content)]);
+    assert_eq!(below(&after, "backup"), below(&before, "backup"), "the drive was only read");
+    assert_eq!(below(&after, "rpool/nixos"), below(&before, "rpool/nixos"));
+
+    // The same again has nothing to do; another snapshot has no place there.
+    host.drives.plug_in();
+    let again = restore_as(&one, &host, &host.drives.root()).unwrap();
+    assert_eq!((again.failed, again.snapshots), (0, 0), "{again:?}");
+    host.drives.plug_in();
+    let error = restore_as(&request("rpool/old"), &host, &host.drives.root()).unwrap_err();
+    assert!(matches!(error, JobError::NotRestored(NotRestored::Exists(_))), "{error}");
+    host.drives.plug_in();
+    let none = RestoreRequest { from: Some("day99".into()), ..request("rpool/none") };
+    let error = restore_as(&none, &host, &host.drives.root()).unwrap_err();
+    assert!(error.to_string().contains("“day99” is no snapshot of backup/eds"), "{error}");
 }

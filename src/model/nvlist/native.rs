@@ -1,11 +1,16 @@
 //! Lists in the encoding of the machine that wrote them (`NV_ENCODE_NATIVE` of `module/nvpair/nvpair.c`): what
-//! `fnvlist_pack` makes, and so what a resume token holds. Labels are XDR.
+//! `fnvlist_pack` makes, and so what a resume token and `zpool.cache` hold. Labels are XDR.
 //!
 //! A pair is its own size (4 bytes), that of its name with the terminating zero (2), two reserved bytes, the number of
-//! elements (4) and the type (4); then the name, then the value, each filled up to eight bytes. Lists within lists
-//! stand behind their pair and occur in no token: they are refused.
+//! elements (4) and the type (4); then the name, then the value, each filled up to eight bytes. The pairs of a list within
+//! the list stand behind the pair that names it, whose value is what the machine had in memory.
 
-use super::{NvValue, Nvlist, NvlistError};
+use super::{DEEPEST, NvValue, Nvlist, NvlistError};
+
+/// The type of a list within the list.
+const LIST: u32 = 19;
+/// The type of several.
+const LISTS: u32 = 20;
 
 /// Bytes before a pair's name.
 const PAIR: usize = 16;
@@ -58,21 +63,35 @@ fn at<const N: usize>(bytes: &[u8], place: usize) -> Result<[u8; N], NvlistError
 /// Reads a list behind its header: version, flags, pairs, and a size of zero at the end.
 pub(super) fn parse(body: &[u8], order: Order) -> Result<Nvlist, NvlistError> {
     let mut rest = body.get(8..).ok_or(NvlistError::Damaged)?;
+    read_pairs(&mut rest, order, DEEPEST)
+}
+
+/// Reads pairs up to the size of zero at their end, and leaves what is behind that.
+fn read_pairs(rest: &mut &[u8], order: Order, levels: usize) -> Result<Nvlist, NvlistError> {
+    let levels = levels.checked_sub(1).ok_or(NvlistError::TooDeep)?;
     let mut list = Nvlist::default();
     loop {
         let size = usize::try_from(order.u32(at(rest, 0)?)).map_err(|_| NvlistError::Damaged)?;
         if size == 0 {
+            *rest = rest.get(4..).unwrap_or_default();
             return Ok(list);
         }
         if size < PAIR {
             return Err(NvlistError::Damaged);
         }
         let (pair, after) = rest.split_at_checked(size).ok_or(NvlistError::Damaged)?;
-        let (name, value) = read_pair(pair, order)?;
+        *rest = after;
+        let (name, value) = match read_pair(pair, order)? {
+            (name, NvValue::Skipped(LIST)) => (name, NvValue::List(read_pairs(rest, order, levels)?)),
+            (name, NvValue::Skipped(LISTS)) => {
+                let lists = (0..order.u32(at(pair, 8)?)).map(|_| read_pairs(rest, order, levels));
+                (name, NvValue::Lists(lists.collect::<Result<_, _>>()?))
+            }
+            pair => pair,
+        };
         if list.pairs.insert(name, value).is_some() {
             return Err(NvlistError::Duplicate);
         }
-        rest = after;
     }
 }
 
@@ -90,7 +109,6 @@ fn read_pair(pair: &[u8], order: Order) -> Result<(String, NvValue), NvlistError
             let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
             NvValue::Text(String::from_utf8_lossy(text).into_owned())
         }
-        19 | 20 => return Err(NvlistError::TooDeep),
         other => NvValue::Skipped(other),
     };
     Ok((name, value))
@@ -147,7 +165,25 @@ mod tests {
     fn a_name_that_occurs_twice_is_refused() {
         let twice = vec![pair("toguid", 8, &[1; 8]), pair("toguid", 8, &[2; 8])];
         assert_eq!(Nvlist::parse(&packed(&twice)), Err(NvlistError::Duplicate));
-        assert_eq!(Nvlist::parse(&packed(&[pair("inner", 19, &[0; 24])])), Err(NvlistError::TooDeep));
+    }
+
+    #[test]
+    fn lists_within_the_list_stand_behind_their_names() {
+        let end = || vec![0; 4];
+        let inner = [pair("pool_guid", 8, &7_u64.to_le_bytes()), end()].concat();
+        let list = packed(&[pair("backup", 19, &[0; 24]), inner, pair("txg", 8, &5_u64.to_le_bytes())]);
+        let read = Nvlist::parse(&list).unwrap();
+        assert_eq!(read.list("backup").and_then(|pool| pool.unsigned("pool_guid")), Some(7));
+        assert_eq!((read.unsigned("txg"), read.named_lists().count()), (Some(5), 1));
+        let two = [pair("id", 8, &1_u64.to_le_bytes()), end(), pair("id", 8, &2_u64.to_le_bytes()), end()];
+        let mut several = pair("children", 20, &[0; 64]);
+        several[8] = 2;
+        let read = Nvlist::parse(&packed(&[several, two.concat()])).unwrap();
+        let ids: Vec<_> = read.lists("children").iter().map(|child| child.unsigned("id")).collect();
+        assert_eq!(ids, [Some(1), Some(2)]);
+        let deep = packed(&vec![pair("inner", 19, &[0; 24]); DEEPEST + 1]);
+        assert_eq!(Nvlist::parse(&deep), Err(NvlistError::TooDeep));
+        assert_eq!(Nvlist::parse(&packed(&[pair("inner", 19, &[0; 24])])), Err(NvlistError::Damaged));
     }
 
     #[test]

@@ -308,8 +308,8 @@ pub(super) fn datasets(facts: &Facts<'_>, copies: &[Copy<'_>]) -> String {
     text
 }
 
-pub(super) fn config(facts: &Facts<'_>) -> String {
-    let Facts { drive, host, config, .. } = facts;
+/// The configuration as it is written there: of this drive, by this host.
+pub fn config(drive: &str, host: &str, config: &str) -> String {
     format!(
         "# What zferry on {} was configured to do with the drive {drive}, without secrets.\n\n{config}",
         printable(host)

@@ -1,4 +1,4 @@
-//! For looking into a drive: keys, and when its snapshots were made.
+//! For looking into a drive: keys, and when its snapshots were made; and who holds what.
 
 use super::{LONG, SHORT, with, zfs};
 use crate::model::DatasetName;
@@ -22,6 +22,11 @@ pub fn try_key(root: &DatasetName, passphrase: &[u8]) -> Invocation {
 /// Closes it again.
 pub fn unload_key(root: &DatasetName) -> Invocation {
     with(zfs(["unload-key"], SHORT), [root])
+}
+
+/// The snapshots at and below these datasets, and how often each is held.
+pub fn list_held<'a>(tops: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
+    with(zfs(["list", "-Hp", "-r", "-t", "snapshot", "-o", "name,userrefs"], LONG), tops)
 }
 
 /// The snapshots of one dataset, oldest first, and when they were made.

@@ -10,6 +10,7 @@ use zferry_lab::host::cargo::{self, Profile, Share, Tally};
 use zferry_lab::host::packages;
 use zferry_lab::image::recipe::{self, Recipe, TRIXIE};
 use zferry_lab::image::{build, saved};
+use zferry_lab::paths;
 use zferry_lab::runner::{self, Selection};
 use zferry_lab::scenarios::{self, Tier};
 use zferry_lab::{bench, demo, fuzz, mutants, reliability, shell, soak};
@@ -29,7 +30,11 @@ enum Task {
     /// Build the guests' systems, about ten minutes each, once
     Image,
     /// Watch a first and a second backup to a USB drive
-    Demo,
+    Demo {
+        /// Write a picture of the second one to docs/run.svg, for the README
+        #[arg(long)]
+        record: bool,
+    },
     /// Run all checks and the scenarios of the core
     Test {
         /// Only scenarios whose name contains this, and no other checks
@@ -129,9 +134,10 @@ fn perform(task: Task) -> Result<()> {
             }
             Ok(())
         }
-        Task::Demo => {
+        Task::Demo { record } => {
             let (saved, share) = prepare_one(Programs::Zferry, &TRIXIE)?;
-            demo::show(&saved, &share)
+            let path = paths::repository()?.join("docs/run.svg");
+            demo::show(&saved, &share, record.then_some(path.as_path()))
         }
         Task::Bench { rounds } => {
             let (saved, share) = prepare_one(Programs::Shipped, &TRIXIE)?;

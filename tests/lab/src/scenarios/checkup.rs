@@ -7,10 +7,13 @@ use crate::command::Output;
 use crate::lab::Lab;
 
 pub fn scenarios() -> Vec<Scenario> {
-    vec![Scenario::full(
-        "doctor finds what would make the next run fail, and what it prints mends it",
-        checkup,
-    )]
+    vec![
+        Scenario::full(
+            "doctor finds what would make the next run fail, and what it prints mends it",
+            checkup,
+        ),
+        Scenario::full("doctor finds what lies around a backup, and what it prints mends it", around),
+    ]
 }
 
 const SOUND: &str = "Nothing was found that would make the next run fail.";
@@ -70,5 +73,75 @@ fn checkup(lab: &mut Lab) -> Result<()> {
     ensure!(again.stdout().trim() == SOUND, "{}", again.stdout());
     again.exits(0)?;
     lab.run("zferry doctor t8")?.exits(2)?.says("t7")?;
+    Ok(())
+}
+
+/// What is imported at the start, what is held, a drive without power to take, and its rescue file system.
+fn around(lab: &mut Lab) -> Result<()> {
+    lab.encrypted_source("rpool")?;
+    lab.run("zgenhostid -f")?.exits(0)?;
+    let t7 = lab.drive("t7", "2G")?;
+    lab.plug(&t7)?;
+    lab.run(&format!("zferry init t7 {} --serial {}", t7.device(), t7.serial()))?.exits(0)?;
+    lab.run(
+        "printf '\\n[backups.home]\\nsource = \"rpool/nixos/home\"\\ntarget = \"eds\"\\nprune = \"never\"\\n' >> /etc/zferry/config.toml && zferry run t7 --no-power-off",
+    )?
+    .exits(0)?;
+    let disk = t7.sha256()?;
+    let sound = lab.run("zferry doctor t7")?;
+    ensure!(sound.stdout().trim() == SOUND, "{}{}", sound.stdout(), sound.stderr());
+    ensure!(t7.sha256()? == disk, "doctor wrote to the drive");
+    nothing_is_mounted(lab)?;
+
+    // A hold of a run to a drive that nobody has any more.
+    lab.run("zfs hold zferry:99 rpool/nixos/home/anna@autosnap_2026-01-01_00:00:00_daily")?.exits(0)?;
+    mended(lab, "left snapshots held", "zfs release zferry:99")?;
+    // Pulled out while it was imported as by hand, and restarted: the list still has it.
+    lab.run("zpool set cachefile=/etc/zfs/zpool.cache rpool && zpool import -N -d /dev/disk/by-id t7 && cp /etc/zfs/zpool.cache /root/listed && zpool export t7 && cp /root/listed /etc/zfs/zpool.cache")?
+        .exits(0)?;
+    mended(lab, "is in /etc/zfs/zpool.cache", "zpool set cachefile=")?;
+    lab.run("set -e; rm /etc/zfs/zpool.cache; d=/etc/systemd/system/zfs-import.target.wants; mkdir -p $d; ln -sf /lib/systemd/system/zfs-import-scan.service $d/")?
+        .exits(0)?;
+    mended(lab, "imports every pool that is connected", "zpool set cachefile=")?;
+
+    // The configuration is another one now, which the next run writes there.
+    lab.run("sed -i 's/\"never\"/\"mirror\"/' /etc/zferry/config.toml")?.exits(0)?;
+    mended(lab, "rescue file system is not up to date: config.toml", "zferry run t7")?;
+    lab.plug(&t7)?;
+    let sound = lab.run("zferry doctor t7")?;
+    ensure!(sound.stdout().trim() == SOUND, "{}{}", sound.stdout(), sound.stderr());
+    // Its partition is not there any more, or never was.
+    lab.run(&format!(
+        "sgdisk --change-name=2:other {0} && udevadm settle && partprobe {0}; udevadm settle",
+        t7.device()
+    ))?;
+    let found = lab.run("zferry doctor t7")?;
+    found.exits(1)?;
+    let text = found.stdout();
+    ensure!(text.contains("cannot be looked at: there is none on the drive"), "{text}");
+    lab.run("sed -i 's/^rescue = true.*/rescue = false/' /etc/zferry/config.toml")?.exits(0)?;
+    let sound = lab.run("zferry doctor t7")?;
+    ensure!(sound.stdout().trim() == SOUND, "{}{}", sound.stdout(), sound.stderr());
+    nothing_is_mounted(lab)
+}
+
+fn nothing_is_mounted(lab: &mut Lab) -> Result<()> {
+    lab.run("grep -E 'zferry|t7' /proc/self/mountinfo; zpool list -H -o name")?.prints("rpool")?;
+    Ok(())
+}
+
+/// It is found, and what is printed mends it.
+fn mended(lab: &mut Lab, finding: &str, words: &str) -> Result<()> {
+    let found = lab.run("zferry doctor t7")?;
+    found.exits(1)?;
+    let text = found.stdout();
+    ensure!(
+        text.contains(finding) && text.contains("\n1 finding."),
+        "{finding:?} is not what is found\n{text}"
+    );
+    let line = remedy(&found, words)?;
+    lab.run(&line)?.exits(0)?;
+    let again = lab.run("zferry doctor t7")?.stdout();
+    ensure!(!again.contains(finding), "{line} did not mend it\n{again}");
     Ok(())
 }

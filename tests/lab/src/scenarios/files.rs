@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::Scenario;
-use crate::command::Command;
+use crate::command::{Background, Command};
 use crate::drive::Drive;
 use crate::lab::{CTRL_C, Lab, PASSPHRASE};
 
@@ -24,6 +24,10 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::full(
             "a restore of files that is interrupted or has no room leaves nothing behind",
             interrupted,
+        ),
+        Scenario::full(
+            "a restore of files whose room is taken or whose drive is pulled in the middle leaves nothing behind",
+            cut_short,
         ),
     ]
 }
@@ -314,4 +318,57 @@ fn interrupted(lab: &mut Lab) -> Result<()> {
     nothing_is_left(lab)?;
     ensure!(t7.sha256()? == disk, "the drive was written to");
     Ok(())
+}
+
+/// Begins to restore the large file from a slow drive, and waits until some of it is there.
+fn restore_slowly(lab: &mut Lab, to: &str) -> Result<Background> {
+    let line = format!("zferry restore t7 home anna/film --to {to}");
+    let restore = Command::shell(&line).stdin(format!("{PASSPHRASE}\n")).within(Duration::from_secs(300));
+    let run = lab.start_command(restore)?;
+    let begun = format!("test $(du -sk {to} | cut -f1) -gt 100");
+    lab.wait_until("something was copied", Duration::from_secs(120), &begun)?;
+    Ok(run)
+}
+
+fn cut_short(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    super::session::much(lab)?;
+    lab.run("zferry run t7")?.exits(0)?;
+    lab.plug_slow(&t7)?;
+    let disk = t7.sha256()?;
+    // There was room enough when it was begun.
+    lab.run("mkdir /tmp/back /tmp/small && mount -t tmpfs -o size=100M small /tmp/small")?.exits(0)?;
+    let run = restore_slowly(lab, "/tmp/small")?;
+    lab.run("head -c 60M /dev/zero > /tmp/small/other")?.exits(0)?;
+    lab.finish(run)?.exits(1)?.says("/tmp/small has no space left")?.says("--to")?.says(SAFE)?;
+    nothing_is_left(lab)?;
+    lab.run("ls -A /tmp/small")?.prints("other")?;
+    ensure!(t7.sha256()? == disk, "the drive was written to");
+
+    let run = restore_slowly(lab, "/tmp/back")?;
+    super::unplugged::pull_in_mid_run(lab, &t7, &run)?;
+    let pulled = lab.finish(run)?;
+    pulled
+        .exits(1)?
+        .says("t7 is gone")?
+        .says("was unplugged while it was read from")?
+        .says("zferry close t7")?;
+    lab.run("ls -A /tmp/back")?.prints("")?;
+    super::unplugged::others_answer(lab)?;
+    // What the kernel holds on to ends with a restart, if somebody still reads; that is what is said.
+    let close = lab.execute(Command::shell("zferry close t7").within(Duration::from_secs(120)))?;
+    if close.exits(0).is_ok() {
+        lab.remark("closed");
+        nothing_is_left(lab)?;
+    } else {
+        close.exits(1)?.says("restart this computer")?;
+        lab.remark("closed by a restart");
+        lab.cut()?;
+        lab.unlock_source("rpool")?;
+    }
+    lab.plug(&t7)?;
+    lab.run("mkdir -p /tmp/again")?.exits(0)?;
+    typed(lab, "zferry restore t7 home anna/film --to /tmp/again")?.exits(0)?.last_word(SAFE)?;
+    lab.run("cmp /tmp/again/film /home/anna/film")?.exits(0)?;
+    nothing_is_left(lab)
 }

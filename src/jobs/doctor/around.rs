@@ -1,0 +1,88 @@
+//! What lies around a backup, collected for [`crate::plan::doctor::around`].
+
+use std::collections::BTreeSet;
+
+use crate::config::request::DoctorRequest;
+use crate::config::{Drive, PowerOff};
+use crate::drive::Boot;
+use crate::execute::chain;
+use crate::execute::rescue::{self, outdated};
+use crate::execute::session::Session;
+use crate::model::{DatasetName, Guid, Policy, Side};
+use crate::plan::doctor::Finding;
+use crate::plan::doctor::around::{AtStart, of_holds, of_power, of_rescue, of_start};
+use crate::plan::rescue::{CONFIG, config};
+use crate::zfs::parse::Imported;
+
+use super::super::drive_run::not_listed;
+use super::super::rescue::mount_point;
+use super::super::{Environment, JobError};
+
+/// What this computer imports when it starts. Pools that are imported now are told of by their `cachefile`.
+pub(super) fn at_start(
+    request: &DoctorRequest,
+    env: &Environment<'_>,
+    policies: &[Policy],
+    imported: &[Imported],
+) -> Vec<Finding> {
+    let boot = Boot::read(env.root);
+    let is_imported = |guid: Guid| imported.iter().any(|pool| pool.guid == guid);
+    let listed = |drive: &Drive| {
+        let (_, name) = boot.listed.iter().find(|(guid, _)| *guid == drive.guid && !is_imported(*guid))?;
+        Some((drive.name.to_string(), name.clone()))
+    };
+    let mut sources = policies.iter().map(|policy| policy.source.pool());
+    of_start(&AtStart {
+        listed: request.drives.iter().filter_map(listed).collect(),
+        scans: boot.scans,
+        here: sources.find(|pool| imported.iter().any(|imported| imported.name == *pool)),
+    })
+}
+
+/// What runs left held on the sources.
+pub(super) fn holds(
+    env: &Environment<'_>,
+    policies: &[Policy],
+    sources: &Side,
+    known: &BTreeSet<Guid>,
+) -> Result<Vec<Finding>, JobError> {
+    let tops: BTreeSet<&DatasetName> =
+        policies.iter().map(|policy| &policy.source).filter(|top| sources.get(top).is_some()).collect();
+    if tops.is_empty() {
+        return Ok(Vec::new());
+    }
+    let client = env.client();
+    let held = client.held(tops).map_err(not_listed)?;
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = held.iter().map(ToString::to_string).collect();
+    Ok(of_holds(&client.holds(&names).map_err(not_listed)?, known))
+}
+
+/// What there is beside the pool of a connected drive.
+pub(super) fn beside(
+    request: &DoctorRequest,
+    drive: &Drive,
+    env: &Environment<'_>,
+    session: &Session,
+) -> Vec<Finding> {
+    let (name, disks) = (drive.name.as_str(), session.disks());
+    let mut found = Vec::new();
+    if drive.power_off == PowerOff::Yes {
+        let told: Vec<_> = disks.iter().map(|disk| (disk.to_string(), disk.usb_device.is_some())).collect();
+        found.extend(of_power(name, &told));
+    }
+    if let Some(written) = &drive.rescue {
+        let expected = [
+            ("README.txt", None),
+            ("datasets.txt", None),
+            (CONFIG, Some(config(name, &request.common.host, written))),
+        ];
+        let at = mount_point(env.locks, drive.guid);
+        let looked = rescue::find(&env.host(), &disks)
+            .and_then(|partition| outdated(&env.host(), &partition, &at, expected.into()));
+        found.extend(of_rescue(name, &looked.map_err(|error| chain(&error))));
+    }
+    found
+}
