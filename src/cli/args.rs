@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Doctor, Eject, Init, Status};
-pub use files::{Close, Open};
+pub use files::{Close, Open, Pause};
 pub use looking::{List, Log, Rehearse, Verify};
 pub use restore::Restore;
 
@@ -109,6 +109,12 @@ pub enum Command {
     /// Undo `open`: unmount, export, power off
     #[command(visible_alias = "umount", before_help = "Example: sudo zferry close t7")]
     Close(Close),
+    /// Stop the run that a drive has, and let none start until `resume`
+    #[command(before_help = "Example: sudo zferry pause t7")]
+    Pause(Pause),
+    /// Let runs of a drive start again
+    #[command(before_help = "Example: sudo zferry resume t7")]
+    Resume(Pause),
     /// Try whether the passphrase still opens what is on a drive
     #[command(before_help = "Example: sudo zferry rehearse t7")]
     Rehearse(Rehearse),

@@ -11,6 +11,7 @@ mod config_command;
 pub mod failure;
 mod files;
 mod logging;
+mod pausing;
 mod prepare;
 mod request;
 mod signals;
@@ -117,6 +118,12 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         }
         Command::Close(typed) => {
             call.as_root(|settings, common| files::close_request(&typed, settings, common), files::close)
+        }
+        Command::Pause(typed) => {
+            call.as_root(|settings, common| pausing::request(&typed, settings, common), pausing::pause)
+        }
+        Command::Resume(typed) => {
+            call.as_root(|settings, common| pausing::request(&typed, settings, common), pausing::resume)
         }
         Command::Rehearse(typed) => call
             .as_root(|settings, common| files::rehearse_request(&typed, settings, common), files::rehearse),

@@ -9,9 +9,11 @@ mod drive_run;
 mod due;
 pub mod eject;
 pub mod files;
+mod handover;
 pub mod init;
 pub mod list;
 mod own;
+pub mod pausing;
 pub mod plan;
 mod remedies;
 pub mod replicate;
@@ -43,7 +45,7 @@ use crate::model::{Bytes, Policy, SendMode};
 use crate::plan::NotRestored;
 use crate::plan::check::Violation;
 use crate::process::{Cancel, Runner};
-use crate::state::Store;
+use crate::state::{NotChanged, Store};
 use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
 
@@ -219,6 +221,32 @@ pub enum JobError {
     ScrubEnded {
         /// The drive.
         drive: String,
+    },
+    /// Nobody wants a run to start.
+    #[error("{drive} is paused{since}: no run of it starts")]
+    Paused {
+        /// The drive.
+        drive: String,
+        /// ` since …`, or nothing where that is not known.
+        since: String,
+    },
+    /// `pause` or `resume` came to nothing.
+    #[error("{what}")]
+    NotChanged {
+        /// What was not done.
+        what: String,
+        /// Why.
+        #[source]
+        source: NotChanged,
+    },
+    /// A run that is to end cannot be asked to.
+    #[error("the run that has {drive} cannot be asked to end")]
+    NotStopped {
+        /// The drive.
+        drive: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// Somebody asked us to stop.
     #[error("interrupted")]
