@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Doctor, Eject, Init, Status};
 pub use files::{Close, Open, Pause};
-pub use looking::{List, Log, Rehearse, Verify};
+pub use looking::{Diff, List, Log, Rehearse, Verify};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -92,6 +92,11 @@ pub enum Command {
     /// Show which snapshots are here, and which are on a drive
     #[command(before_help = "Example: sudo zferry list t7 home")]
     List(List),
+    /// Show which files changed on the source since what a drive has newest
+    #[command(
+        before_help = "Example: sudo zferry diff t7 home\n         sudo zferry diff t7 home yesterday today --path anna/Documents"
+    )]
+    Diff(Diff),
     /// Show past runs: when, how much, how they ended
     #[command(before_help = "Example: zferry log t7")]
     Log(Log),

@@ -82,7 +82,7 @@ pub fn restore_request(
     Ok(FilesRequest { common, drive, backup, paths, from, wait: request::waiting(typed.wait), to })
 }
 
-fn bad_path(error: BadPath) -> Failure {
+pub(super) fn bad_path(error: BadPath) -> Failure {
     let hint = match &error {
         BadPath::Absolute(path) => {
             let inside = path.strip_prefix("/").unwrap_or(path);

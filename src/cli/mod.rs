@@ -8,6 +8,7 @@ mod ask;
 mod awake;
 mod complete;
 mod config_command;
+mod diff;
 pub mod failure;
 mod files;
 mod logging;
@@ -104,6 +105,9 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         }
         Command::List(typed) => {
             call.as_root(|settings, common| request::list(typed, settings, common), work::list)
+        }
+        Command::Diff(typed) => {
+            call.as_root(|settings, common| diff::request(typed, settings, common), diff::diff)
         }
         Command::Log(typed) => {
             let (settings, common) = call.configured(Root::NotNeeded)?;

@@ -4,6 +4,7 @@ pub mod adopt;
 mod checked;
 mod connected;
 mod described;
+pub mod diff;
 pub mod doctor;
 mod drive_run;
 mod due;
@@ -41,9 +42,10 @@ use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::LockError;
 use crate::execute::session::{Host, SessionError};
-use crate::model::{Bytes, Policy, SendMode};
+use crate::model::{Bytes, DatasetName, Policy, SendMode};
 use crate::plan::NotRestored;
 use crate::plan::check::Violation;
+use crate::plan::diff::NotCompared;
 use crate::process::{Cancel, Runner};
 use crate::state::{NotChanged, Store};
 use crate::zfs::version::{self, Versions};
@@ -222,6 +224,20 @@ pub enum JobError {
         /// The drive.
         drive: String,
     },
+    /// `diff` has nothing to say of a dataset.
+    #[error("{dataset} was not compared")]
+    NotCompared {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Why.
+        #[source]
+        why: NotCompared,
+        /// What the user can do.
+        remedies: Vec<String>,
+    },
+    /// There are no files.
+    #[error("there is no filesystem to compare at or below {0}")]
+    NothingToCompare(String),
     /// Nobody wants a run to start.
     #[error("{drive} is paused{since}: no run of it starts")]
     Paused {

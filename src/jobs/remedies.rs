@@ -59,6 +59,7 @@ impl JobError {
                 format!("zfs rename {dataset} {dataset}-before, and run again: nothing of it is lost"),
             ],
             Self::Files(error) => error.remedies(),
+            Self::NotCompared { remedies, .. } => remedies.clone(),
             Self::Paused { drive, .. } => vec![format!("zferry resume {drive}, and run again")],
             Self::ScrubEnded { drive } => vec![
                 format!("if nobody canceled it, look at `zpool status` while `zferry verify {drive}` runs again"),

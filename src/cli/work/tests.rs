@@ -7,7 +7,7 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::args::{Arguments, Command};
-use crate::cli::{files, request};
+use crate::cli::{diff, files, request};
 use crate::config::Settings;
 use crate::execute::files::{Ask, NotTyped, Secret};
 use crate::model::Bytes;
@@ -155,6 +155,11 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = request::status(&typed, settings(), common).unwrap();
             host.job(|env| jobs::status::status(&request, env)).map(drop)
         }
+        Command::Diff(typed) => {
+            let request = diff::request(typed, settings(), common).unwrap();
+            host.job(|env| jobs::diff::diff(&request, env)?.into_iter().collect::<Result<Vec<_>, _>>())
+                .map(drop)
+        }
         Command::Pause(_) | Command::Resume(_) => panic!("{line}"),
         // They begin without a configuration, and with a disk.
         Command::Init(_) | Command::Adopt(_) => panic!("{line}"),
@@ -174,7 +179,8 @@ impl Ask for Nobody {
     }
 }
 
-const LINES: [&str; 11] = [
+const LINES: [&str; 12] = [
+    "zferry diff t7 home",
     "zferry verify t7",
     "zferry list t7",
     "zferry run t7",

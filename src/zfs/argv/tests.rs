@@ -89,6 +89,8 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("unload_key", unload_key(&dataset)),
         ("try_key", try_key(&dataset, b"secret")),
         ("list_dated", list_dated(&dataset)),
+        ("diff", diff(&a, Some(&b.snap))),
+        ("diff", diff(&a, None)),
         ("get_mounting", get_mounting(&pool)),
         ("create_pool", create_pool(&new_pool(&pool))),
         ("clear", clear(&pool)),
