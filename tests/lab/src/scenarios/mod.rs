@@ -10,6 +10,7 @@ mod drives;
 mod estranged;
 mod failing;
 mod files;
+mod handover;
 mod hostile;
 mod increments;
 mod interrupted;
@@ -119,6 +120,7 @@ pub fn all() -> Vec<Scenario> {
         losses::scenarios(),
         rebuilt::scenarios(),
         files::scenarios(),
+        handover::scenarios(),
         keeping::scenarios(),
         preparing::scenarios(),
         verified::scenarios(),
