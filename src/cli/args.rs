@@ -24,8 +24,7 @@ pub use restore::Restore;
     max_term_width = 100,
     disable_help_subcommand = true,
     before_help = "Example: sudo zferry run t7",
-    after_help = "Exit codes: 0 done, 1 a dataset failed or was refused, 2 usage, 69 ZFS missing, 70 internal error,\n\
-                  75 not now, 77 not root, 78 configuration, 130 and 143 interrupted"
+    after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage, 69 ZFS, 70 bug, 75 not now, 77 not root, 78 config"
 )]
 pub struct Arguments {
     /// What every command takes.

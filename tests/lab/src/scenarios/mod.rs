@@ -4,6 +4,7 @@ mod ahead;
 mod backup;
 pub(crate) mod boundaries;
 mod checkup;
+mod compared;
 mod contract;
 mod drilled;
 mod drives;
@@ -121,6 +122,7 @@ pub fn all() -> Vec<Scenario> {
         rebuilt::scenarios(),
         files::scenarios(),
         handover::scenarios(),
+        compared::scenarios(),
         keeping::scenarios(),
         preparing::scenarios(),
         verified::scenarios(),
