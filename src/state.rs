@@ -4,8 +4,10 @@
 //! nothing here may ever stop a run. Hence no errors but warnings, and an empty state for whatever cannot be read.
 
 mod handled;
+mod paused;
 
 pub use handled::{handled, remember_handled};
+pub use paused::{NotChanged, Paused};
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::event::{Summary, Unplug};
 use crate::model::{Bytes, Fullness, Guid};
@@ -278,18 +281,26 @@ impl Store {
         if version > u64::from(VERSION) {
             return Err(StateWarning::Newer { path, version });
         }
-        self.write(&path, state).map_err(|source| StateWarning::Unwritable { path, source })
+        let write = |file: &mut NamedTempFile| {
+            serde_json::to_writer_pretty(&mut *file, state)?;
+            file.write_all(b"\n")
+        };
+        self.replace(&path, write).map_err(|source| StateWarning::Unwritable { path, source })
     }
 
-    fn write(&self, path: &Path, state: &DriveState) -> io::Result<()> {
+    /// Whole or not at all (S18).
+    fn replace(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
+    ) -> io::Result<()> {
         if !self.directory.is_dir() {
             fs::create_dir_all(&self.directory)?;
             // Said again because of the umask, which a root shell may have at 077.
             fs::set_permissions(&self.directory, Permissions::from_mode(0o755))?;
         }
         let mut file = tempfile::Builder::new().prefix(".state-").tempfile_in(&self.directory)?;
-        serde_json::to_writer_pretty(&mut file, state)?;
-        file.write_all(b"\n")?;
+        write(&mut file)?;
         file.as_file().set_permissions(Permissions::from_mode(0o644))?;
         file.as_file().sync_all()?;
         file.persist(path)?;

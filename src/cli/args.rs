@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Doctor, Eject, Init, Status};
-pub use files::{Close, Open};
-pub use looking::{List, Log, Rehearse, Verify};
+pub use files::{Close, Open, Pause};
+pub use looking::{Diff, List, Log, Rehearse, Verify};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -24,8 +24,7 @@ pub use restore::Restore;
     max_term_width = 100,
     disable_help_subcommand = true,
     before_help = "Example: sudo zferry run t7",
-    after_help = "Exit codes: 0 done, 1 a dataset failed or was refused, 2 usage, 69 ZFS missing, 70 internal error,\n\
-                  75 not now, 77 not root, 78 configuration, 130 and 143 interrupted"
+    after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage, 69 ZFS, 70 bug, 75 not now, 77 not root, 78 config"
 )]
 pub struct Arguments {
     /// What every command takes.
@@ -92,6 +91,11 @@ pub enum Command {
     /// Show which snapshots are here, and which are on a drive
     #[command(before_help = "Example: sudo zferry list t7 home")]
     List(List),
+    /// Show which files changed on the source since what a drive has newest
+    #[command(
+        before_help = "Example: sudo zferry diff t7 home\n         sudo zferry diff t7 home yesterday today --path anna/Documents"
+    )]
+    Diff(Diff),
     /// Show past runs: when, how much, how they ended
     #[command(before_help = "Example: zferry log t7")]
     Log(Log),
@@ -109,6 +113,12 @@ pub enum Command {
     /// Undo `open`: unmount, export, power off
     #[command(visible_alias = "umount", before_help = "Example: sudo zferry close t7")]
     Close(Close),
+    /// Stop the run that a drive has, and let none start until `resume`
+    #[command(before_help = "Example: sudo zferry pause t7")]
+    Pause(Pause),
+    /// Let runs of a drive start again
+    #[command(before_help = "Example: sudo zferry resume t7")]
+    Resume(Pause),
     /// Try whether the passphrase still opens what is on a drive
     #[command(before_help = "Example: sudo zferry rehearse t7")]
     Rehearse(Rehearse),

@@ -19,7 +19,7 @@ use crate::report;
 /// When the drive or a backup is not configured.
 pub fn open_request(typed: &args::Open, settings: Settings, common: Common) -> Result<OpenRequest, Failure> {
     let drive = request::one(&typed.drive, &typed.backups, settings)?;
-    Ok(OpenRequest { common, drive, wait: request::waiting(typed.wait) })
+    Ok(OpenRequest { common, drive, wait: request::waiting(typed.wait), stop_run: typed.yes })
 }
 
 /// What `close` is to do.
@@ -82,7 +82,7 @@ pub fn restore_request(
     Ok(FilesRequest { common, drive, backup, paths, from, wait: request::waiting(typed.wait), to })
 }
 
-fn bad_path(error: BadPath) -> Failure {
+pub(super) fn bad_path(error: BadPath) -> Failure {
     let hint = match &error {
         BadPath::Absolute(path) => {
             let inside = path.strip_prefix("/").unwrap_or(path);
@@ -104,7 +104,8 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 /// `open`
 pub fn open(request: &OpenRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = work::World::new(&request.common, cancel.clone());
-    let result = files::open(request, &world.environment(), &mut Asking::new(&cancel));
+    let mut agree = |question: &str| super::prepare::ask(question, &cancel);
+    let result = files::open(request, &world.environment(), &mut Asking::new(&cancel), &mut agree);
     drop(world);
     let opened = result.map_err(|error| work::failure_of(error, &cancel))?;
     super::print(&match request.common.format {

@@ -8,9 +8,11 @@ mod ask;
 mod awake;
 mod complete;
 mod config_command;
+mod diff;
 pub mod failure;
 mod files;
 mod logging;
+mod pausing;
 mod prepare;
 mod request;
 mod signals;
@@ -104,6 +106,9 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         Command::List(typed) => {
             call.as_root(|settings, common| request::list(typed, settings, common), work::list)
         }
+        Command::Diff(typed) => {
+            call.as_root(|settings, common| diff::request(typed, settings, common), diff::diff)
+        }
         Command::Log(typed) => {
             let (settings, common) = call.configured(Root::NotNeeded)?;
             let typed = args::Status { drives: typed.drive.into_iter().collect() };
@@ -117,6 +122,12 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         }
         Command::Close(typed) => {
             call.as_root(|settings, common| files::close_request(&typed, settings, common), files::close)
+        }
+        Command::Pause(typed) => {
+            call.as_root(|settings, common| pausing::request(&typed, settings, common), pausing::pause)
+        }
+        Command::Resume(typed) => {
+            call.as_root(|settings, common| pausing::request(&typed, settings, common), pausing::resume)
         }
         Command::Rehearse(typed) => call
             .as_root(|settings, common| files::rehearse_request(&typed, settings, common), files::rehearse),

@@ -20,6 +20,7 @@ use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::{self, LockError};
 use crate::execute::luks::{Asker, LuksError};
 use crate::execute::session::SessionError;
+use crate::jobs::files::FilesError;
 use crate::jobs::{self, DriveResult, Environment, JobError};
 use crate::plan::{Afterwards, Plan};
 use crate::process::{Cancel, RunError, System};
@@ -308,7 +309,11 @@ pub(super) fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
         JobError::Lock(LockError::Taken { .. }) => {
             Failure::NotNow { cause: error.into(), hint: "wait until it is done, or stop it".to_owned() }
         }
-        JobError::NoneConnected(_) | JobError::NoPool(_) | JobError::Session(SessionError::Absent { .. }) => {
+        JobError::NoneConnected(_)
+        | JobError::NoPool(_)
+        | JobError::Paused { .. }
+        | JobError::Files(FilesError::Running { .. })
+        | JobError::Session(SessionError::Absent { .. }) => {
             let hint = hints
                 .into_iter()
                 .next()

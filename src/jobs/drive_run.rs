@@ -56,9 +56,13 @@ pub struct DriveRun<'a> {
 
 /// Takes the drive's lock.
 pub(super) fn take_lock(env: &Environment<'_>, guid: Guid) -> Result<Lock, JobError> {
+    Ok(lock::take(env.locks, guid, &owner(env))?)
+}
+
+/// This process, as others are told of it.
+pub(super) fn owner(env: &Environment<'_>) -> String {
     let since = (env.clock)().strftime("%Y-%m-%d %H:%M:%S UTC");
-    let owner = format!("process {}, since {since}", std::process::id());
-    Ok(lock::take(env.locks, guid, &owner)?)
+    format!("process {}, since {since}", std::process::id())
 }
 
 impl DriveRun<'_> {
@@ -76,7 +80,7 @@ impl DriveRun<'_> {
             pool: self.pool.clone(),
             guid: self.guid,
         });
-        let lock = Some(take_lock(env, self.guid)?);
+        let lock = Some(self.take_lock_to_run(env)?);
         let mut account = Account { lock, began, ..Account::default() };
         let unplug = self.trips(env, &mut account)?;
         let mut state = self.recall(env);

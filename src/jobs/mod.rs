@@ -4,14 +4,17 @@ pub mod adopt;
 mod checked;
 mod connected;
 mod described;
+pub mod diff;
 pub mod doctor;
 mod drive_run;
 mod due;
 pub mod eject;
 pub mod files;
+mod handover;
 pub mod init;
 pub mod list;
 mod own;
+pub mod pausing;
 pub mod plan;
 mod remedies;
 pub mod replicate;
@@ -40,11 +43,12 @@ use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::LockError;
 use crate::execute::luks::{Asker, LuksError};
 use crate::execute::session::{Host, SessionError};
-use crate::model::{Bytes, Policy, SendMode};
+use crate::model::{Bytes, DatasetName, Policy, SendMode};
 use crate::plan::NotRestored;
 use crate::plan::check::Violation;
+use crate::plan::diff::NotCompared;
 use crate::process::{Cancel, Runner};
-use crate::state::Store;
+use crate::state::{NotChanged, Store};
 use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
 
@@ -225,6 +229,46 @@ pub enum JobError {
     ScrubEnded {
         /// The drive.
         drive: String,
+    },
+    /// `diff` has nothing to say of a dataset.
+    #[error("{dataset} was not compared")]
+    NotCompared {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Why.
+        #[source]
+        why: NotCompared,
+        /// What the user can do.
+        remedies: Vec<String>,
+    },
+    /// There are no files.
+    #[error("there is no filesystem to compare at or below {0}")]
+    NothingToCompare(String),
+    /// Nobody wants a run to start.
+    #[error("{drive} is paused{since}: no run of it starts")]
+    Paused {
+        /// The drive.
+        drive: String,
+        /// ` since …`, or nothing where that is not known.
+        since: String,
+    },
+    /// `pause` or `resume` came to nothing.
+    #[error("{what}")]
+    NotChanged {
+        /// What was not done.
+        what: String,
+        /// Why.
+        #[source]
+        source: NotChanged,
+    },
+    /// A run that is to end cannot be asked to.
+    #[error("the run that has {drive} cannot be asked to end")]
+    NotStopped {
+        /// The drive.
+        drive: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// Somebody asked us to stop.
     #[error("interrupted")]

@@ -69,6 +69,8 @@ impl JobError {
                     .to_owned(),
             ],
             Self::Files(error) => error.remedies(),
+            Self::NotCompared { remedies, .. } => remedies.clone(),
+            Self::Paused { drive, .. } => vec![format!("zferry resume {drive}, and run again")],
             Self::ScrubEnded { drive } => vec![
                 format!("if nobody canceled it, look at `zpool status` while `zferry verify {drive}` runs again"),
             ],

@@ -92,7 +92,7 @@ pub fn last_scrub(remembered: Option<ScrubRecord>, seen: Option<Scrub>) -> Optio
 }
 
 /// What is newer than this is not on the drive yet; nothing where nothing is known of a copy that can be continued.
-fn after(dataset: &Dataset, drive: Guid, known: &[KnownCopy]) -> Option<Txg> {
+pub fn after(dataset: &Dataset, drive: Guid, known: &[KnownCopy]) -> Option<Txg> {
     match copy(dataset, drive, known) {
         Copy::Bookmarked(txg) | Copy::Unprotected(txg) => Some(txg),
         Copy::Unknown | Copy::Lost => None,
@@ -133,7 +133,7 @@ pub fn base(policies: &[Policy], sources: &Side, drive: Guid, known: &[KnownCopy
 }
 
 /// The datasets of these backups that are sent themselves.
-fn selected<'a>(
+pub fn selected<'a>(
     policies: &'a [Policy],
     sources: &'a Side,
 ) -> impl Iterator<Item = (&'a Policy, &'a Dataset)> {

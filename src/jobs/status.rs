@@ -15,7 +15,7 @@ use crate::plan::recurring::when;
 use crate::plan::scrub;
 use crate::plan::trend::full_in;
 use crate::report::status::{
-    Capacity, Connected, DriveStatus, Due, LastRun, LastScrub, LastSuccess, Waiting,
+    Capacity, Connected, DriveStatus, Due, LastRun, LastScrub, LastSuccess, Pause, Waiting,
 };
 use crate::zfs::Client;
 use crate::zfs::parse::Imported;
@@ -95,6 +95,9 @@ fn one(
             .map(Due::from),
         last_rehearsal: remembered.last_rehearsal.and_then(|at| Some(LastSuccess { at, age: age(at)? })),
         next_rehearsal: when(drive.rehearse, remembered.last_rehearsal, now).map(Due::from),
+        paused: env.store.paused(drive.guid).map(|paused| Pause {
+            since: paused.since.and_then(|at| Some(LastSuccess { at, age: age(at)? })),
+        }),
     })
 }
 

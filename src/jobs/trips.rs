@@ -207,7 +207,7 @@ impl DriveRun<'_> {
             self.keep_rescue_current(env, &session);
         }
         let pool = guarded.lost().filter(|_| ours).map(|_| session.pool.clone());
-        Ok(match session.close(&env.host(), self.after, self.export_foreign) {
+        Ok(match session.close(&env.host(), self.after(env), self.export_foreign) {
             Unplug::Gone { why, .. } => Trip::Lost { why, disks: session.disks(), ours, pool },
             unplug => Trip::Closed(unplug),
         })

@@ -4,6 +4,7 @@
 //! each other, so that a value proves that its check was made.
 
 mod bytes;
+mod change;
 mod disk;
 mod fullness;
 mod ident;
@@ -15,6 +16,7 @@ mod policy;
 mod snapshot;
 
 pub use bytes::{Bytes, BytesError};
+pub use change::{Change, FileKind, How};
 pub use disk::{Content, DeviceKind, DiskIdentity, DiskUse, Extent, FoundDisk, Holding};
 pub use fullness::Fullness;
 pub use ident::{Guid, GuidError, IvsetGuid, Txg};

@@ -14,6 +14,7 @@ pub mod check;
 mod compare;
 mod copies;
 pub mod described;
+pub mod diff;
 mod display;
 pub mod doctor;
 pub mod drill;

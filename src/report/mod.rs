@@ -16,6 +16,7 @@
 
 mod bars;
 mod columns;
+pub mod diff;
 pub mod doctor;
 pub mod drill;
 pub mod files;

@@ -44,6 +44,15 @@ pub struct DriveStatus {
     pub last_rehearsal: Option<LastSuccess>,
     /// When that is to be done again; nothing where nobody wants to be reminded.
     pub next_rehearsal: Option<Due>,
+    /// Whether `zferry pause` keeps runs from starting.
+    pub paused: Option<Pause>,
+}
+
+/// Somebody typed `zferry pause`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    /// When; nothing where that is not known.
+    pub since: Option<LastSuccess>,
 }
 
 /// The last scrub that this computer knows of.
@@ -227,7 +236,8 @@ fn notes(drive: &DriveStatus) -> Vec<Line> {
     };
     let last_run = drive.last_run.and_then(|run| Some((roughly(run.age), how(run.outcome)?)));
     let line = |(age, how)| Line::new(Tone::Warning, &format!("{name}: the last run, {age} ago, {how}."));
-    let mut notes: Vec<_> = last_run.map(line).into_iter().collect();
+    let mut notes: Vec<_> = drive.paused.map(|paused| outlook::paused(name, paused)).into_iter().collect();
+    notes.extend(last_run.map(line));
     notes.extend(outlook::scrub(drive));
     notes.extend(outlook::rehearsal(drive));
     notes.extend(outlook::full(drive));

@@ -4,6 +4,7 @@
 //! export, no `destroy -r/-R/-f/-d`, no `%` ranges. A test looks through everything that this file can build, and fails
 //! for a function that it does not know.
 
+mod diff;
 mod opened;
 mod pools;
 
@@ -14,6 +15,7 @@ use crate::model::{
 };
 use crate::process::{Invocation, Tool};
 
+pub use diff::diff;
 pub use opened::{list_dated, list_held, load_key, try_key, unload_key};
 pub use pools::{
     Access, ForeignHost, NewPool, clear, create_pool, damage, export, get_mounting, get_pools, import,

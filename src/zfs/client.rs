@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::model::{Bytes, Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapshotDetail, SnapshotName};
+use crate::model::{
+    Bytes, Change, Dataset, DatasetName, Guid, IvsetGuid, PoolName, SnapName, SnapshotDetail, SnapshotName,
+};
 use crate::process::{Cancel, Invocation, Output, Runner, Tool};
 
 use super::parse::{self, Unreadable};
@@ -259,6 +261,14 @@ impl<'a> Client<'a> {
         tops: impl IntoIterator<Item = &'n DatasetName>,
     ) -> Result<Vec<SnapshotName>, ZfsError> {
         self.ask(&argv::list_held(tops), parse::held)
+    }
+
+    /// What changed between a snapshot and a later one, or now.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn diff(&self, from: &SnapshotName, to: Option<&SnapName>) -> Result<Vec<Change>, ZfsError> {
+        self.ask(&argv::diff(from, to), parse::changes)
     }
 
     /// What destroyed snapshots of this pool still take.

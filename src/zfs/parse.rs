@@ -13,6 +13,7 @@ use crate::model::{
 
 mod amounts;
 mod dated;
+mod diff;
 mod local;
 mod own;
 mod pools;
@@ -20,6 +21,7 @@ mod scrub;
 
 pub use amounts::{amount, available};
 pub use dated::{dated, held};
+pub use diff::changes;
 pub use local::local;
 pub use own::own_snapshots;
 pub use pools::{Imported, Status, damage, devices, mounting, pool_properties, pools, status, version};

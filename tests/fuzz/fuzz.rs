@@ -26,12 +26,12 @@ fn dataset_listings() {
     });
 }
 
-/// `zfs list` of snapshots and bookmarks, in all its forms, and `zfs holds`.
+/// `zfs list` of snapshots and bookmarks, in all its forms, `zfs holds` and `zfs diff`.
 #[test]
 fn snapshot_listings() {
     bolero::check!().for_each(|input: &[u8]| {
         let _ = (parse::snapshots(input), parse::details(input), parse::heads(input));
-        let _ = (parse::named_snapshots(input), parse::holds(input));
+        let _ = (parse::named_snapshots(input), parse::holds(input), parse::changes(input));
     });
 }
 

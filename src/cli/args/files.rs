@@ -1,4 +1,4 @@
-//! `open`, `close`.
+//! `open`, `close`, `pause`, `resume`.
 
 use std::time::Duration;
 
@@ -18,6 +18,17 @@ pub struct Open {
     /// Wait for an absent drive: without end, or 10m
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
     pub wait: Option<Option<Duration>>,
+    /// Stop a run that has the drive without asking; the next run goes on from there
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `zferry pause` and `zferry resume`
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// Name of a drive in the configuration
+    #[arg(value_name = "DRIVE")]
+    pub drive: DriveName,
 }
 
 /// `zferry close`

@@ -1,5 +1,6 @@
-//! What looks at a drive, and at what was done with it.
+//! What looks at a drive, at what was done with it, and at what is still to be done.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -52,6 +53,26 @@ pub struct List {
     /// One of its backups [default: all]
     #[arg(value_name = "BACKUP")]
     pub backup: Option<BackupName>,
+}
+
+/// `zferry diff`
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Name of a drive in the configuration
+    #[arg(value_name = "DRIVE")]
+    pub drive: DriveName,
+    /// One of its backups
+    #[arg(value_name = "BACKUP")]
+    pub backup: BackupName,
+    /// A snapshot of the source, a day or a time: yesterday, 2026-11-21 [default: what the drive has newest]
+    #[arg(value_name = "FROM")]
+    pub from: Option<String>,
+    /// A later one [default: as it is now]
+    #[arg(value_name = "TO")]
+    pub to: Option<String>,
+    /// Only this file or directory of the backup; repeatable
+    #[arg(long = "path", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 }
 
 /// `zferry log`

@@ -7,7 +7,7 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::args::{Arguments, Command};
-use crate::cli::{files, request};
+use crate::cli::{diff, files, request};
 use crate::config::Settings;
 use crate::execute::files::{Ask, NotTyped, Secret};
 use crate::model::Bytes;
@@ -121,7 +121,7 @@ fn failure(host: &Host, line: &str) -> Failure {
         }
         Command::Open(typed) => {
             let request = files::open_request(&typed, settings(), common).unwrap();
-            host.job(|env| jobs::files::open(&request, env, &mut Nobody)).map(drop)
+            host.job(|env| jobs::files::open(&request, env, &mut Nobody, &mut |_| panic!())).map(drop)
         }
         Command::Rehearse(typed) => {
             let request = files::rehearse_request(&typed, settings(), common).unwrap();
@@ -156,6 +156,12 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = request::status(&typed, settings(), common).unwrap();
             host.job(|env| jobs::status::status(&request, env)).map(drop)
         }
+        Command::Diff(typed) => {
+            let request = diff::request(typed, settings(), common).unwrap();
+            host.job(|env| jobs::diff::diff(&request, env)?.into_iter().collect::<Result<Vec<_>, _>>())
+                .map(drop)
+        }
+        Command::Pause(_) | Command::Resume(_) => panic!("{line}"),
         // They begin without a configuration, and with a disk.
         Command::Init(_) | Command::Adopt(_) => panic!("{line}"),
         Command::Log(_) | Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => {
@@ -174,7 +180,8 @@ impl Ask for Nobody {
     }
 }
 
-const LINES: [&str; 11] = [
+const LINES: [&str; 12] = [
+    "zferry diff t7 home",
     "zferry verify t7",
     "zferry list t7",
     "zferry run t7",
@@ -264,6 +271,43 @@ fn a_zfs_that_ruins_backups_is_refused_before_the_drive_is_looked_for_and_ejects
         );
     }
     assert_eq!(failure(&host(), "zferry eject t7").code(), 75, "an export harms nothing");
+}
+
+#[test]
+fn no_run_of_a_paused_drive_starts_and_nothing_is_asked_for_it() {
+    let host = Host::answering("exit 3");
+    host.store.pause(crate::model::Guid(7), Timestamp::UNIX_EPOCH).unwrap();
+    for line in ["zferry run t7", "zferry run"] {
+        let failure = failure(&host, line);
+        let text = failure.text();
+        assert_eq!((failure.code(), host.calls().as_str()), (75, ""), "{line}: {text}");
+        assert!(
+            text.contains("t7 is paused since 1970-01-01 00:00") && text.contains("zferry resume t7"),
+            "{text}"
+        );
+    }
+    assert_eq!(failure(&host, "zferry eject t7").code(), 69, "it is only runs that are paused");
+}
+
+#[test]
+fn a_run_is_not_stopped_unless_somebody_says_so_and_what_is_no_run_never() {
+    let locks = |host: &Host| host.directory.path().join("locks");
+    let owner = "process 1, since noon";
+    for (runs, expected) in [(true, "zferry open t7 --yes"), (false, "wait until it is done")] {
+        let host = Host::answering("exit 3");
+        let lock = crate::execute::lock::take(&locks(&host), crate::model::Guid(7), owner).unwrap();
+        if runs {
+            lock.backs_up().unwrap();
+        }
+        for line in if runs { &["zferry open t7"][..] } else { &["zferry open t7", "zferry open t7 --yes"] } {
+            let failure = failure(&host, line);
+            let text = failure.text();
+            assert!(
+                failure.code() == 75 && text.contains(expected) && text.contains(owner),
+                "{line}: {text}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -142,6 +142,20 @@ fn path_in(root: &Path, near: &Path) -> PathBuf {
     near.strip_prefix(root).unwrap_or(near).to_owned()
 }
 
+/// How long files below a root are, as far as they are there; symbolic links count as what they are.
+///
+/// # Errors
+/// When the root cannot be opened.
+pub fn lengths(root: &Path, paths: &[PathBuf]) -> io::Result<Vec<Option<Bytes>>> {
+    let top = open_root(root)?;
+    let length = |path: &PathBuf| {
+        let opened = beneath(&top, path).ok()?;
+        let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+        Some(Bytes(statx(&opened, "", flags, StatxFlags::SIZE).ok()?.stx_size))
+    };
+    Ok(paths.iter().map(length).collect())
+}
+
 /// How much there is at and below a path. Files with several names count once, as they are copied.
 ///
 /// # Errors
@@ -192,6 +206,8 @@ mod tests {
         let Looked::There(same) = there(&root, "papers/tax.pdf") else { panic!() };
         assert_eq!(same.identity, found.identity);
         assert!(same.real.ends_with("docs/tax.pdf"), "{:?}", same.real);
+        let of = ["docs/tax.pdf", "docs/none", "etc/passwd"].map(PathBuf::from);
+        assert_eq!(lengths(&root, &of).unwrap(), [Some(Bytes(5)), None, None]);
         for outside in ["etc/passwd", "docs/up/secret", "etc/ssl/x"] {
             assert_eq!(there(&root, outside), Looked::Outside, "{outside}");
         }

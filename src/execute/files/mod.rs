@@ -14,6 +14,6 @@ mod trial;
 pub use compare::{Checked, check, list};
 pub use copy::{CopyError, Progress, Target, copy, free};
 pub use keys::{Ask, KeyError, Keyring, NotTyped, Secret, TRIES};
-pub use look::{Found, Looked, Missing, attended, find, measure};
+pub use look::{Found, Looked, Missing, attended, find, lengths, measure};
 pub use mounts::{mount_dataset, mount_snapshot, private_directory, public_directory, unmount};
 pub use trial::{Trial, Tried};

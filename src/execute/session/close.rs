@@ -25,6 +25,8 @@ pub enum After {
     Export,
     /// Export and power off.
     PowerOff,
+    /// Export, for another zferry that waits for the drive: nobody is told that it may be unplugged.
+    HandOver,
 }
 
 /// Proof that the pool was exported and that this was seen from outside. Only [`Session::close`] makes one.
@@ -186,6 +188,9 @@ impl Session {
         let in_use = self.disks().iter().find_map(|disk| drive::find_other_use(host.root, disk, &imported));
         match in_use {
             Some(what) => Unplug::OthersInUse { what: kept.unwrap_or_else(|| what.to_string()) },
+            None if after == After::HandOver => {
+                Unplug::OthersInUse { what: "`zferry open` waits for it and takes it over".to_owned() }
+            }
             None => {
                 let powered_off = after == After::PowerOff && self.power_off(host, &imported, exported);
                 Unplug::Safe { powered_off }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::execute::files::{CopyError, KeyError, NotTyped};
+use crate::execute::lock::LockError;
 use crate::model::{Bytes, DatasetName, SnapshotName};
 use crate::plan::files::Unclear;
 use crate::zfs::{Kind, ZfsError};
@@ -15,6 +16,14 @@ pub enum FilesError {
     ImportedElsewhere {
         /// The drive.
         drive: String,
+    },
+    /// A run has the drive, and nobody said that it shall be stopped.
+    #[error("{busy}")]
+    Running {
+        /// The drive.
+        drive: String,
+        /// Who has it.
+        busy: LockError,
     },
     /// It is open, and its drive is gone.
     #[error("{drive} was pulled out while it was open")]
@@ -180,6 +189,9 @@ impl FilesError {
                 "look at it where it is mounted: `zfs mount` lists what is".to_owned(),
                 format!("zferry eject {drive}, and run again"),
             ],
+            Self::Running { drive, .. } => vec![format!(
+                "wait until it is done, or stop it with `zferry open {drive} --yes`: the next run goes on from there"
+            )],
             Self::PulledOut { drive } => {
                 vec![format!("zferry close {drive}, plug it in, and run again")]
             }

@@ -35,6 +35,8 @@ pub struct OpenRequest {
     pub drive: Drive,
     /// How long to wait for it.
     pub wait: Wait,
+    /// A run that has the drive may be stopped without asking.
+    pub stop_run: bool,
 }
 
 /// `close`

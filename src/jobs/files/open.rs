@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::event::Event;
 use crate::execute::files::{self, Ask, Keyring, Looked};
 use crate::execute::session::{After, Session};
-use crate::model::DatasetName;
+use crate::model::{DatasetName, ResumeState, Side};
 use crate::plan::files::{Copy, Place, places};
 
-use super::super::drive_run::take_lock;
+use super::super::handover::take_over;
+use super::super::init::Ask as Agree;
 use super::super::{Environment, JobError};
 use super::reach::{Was, datasets, directory_of, go_on, reach, unlock};
 use super::{FilesError, OpenRequest};
@@ -34,13 +35,18 @@ pub struct OpenedPlace {
     pub directory: PathBuf,
 }
 
-/// Opens, or says again where everything is.
+/// Opens, or says again where everything is. A run that has the drive is stopped when somebody agrees to that.
 ///
 /// # Errors
-/// When it cannot be opened; then it is as it was before.
-pub fn open(request: &OpenRequest, env: &Environment<'_>, ask: &mut dyn Ask) -> Result<Opened, JobError> {
+/// When it cannot be opened; then it is as it was before, but for a run that was stopped.
+pub fn open(
+    request: &OpenRequest,
+    env: &Environment<'_>,
+    ask: &mut dyn Ask,
+    agree: &mut Agree<'_>,
+) -> Result<Opened, JobError> {
     let drive = &request.drive;
-    let _lock = take_lock(env, drive.guid)?;
+    let _lock = take_over(request, env, agree)?;
     let (session, was) = reach(env, drive, request.wait)?;
     if was == Was::Elsewhere {
         return Err(FilesError::ImportedElsewhere { drive: drive.name.to_string() }.into());
@@ -77,7 +83,7 @@ impl Opening<'_> {
             .iter()
             .map(|backup| Copy { name: &backup.name, top: &backup.target, recursive: backup.recursive })
             .collect();
-        let wanted = places(&copies, &side);
+        let wanted = self.without_unfinished(places(&copies, &side), &side)?;
         if wanted.is_empty() {
             let tops: Vec<_> = copies.iter().map(|copy| copy.top.as_str()).collect();
             return Err(FilesError::NoFiles { drive: drive.name.to_string(), tops: tops.join(", ") }.into());
@@ -90,6 +96,34 @@ impl Opening<'_> {
             }
         }
         Ok(self.mount_all(&wanted)?)
+    }
+
+    /// A dataset whose first backup was stopped in the middle has nothing to look into yet.
+    fn without_unfinished(&self, places: Vec<Place>, side: &Side) -> Result<Vec<Place>, FilesError> {
+        let mut wanted = Vec::new();
+        for place in places {
+            let resume = side.get(&place.dataset).map(|dataset| &dataset.resume);
+            let unfinished = match resume {
+                None | Some(ResumeState::Clean) => false,
+                Some(ResumeState::Inconsistent) => true,
+                Some(ResumeState::Token(_)) => {
+                    let listed = self.env.client().dated(&place.dataset);
+                    let not_listed =
+                        |source| FilesError::NotListed { dataset: place.dataset.clone(), source };
+                    listed.map_err(not_listed)?.is_empty()
+                }
+            };
+            if unfinished {
+                let text = format!(
+                    "“{}” has no complete backup yet: its first one was interrupted, and there is nothing to look into.",
+                    place.dataset
+                );
+                self.env.sink.event(Event::Warning { text });
+            } else {
+                wanted.push(place);
+            }
+        }
+        Ok(wanted)
     }
 
     fn mount_all(&mut self, wanted: &[Place]) -> Result<Vec<OpenedPlace>, FilesError> {

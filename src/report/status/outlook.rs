@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::text::roughly;
 use super::super::{Line, Tone};
-use super::DriveStatus;
+use super::{DriveStatus, Pause};
 use crate::plan::recurring::When;
 
 /// When something is due.
@@ -33,6 +33,13 @@ impl From<When> for Due {
 
 /// A drive that is full sooner than that is told of in another colour.
 const SOON: Duration = Duration::from_secs(60 * 86_400);
+
+/// That nothing happens until somebody says so.
+pub fn paused(drive: &str, paused: Pause) -> Line {
+    let since = paused.since.map_or(String::new(), |since| format!(", since {} ago", roughly(since.age)));
+    let text = format!("{drive} is paused{since}: no run of it starts before `zferry resume {drive}`.");
+    Line::new(Tone::Warning, &text)
+}
 
 /// The last scrub, and the next one.
 pub fn scrub(drive: &DriveStatus) -> Option<Line> {

@@ -25,6 +25,7 @@ fn known() -> DriveStatus {
         next_scrub: Some(Due::In { seconds: 27 * 86_400 }),
         last_rehearsal: None,
         next_rehearsal: None,
+        paused: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn unknown() -> DriveStatus {
         next_scrub: None,
         last_rehearsal: None,
         next_rehearsal: None,
+        paused: None,
     }
 }
 

@@ -90,6 +90,8 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("try_key", try_key(&dataset, b"secret")),
         ("list_dated", list_dated(&dataset)),
         ("list_held", list_held([&dataset])),
+        ("diff", diff(&a, Some(&b.snap))),
+        ("diff", diff(&a, None)),
         ("get_mounting", get_mounting(&pool)),
         ("create_pool", create_pool(&new_pool(&pool))),
         ("clear", clear(&pool)),

@@ -4,6 +4,7 @@ mod ahead;
 mod backup;
 pub(crate) mod boundaries;
 mod checkup;
+mod compared;
 mod contract;
 mod drilled;
 mod drives;
@@ -11,6 +12,7 @@ mod encased;
 mod estranged;
 mod failing;
 mod files;
+mod handover;
 mod hostile;
 mod increments;
 mod interrupted;
@@ -120,6 +122,8 @@ pub fn all() -> Vec<Scenario> {
         losses::scenarios(),
         rebuilt::scenarios(),
         files::scenarios(),
+        handover::scenarios(),
+        compared::scenarios(),
         keeping::scenarios(),
         preparing::scenarios(),
         verified::scenarios(),
