@@ -35,7 +35,7 @@ fn install(lab: &mut Lab) -> Result<()> {
 fn until_told(lab: &mut Lab, guid: u64, runs: usize, words: &str) -> Result<()> {
     let unit = format!("zferry@{guid}.service");
     let test = format!(
-        "test $(journalctl -q -o cat -u {unit} --grep '{words}' | wc -l) = {runs} && \
+        "test $(journalctl -q -o cat -u {unit} | grep -cF '{words}') = {runs} && \
          test $(systemctl show -P ActiveState {unit}) = inactive"
     );
     lab.wait_until(&format!("{words:?} was said {runs} times"), RUN, &test)?;
@@ -65,7 +65,7 @@ fn plug_in(lab: &mut Lab) -> Result<()> {
     // Plugged in again on the same day: nothing, but by hand.
     lab.pull(&t7)?;
     lab.plug(&t7)?;
-    until_told(lab, guid, 1, "t7 was backed up .* ago, and is left as it is")?;
+    until_told(lab, guid, 1, "ago, and is left as it is")?;
     lab.not_imported("backup")?;
     lab.run("zferry run t7")?.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
     Ok(())
