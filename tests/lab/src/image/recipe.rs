@@ -88,6 +88,8 @@ pub const TRIXIE: Recipe = Recipe {
         "gdisk",
         "dosfstools",
         "e2fsprogs",
+        // For drives whose pool lies in a LUKS container; without what the package cryptsetup adds to the boot.
+        "cryptsetup-bin",
         // For looking into a guest.
         "procps",
         "psmisc",
