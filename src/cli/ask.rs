@@ -22,28 +22,22 @@ const LONGEST: usize = 4096;
 /// Asks whoever is there.
 pub struct Asking<'a> {
     cancel: &'a Cancel,
-    /// Read from standard input and not used yet.
-    read: Vec<u8>,
 }
 
 impl<'a> Asking<'a> {
     /// Nobody was asked yet.
     pub fn new(cancel: &'a Cancel) -> Self {
-        Self { cancel, read: Vec::new() }
+        Self { cancel }
     }
 
-    fn line(&mut self, from: BorrowedFd<'_>) -> Result<Secret, NotTyped> {
+    /// One byte after the other: what comes behind the line is for whoever asks next.
+    fn line(&self, from: BorrowedFd<'_>) -> Result<Secret, NotTyped> {
+        let mut line = Vec::new();
         loop {
-            if let Some(end) = self.read.iter().position(|&byte| byte == b'\n') {
-                let rest = self.read.split_off(end + 1);
-                let mut line = std::mem::replace(&mut self.read, rest);
-                line.pop();
-                return Ok(Secret::new(line));
-            }
             if self.cancel.is_requested() {
                 return Err(NotTyped::Interrupted);
             }
-            if self.read.len() > LONGEST {
+            if line.len() > LONGEST {
                 return Err(NotTyped::Unreadable);
             }
             let mut ready = [PollFd::from_borrowed_fd(from, PollFlags::IN)];
@@ -52,12 +46,13 @@ impl<'a> Asking<'a> {
                 Ok(_) => {}
                 Err(_) => return Err(NotTyped::Unreadable),
             }
-            let mut piece = [0; 512];
-            match rustix::io::read(from, &mut piece) {
-                Ok(0) if self.read.is_empty() => return Err(NotTyped::Ended),
+            let mut byte = [0];
+            match rustix::io::read(from, &mut byte) {
+                Ok(0) if line.is_empty() => return Err(NotTyped::Ended),
                 // The last line may have no end.
-                Ok(0) => self.read.push(b'\n'),
-                Ok(count) => self.read.extend_from_slice(&piece[..count]),
+                Ok(0) => return Ok(Secret::new(line)),
+                Ok(_) if byte == *b"\n" => return Ok(Secret::new(line)),
+                Ok(_) => line.extend(byte),
                 Err(Errno::INTR) => {}
                 Err(_) => return Err(NotTyped::Unreadable),
             }
@@ -67,6 +62,16 @@ impl<'a> Asking<'a> {
 
 impl Ask for Asking<'_> {
     fn ask(&mut self, dataset: &DatasetName, again: bool) -> Result<Secret, NotTyped> {
+        self.passphrase(dataset.as_str(), again)
+    }
+}
+
+impl Asking<'_> {
+    /// The passphrase of something. `again`: the last one was wrong.
+    ///
+    /// # Errors
+    /// When nobody typed one.
+    pub fn passphrase(&self, of: &str, again: bool) -> Result<Secret, NotTyped> {
         let stdin = io::stdin();
         if !isatty(&stdin) {
             return self.line(stdin.as_fd());
@@ -74,7 +79,7 @@ impl Ask for Asking<'_> {
         let mut terminal =
             File::options().read(true).write(true).open("/dev/tty").map_err(|_| NotTyped::Unreadable)?;
         let wrong = if again { "That was not it. " } else { "" };
-        let prompt = format!("{wrong}Passphrase of {dataset}: ");
+        let prompt = format!("{wrong}Passphrase of {of}: ");
         // First quiet, then asked: what is typed at once is neither shown nor thrown away.
         let quiet = Quiet::new(&terminal)?;
         (&terminal).write_all(prompt.as_bytes()).map_err(|_| NotTyped::Unreadable)?;
@@ -119,7 +124,7 @@ mod tests {
         writer.write_all(b"one two\n\nthree").unwrap();
         drop(writer);
         let cancel = Cancel::new();
-        let mut asking = Asking::new(&cancel);
+        let asking = Asking::new(&cancel);
         for expected in ["one two", "", "three"] {
             let typed = asking.line(reader.as_fd()).unwrap();
             assert_eq!(typed, Secret::new(expected.as_bytes().to_vec()));

@@ -37,6 +37,7 @@ pub fn init(typed: args::Init, call: &Call<'_>) -> Result<u8, Failure> {
         wipe: typed.wipe,
         internal: typed.internal,
         rescue: !typed.no_rescue,
+        luks: typed.luks,
         serial: typed.serial,
         compatibility: typed.compatibility,
         place: edit::place(&call.path, &call.host)?,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::ask::Asking;
 use super::awake::Awake;
 use super::failure::{self, Failure};
 use crate::config::preparing::{AdoptRequest, InitRequest};
@@ -17,6 +18,7 @@ use crate::config::request::{
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::{self, LockError};
+use crate::execute::luks::{Asker, LuksError};
 use crate::execute::session::SessionError;
 use crate::jobs::{self, DriveResult, Environment, JobError};
 use crate::plan::{Afterwards, Plan};
@@ -40,6 +42,8 @@ pub(super) struct World {
     reporter: Awake<Reporter>,
     store: Store,
     zone: TimeZone,
+    /// Asks for passphrases of LUKS containers.
+    ask: Box<Asker<'static>>,
 }
 
 impl World {
@@ -55,6 +59,8 @@ impl World {
             reporter.event(Event::Warning { text: text.clone() });
         }
         let state = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(STATE), PathBuf::from);
+        let asked = cancel.clone();
+        let ask = Box::new(move |of: &str, again| Asking::new(&asked).passphrase(of, again));
         Self {
             system,
             cancel,
@@ -62,6 +68,7 @@ impl World {
             reporter,
             store: Store::new(state),
             zone: TimeZone::system(),
+            ask,
         }
     }
 
@@ -75,6 +82,7 @@ impl World {
             cancel: &self.cancel,
             root: &self.root,
             sink: &self.reporter,
+            ask: &self.ask,
             clock: &now,
             zone: &self.zone,
             store: &self.store,
@@ -207,7 +215,7 @@ pub fn verify(request: &VerifyRequest, cancel: Cancel) -> Result<u8, Failure> {
     let result = match request.drill {
         None => jobs::verify::verify(request, &world.environment()),
         Some(which) => {
-            let mut ask = super::ask::Asking::new(&cancel);
+            let mut ask = Asking::new(&cancel);
             jobs::files::drill(request, which, &world.environment(), &mut ask)
         }
     };
@@ -284,6 +292,14 @@ pub(super) fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
     match &error {
         JobError::Interrupted | JobError::Session(SessionError::Interrupted { .. }) => {
             Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
+        }
+        JobError::Session(SessionError::Luks(stopped)) | JobError::Luks(stopped)
+            if stopped.is_interruption() =>
+        {
+            Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
+        }
+        JobError::Session(SessionError::Luks(LuksError::NotTyped { .. })) => {
+            Failure::NotNow { cause: error.into(), hint: hints.join("; ") }
         }
         JobError::Files(stopped) if stopped.is_interruption() => {
             Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }

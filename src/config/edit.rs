@@ -12,7 +12,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, Table, Value, value};
 use super::name::DriveName;
 use super::problem::ConfigError;
 use super::read::{self, ReadError};
-use crate::model::{Guid, PoolName};
+use crate::model::{Guid, LuksUuid, PoolName};
 
 /// What a new drive is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct NewDrive {
     pub pool: PoolName,
     /// Its pool's guid.
     pub guid: Guid,
+    /// The LUKS container that the pool lies in.
+    pub luks: Option<LuksUuid>,
     /// Whether it has a rescue file system.
     pub rescue: bool,
 }
@@ -129,12 +131,9 @@ fn directory_is_writable(path: &Path) -> bool {
 /// The lines of a drive.
 pub fn snippet(drive: &NewDrive) -> String {
     let rescue = if drive.rescue { "rescue = true\n" } else { "" };
-    format!(
-        "[drives.{}]\npool = \"{}\"\npool-guid = \"{}\"\n{rescue}",
-        drive.name.as_key(),
-        drive.pool,
-        drive.guid
-    )
+    let luks = drive.luks.as_ref().map(|uuid| format!("luks = \"{uuid}\"\n")).unwrap_or_default();
+    let (key, pool, guid) = (drive.name.as_key(), &drive.pool, drive.guid);
+    format!("[drives.{key}]\npool = \"{pool}\"\npool-guid = \"{guid}\"\n{luks}{rescue}")
 }
 
 /// A configuration with nothing but this drive, and what is missing as a comment.
@@ -170,6 +169,9 @@ fn with_drive(text: &str, drive: &NewDrive) -> Result<String, String> {
             let mut entry = Table::new();
             entry.insert("pool", value(pool));
             entry.insert("pool-guid", value(guid));
+            if let Some(uuid) = &drive.luks {
+                entry.insert("luks", value(uuid.as_str()));
+            }
             if drive.rescue {
                 entry.insert("rescue", value(true));
             }
@@ -180,6 +182,9 @@ fn with_drive(text: &str, drive: &NewDrive) -> Result<String, String> {
         }
         Item::Value(Value::InlineTable(drives)) => {
             let mut entry = [("pool", pool), ("pool-guid", &guid)].into_iter().collect::<InlineTable>();
+            if let Some(uuid) = &drive.luks {
+                entry.insert("luks", uuid.as_str().into());
+            }
             if drive.rescue {
                 entry.insert("rescue", true.into());
             }

@@ -11,7 +11,7 @@ use super::name::{BackupName, DriveName};
 use super::problem::{Problems, place};
 use super::property;
 use super::reader::{Reader, Written};
-use crate::model::{DatasetName, Guid, HistoryMode, Keep, PoolName, SendMode, glob_set};
+use crate::model::{DatasetName, Guid, HistoryMode, Keep, LuksUuid, PoolName, SendMode, glob_set};
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -37,6 +37,10 @@ pub struct DriveFile {
     pub power_off: Option<bool>,
     /// `rescue`
     pub rescue: Option<bool>,
+    /// `luks`
+    pub luks: Option<Spanned<LuksUuid>>,
+    /// `luks-key-file`
+    pub luks_key_file: Option<Spanned<String>>,
     /// `replug-wait`
     pub replug_wait: Option<Length>,
     /// `scrub`
@@ -190,6 +194,8 @@ fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile
         backups: reader.list("backups"),
         power_off: reader.flag("power-off"),
         rescue: reader.flag("rescue"),
+        luks: reader.parsed("luks"),
+        luks_key_file: reader.text("luks-key-file"),
         replug_wait: reader.parsed("replug-wait").map(Spanned::into_inner),
         scrub: reader.parsed("scrub").map(Spanned::into_inner),
         rehearse: reader.parsed("rehearse").map(Spanned::into_inner),

@@ -112,6 +112,20 @@ pub const DRIVE: &[Key] = &[
         "The drive has a rescue file system, a small partition that `init` made, and each run keeps it current. Only then is it mounted.",
     ),
     key(
+        "luks",
+        Text,
+        "\"2f3b5a3e-0000-4c1d-9abc-0123456789ab\"",
+        Described("none"),
+        "The pool lies in the LUKS container with this UUID (`cryptsetup luksUUID DEVICE`). It is opened for each command, with a passphrase that is asked for, and closed after the export.",
+    ),
+    key(
+        "luks-key-file",
+        Text,
+        "\"/etc/zferry/t7.key\"",
+        Described("a person is asked"),
+        "What opens that container instead: a file, handed to `cryptsetup --key-file` as it is. Only root should be able to read it.",
+    ),
+    key(
         "replug-wait",
         Text,
         "\"0s\"",

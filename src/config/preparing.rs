@@ -24,6 +24,8 @@ pub struct InitRequest {
     pub internal: bool,
     /// It gets a rescue file system, if it is large enough.
     pub rescue: bool,
+    /// Its pool lies in a LUKS container.
+    pub luks: bool,
     /// Its serial, where nobody is to be asked.
     pub serial: Option<String>,
     /// The set of features that the pool gets.

@@ -5,7 +5,7 @@ use super::file::{DriveFile, File};
 use super::show::written_out;
 
 /// Keys, of a drive and of whatever lies below them, that may hold a secret or are of use on this computer only.
-const LEFT_OUT: [&str; 4] = ["alerts", "ping", "on-failure", "override"];
+const LEFT_OUT: [&str; 5] = ["alerts", "ping", "on-failure", "override", "luks-key-file"];
 
 /// The lines for one drive. `{host}` would stand for another computer there.
 pub(super) fn rescued(file: &File, drive: &DriveFile, text: &str, host: &str) -> String {

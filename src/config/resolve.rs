@@ -12,7 +12,7 @@ use super::problem::{Problems, Span, nearest};
 use super::reader::Written;
 use super::retention;
 use super::settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, target_on};
-use crate::model::{DatasetFilter, DatasetName, PoolName, SnapshotFilter, glob_set};
+use crate::model::{DatasetFilter, DatasetName, Luks, PoolName, SnapshotFilter, glob_set};
 
 /// Puts the settings together. They are only good when nothing was noted in `problems`.
 pub fn resolve(file: &File, path: PathBuf, host: &str, problems: &mut Problems) -> Settings {
@@ -77,6 +77,7 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         name: drive.name.get_ref().clone(),
         pool: pool.clone(),
         guid: *drive.guid.as_ref()?.get_ref(),
+        luks: resolve_luks(drive, &path, problems),
         power_off: PowerOff::from(drive.power_off.unwrap_or(true)),
         rescue: None,
         replug_wait: drive.replug_wait.map_or(REPLUG_WAIT, |Length(time)| time),
@@ -85,6 +86,23 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         min_interval: drive.min_interval.map_or(MIN_INTERVAL, |Length(time)| time),
         backups: backups.into_iter().collect::<Option<_>>()?,
     })
+}
+
+/// How the drive's container is opened, if its pool lies in one.
+fn resolve_luks(drive: &DriveFile, path: &str, problems: &mut Problems) -> Option<Luks> {
+    let key_file = drive.luks_key_file.as_ref();
+    if let Some(file) = key_file {
+        let what = match (PathBuf::from(file.get_ref()).is_absolute(), &drive.luks) {
+            (true, Some(_)) => None,
+            (false, _) => Some("is no absolute path"),
+            (true, None) => Some("has no effect without `luks`, which says what it opens"),
+        };
+        if let Some(what) = what {
+            problems.push(file.span(), format!("{path}.luks-key-file"), what, None);
+        }
+    }
+    let uuid = drive.luks.as_ref()?.get_ref().clone();
+    Some(Luks { uuid, key_file: key_file.map(|file| PathBuf::from(file.get_ref())) })
 }
 
 /// Notes every key that has to be written and is not.

@@ -11,7 +11,7 @@ use super::name::DriveName;
 use super::rescued::rescued;
 use super::retention::OWN as OWN_KEEP;
 use crate::model::{
-    Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Policy, PoolName, Prune, SendMode,
+    Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Luks, Policy, PoolName, Prune, SendMode,
     SnapshotFilter,
 };
 
@@ -55,6 +55,8 @@ pub struct Drive {
     pub pool: PoolName,
     /// The pool's identity.
     pub guid: Guid,
+    /// The LUKS container that the pool lies in.
+    pub luks: Option<Luks>,
     /// Whether it is powered off at the end.
     pub power_off: PowerOff,
     /// How long a run waits for it when it was pulled out; none: not at all.

@@ -5,10 +5,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::find::list_members;
+use super::find::{list_luks, list_members};
 use super::label::read_label;
 use super::survey::{Known, known_to_udev};
-use super::{Label, LabelError, Member};
+use super::{Label, LabelError, LuksDevice, Member};
+use crate::model::LuksUuid;
 
 /// Answers what a session asks about devices.
 pub trait Devices: fmt::Debug + Send + Sync {
@@ -29,6 +30,14 @@ pub trait Devices: fmt::Debug + Send + Sync {
     /// # Errors
     /// When udev does not answer.
     fn known(&self, name: &str) -> io::Result<Known>;
+
+    /// All devices that say they are this LUKS container: more than one when a disk was copied.
+    ///
+    /// # Errors
+    /// When udev does not answer.
+    fn luks(&self, _uuid: &LuksUuid) -> io::Result<Vec<LuksDevice>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Those of this host.
@@ -46,5 +55,9 @@ impl Devices for Attached {
 
     fn known(&self, name: &str) -> io::Result<Known> {
         known_to_udev(name)
+    }
+
+    fn luks(&self, uuid: &LuksUuid) -> io::Result<Vec<LuksDevice>> {
+        list_luks(uuid)
     }
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use udev::{Device, Enumerator};
 
-use super::{Disk, Member, Root};
-use crate::model::Guid;
+use super::{Disk, LuksDevice, Member, Root};
+use crate::model::{Guid, LuksUuid};
 
 /// Why the devices of a pool cannot be named.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,24 @@ pub fn list_members() -> io::Result<Vec<Member>> {
     members.retain(|member| !below.contains(&member.node));
     members.sort_unstable_by(|a, b| a.node.cmp(&b.node));
     Ok(members)
+}
+
+/// All devices that say they are this LUKS container, sorted by node.
+///
+/// # Errors
+/// When udev does not answer.
+pub fn list_luks(uuid: &LuksUuid) -> io::Result<Vec<LuksDevice>> {
+    let mut devices = Enumerator::new()?;
+    devices.match_is_initialized()?;
+    devices.match_subsystem("block")?;
+    devices.match_property("ID_FS_UUID", uuid.as_str())?;
+    let is_luks = |device: &Device| text(device, "ID_FS_TYPE").as_deref() == Some("crypto_LUKS");
+    let found = devices.scan_devices()?.filter(is_luks);
+    let found = found
+        .filter_map(|device| Some(LuksDevice { node: device.devnode()?.to_owned(), disk: disk(&device)? }));
+    let mut found: Vec<_> = found.collect();
+    found.sort_unstable_by(|a, b| a.node.cmp(&b.node));
+    Ok(found)
 }
 
 /// The devices of one pool; empty when none is there.

@@ -18,6 +18,7 @@ mod find;
 pub(crate) mod imitation;
 mod in_use;
 mod label;
+mod luks;
 mod mounts;
 mod poweroff;
 mod prepare;
@@ -34,6 +35,7 @@ pub use devices::Devices;
 pub use find::FindError;
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
+pub use luks::{LuksDevice, LuksMapping, find_luks, luks_mappings, members_in_luks};
 pub use mounts::{Mounted, mounts_of};
 pub use poweroff::{Outcome, PowerOffError, power_off};
 pub use prepare::{Claimed, Holds, Partition, find_partition};
@@ -41,7 +43,7 @@ pub use receivers::{is_dying, list_receivers};
 pub use rescue::{RescuePartition, is_mount_point, rescue_partitions};
 pub use returned::{Handwriting, hostid, newest_committed};
 pub use survey::{Known, SurveyError, is_removable, resolve, survey};
-pub use wait::{WaitError, wait_for_pool, wait_until_gone};
+pub use wait::{WaitError, wait_for_luks, wait_for_pool, wait_until_gone};
 pub use watch::Watcher;
 
 /// Where `/sys`, `/proc`, `/dev` and `/etc` are (`/`, or a directory with an imitation of them in tests), and who tells

@@ -30,6 +30,8 @@ pub struct Claimed(File);
 pub enum Holds {
     /// A pool.
     Pool,
+    /// A LUKS container.
+    Luks,
     /// A file system of Linux.
     Files,
 }
@@ -108,6 +110,7 @@ impl Claimed {
             let kind = match partition.holds {
                 // The type that OpenZFS uses itself: desktops know that there is nothing to mount.
                 Holds::Pool => partition_types::MACOS_ZFS,
+                Holds::Luks => partition_types::LINUX_LUKS,
                 Holds::Files => partition_types::LINUX_FS,
             };
             // A name has 36 characters in the table.

@@ -9,8 +9,9 @@ use rustix::io::Errno;
 use udev::MonitorBuilder;
 
 use super::find::{FindError, find_pool};
+use super::luks::{LuksDevice, find_luks};
 use super::{Disk, Member, Root};
-use crate::model::Guid;
+use crate::model::{Guid, LuksUuid};
 use crate::process::Cancel;
 
 /// How often a countdown moves and a cancellation is seen.
@@ -23,10 +24,10 @@ const RELIST: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     /// It was not plugged in within the time.
-    #[error("no drive with pool {pool} appeared within {} s", within.as_secs())]
+    #[error("no drive with {what} appeared within {} s", within.as_secs())]
     Late {
-        /// The pool that was waited for.
-        pool: Guid,
+        /// What was waited for.
+        what: String,
         /// The time that it had.
         within: Duration,
     },
@@ -58,6 +59,31 @@ pub fn wait_for_pool(
     cancel: &Cancel,
     tick: &mut dyn FnMut(Duration),
 ) -> Result<Vec<Member>, WaitError> {
+    let look = || Ok(Some(find_pool(root, pool)?).filter(|members| !members.is_empty()));
+    wait_for(&format!("pool {pool}"), look, within, cancel, tick)
+}
+
+/// The same for a LUKS container, open or not.
+///
+/// # Errors
+/// As [`wait_for_pool`].
+pub fn wait_for_luks(
+    root: &Root,
+    uuid: &LuksUuid,
+    within: Duration,
+    cancel: &Cancel,
+    tick: &mut dyn FnMut(Duration),
+) -> Result<LuksDevice, WaitError> {
+    wait_for(&format!("LUKS container {uuid}"), || find_luks(root, uuid), within, cancel, tick)
+}
+
+fn wait_for<T>(
+    what: &str,
+    look: impl Fn() -> Result<Option<T>, FindError>,
+    within: Duration,
+    cancel: &Cancel,
+    tick: &mut dyn FnMut(Duration),
+) -> Result<T, WaitError> {
     // Listening starts before the first look, so that nothing can appear in between unseen.
     let monitor = MonitorBuilder::new()?.match_subsystem("block")?.listen()?;
     let start = Instant::now();
@@ -66,9 +92,8 @@ pub fn wait_for_pool(
         let is_announced = monitor.iter().count() > 0;
         if is_announced || listed_at.is_none_or(|at| at.elapsed() >= RELIST) {
             listed_at = Some(Instant::now());
-            let members = find_pool(root, pool)?;
-            if !members.is_empty() {
-                return Ok(members);
+            if let Some(found) = look()? {
+                return Ok(found);
             }
         }
         if cancel.is_requested() {
@@ -76,7 +101,7 @@ pub fn wait_for_pool(
         }
         let left = within.saturating_sub(start.elapsed());
         if left.is_zero() {
-            return Err(WaitError::Late { pool, within });
+            return Err(WaitError::Late { what: what.to_owned(), within });
         }
         tick(left);
         sleep_until_announced(&monitor, left.min(TICK))?;
@@ -101,7 +126,7 @@ pub fn wait_until_gone(
             return Err(WaitError::Cancelled);
         }
         if start.elapsed() >= within {
-            return Err(WaitError::Late { pool, within });
+            return Err(WaitError::Late { what: format!("pool {pool}"), within });
         }
         std::thread::sleep(TICK);
     }
@@ -127,7 +152,7 @@ mod tests {
         let within = Duration::from_millis(500);
         let outcome =
             wait_for_pool(&Root::default(), Guid(1), within, &Cancel::new(), &mut |left| ticks.push(left));
-        assert!(matches!(outcome, Err(WaitError::Late { pool: Guid(1), .. })), "{outcome:?}");
+        assert!(matches!(outcome, Err(WaitError::Late { .. })), "{outcome:?}");
         assert!(ticks.len() >= 2 && ticks.is_sorted_by(|a, b| a > b), "{ticks:?}");
     }
 

@@ -4,6 +4,7 @@
 mod bookkeeping;
 pub mod files;
 pub mod lock;
+pub mod luks;
 pub mod rescue;
 mod rollback;
 mod room;

@@ -30,6 +30,7 @@ pub fn adopt(request: &AdoptRequest, env: &Environment<'_>) -> Result<(), JobErr
         drive: request.drive.as_str(),
         pool: &pool,
         guid,
+        luks: None,
         access: Access::ReadOnly,
         wait: Duration::ZERO,
         last_used_by: request.last_used_by.as_deref(),
@@ -41,7 +42,8 @@ pub fn adopt(request: &AdoptRequest, env: &Environment<'_>) -> Result<(), JobErr
     let found = look(request, env, &session);
     let unplug = session.close(&env.host(), After::Export, false);
     let found = found?;
-    let drive = NewDrive { name: request.drive.clone(), pool: session.pool.clone(), guid, rescue: false };
+    let drive =
+        NewDrive { name: request.drive.clone(), pool: session.pool.clone(), guid, luks: None, rescue: false };
     let proposals = proposals(request, &found);
     write_down(env, &request.place, &drive, &proposals)?;
     tell(request, env, &found, &proposals);

@@ -1,9 +1,11 @@
 //! Which of the configured drives are meant and how long to wait for them.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::config::Drive;
 use crate::config::request::{Selection, Wait};
+use crate::drive::{Member, Root, find_luks};
 use crate::execute::session::Wanted;
 use crate::zfs::argv::Access;
 
@@ -31,10 +33,21 @@ pub fn wanted(drive: &Drive, access: Access, wait: Duration) -> Wanted<'_> {
         drive: drive.name.as_str(),
         pool: &drive.pool,
         guid: drive.guid,
+        luks: drive.luks.as_ref(),
         access,
         wait,
         last_used_by: None,
         lost: None,
+    }
+}
+
+/// Where a drive is connected: the device of its pool, or that of its LUKS container, open or not.
+pub fn device(drive: &Drive, members: &[Member], root: &Root) -> Option<PathBuf> {
+    match &drive.luks {
+        Some(luks) => find_luks(root, &luks.uuid).ok().flatten().map(|device| device.node),
+        None => {
+            members.iter().find(|member| member.pool_guid == drive.guid).map(|member| member.node.clone())
+        }
     }
 }
 
@@ -57,7 +70,7 @@ pub fn select<'a>(
     let mut told = false;
     loop {
         let members = env.root.members().unwrap_or_default();
-        let is_there = |drive: &&Drive| members.iter().any(|member| member.pool_guid == drive.guid);
+        let is_there = |drive: &&Drive| device(drive, &members, env.root).is_some();
         let connected: Vec<_> = drives.iter().filter(is_there).collect();
         if !connected.is_empty() {
             return Ok(connected);

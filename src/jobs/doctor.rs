@@ -20,7 +20,7 @@ use crate::state::Loaded;
 use crate::zfs::argv::Access;
 use crate::zfs::parse::Imported;
 
-use super::connected::wanted;
+use super::connected::{device, wanted};
 use super::drive_run::{check_name, not_listed, take_lock};
 use super::plan::PlanOfDrive;
 use super::{Environment, JobError, standing};
@@ -47,7 +47,7 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     let mut away = Vec::new();
     for (drive, remembered) in request.drives.iter().zip(&remembered) {
         findings.extend(of_state(drive, remembered, &sources));
-        if !members.iter().any(|member| member.pool_guid == drive.guid) {
+        if device(drive, &members, env.root).is_none() {
             away.push(drive.name.to_string());
             continue;
         }
@@ -136,6 +136,7 @@ fn look(request: &DoctorRequest, drive: &Drive, env: &Environment<'_>) -> Result
                 drive: name,
                 pool: &drive.pool,
                 guid: drive.guid,
+                luks: drive.luks.as_ref(),
                 policies: drive.policies(&Consents::default()),
                 wait: Duration::ZERO,
                 retry: retry.clone(),

@@ -8,7 +8,7 @@ use crate::event::{Event, Fault, Summary, Unplug};
 use crate::execute::lock::{self, Lock};
 use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, State, Tally};
-use crate::model::{DatasetName, Guid, Inventory, Policy, PoolName};
+use crate::model::{DatasetName, Guid, Inventory, Luks, Policy, PoolName};
 use crate::plan::{self, Afterwards, DatasetPlan, Plan};
 use crate::state::{DriveState, KnownCopy, RunRecord, StateWarning};
 use crate::zfs::argv::{self, Access};
@@ -28,6 +28,8 @@ pub struct DriveRun<'a> {
     pub pool: &'a PoolName,
     /// Its pool's guid.
     pub guid: Guid,
+    /// The LUKS container that it lies in.
+    pub luks: Option<&'a Luks>,
     /// Its backups.
     pub policies: Vec<Policy>,
     /// The snapshots that zferry takes itself, for all drives of the run.
@@ -96,6 +98,7 @@ impl DriveRun<'_> {
             drive: self.drive,
             pool: self.pool,
             guid: self.guid,
+            luks: self.luks,
             access: Access::ReadWrite,
             wait: self.wait,
             last_used_by: self.last_used_by,

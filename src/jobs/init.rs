@@ -1,6 +1,7 @@
 //! `init`: a blank disk becomes a drive. Whether it may is decided in `plan::init`; here it is looked at, asked about,
 //! looked at again, erased, and given a pool, which is exported when this ends, however it ends.
 
+mod encased;
 mod error;
 mod pool;
 mod small;
@@ -13,8 +14,8 @@ use crate::config::edit::{self, NewDrive, Place, Written};
 use crate::config::preparing::InitRequest;
 use crate::drive::{Claimed, Disk, Holds, Partition, Watcher, find_partition, resolve, survey};
 use crate::event::Event;
-use crate::execute::lock;
 use crate::execute::session::SessionError;
+use crate::execute::{lock, luks};
 use crate::model::{FoundDisk, Guid, PoolName};
 use crate::plan::init::{self, Layout, NotPrepared, Taken, Wishes};
 use crate::plan::rescue::PARTITION;
@@ -24,6 +25,7 @@ use crate::zfs::{Client, version};
 
 use super::rescue::{Rescue, write_first};
 use super::{Environment, JobError};
+use encased::make_in_luks;
 pub use error::PrepareError;
 use pool::{export, make_pool};
 
@@ -56,6 +58,9 @@ pub fn init(request: &InitRequest, env: &Environment<'_>, ask: &mut Ask<'_>) -> 
     if layout.rescue.is_some() {
         small::check_tool(env)?;
     }
+    if request.luks {
+        luks::check_tool(&client)?;
+    }
     let typed = match &request.serial {
         Some(serial) => {
             note(env, erased(&asked));
@@ -64,6 +69,7 @@ pub fn init(request: &InitRequest, env: &Environment<'_>, ask: &mut Ask<'_>) -> 
         None => answer(&asked, env, ask)?,
     };
     init::check_answer(&asked, &typed).map_err(PrepareError::from)?;
+    let secret = request.luks.then(|| luks::new_passphrase(env.ask, request.drive.as_str())).transpose()?;
     // Between question and answer there was time to plug in another one.
     settle(env);
     let (now, disk, again) = look(request, env)?;
@@ -83,9 +89,12 @@ pub fn init(request: &InitRequest, env: &Environment<'_>, ask: &mut Ask<'_>) -> 
     if let Some(small) = &small {
         small::make(env, &disk, request.drive.as_str(), small)?;
     }
-    let guid = make_pool(request, env, &link)?;
+    let (guid, luks) = match &secret {
+        Some(secret) => make_in_luks(request, env, &link, secret).map(|(guid, uuid)| (guid, Some(uuid)))?,
+        None => (make_pool(request, env, &link)?, None),
+    };
     let (name, pool) = (request.drive.clone(), request.pool.clone());
-    let drive = NewDrive { name, pool, guid, rescue: small.is_some() };
+    let drive = NewDrive { name, pool, guid, luks, rescue: small.is_some() };
     if drive.rescue {
         let first = Rescue::new(edit::snippet(&drive), &request.common.host);
         write_first(env, &first, &disk, (drive.name.as_str(), &drive.pool, guid));
@@ -110,6 +119,21 @@ pub(super) fn note(env: &Environment<'_>, text: String) {
 /// Until udev has seen what happened. What it does not see is noticed where it matters.
 fn settle(env: &Environment<'_>) {
     tool(env, Tool::Udevadm, &["settle", "-t", "60"]);
+}
+
+/// Whether udev has seen what is on a device now; it is told to look again until it has.
+fn is_shown(env: &Environment<'_>, link: &Path, seen: impl Fn() -> bool) -> bool {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if seen() {
+            return true;
+        }
+        let node = std::fs::canonicalize(link).unwrap_or_else(|_| link.to_owned());
+        tool(env, Tool::Udevadm, &["trigger", "--action=change", &node.display().to_string()]);
+        settle(env);
+        std::thread::sleep(PAUSE);
+    }
+    false
 }
 
 /// A tool that only tells others to look: whether it helped is looked at afterwards.
@@ -224,7 +248,8 @@ fn write_disk(
     };
     let mut claimed =
         Claimed::open(&disk.identity).map_err(failed("nobody else may use it, and that was refused:"))?;
-    let pool = Partition { extent: layout.partition, name: request.drive.as_str(), holds: Holds::Pool };
+    let holds = if request.luks { Holds::Luks } else { Holds::Pool };
+    let pool = Partition { extent: layout.partition, name: request.drive.as_str(), holds };
     let small = |extent| Partition { extent, name: PARTITION, holds: Holds::Files };
     let partitions: Vec<_> = std::iter::once(pool).chain(layout.rescue.map(small)).collect();
     let how_many = if partitions.len() == 1 { "one partition" } else { "two partitions" };
@@ -285,13 +310,14 @@ fn next(request: &InitRequest) -> String {
     let Place { path, backups, .. } = &request.place;
     let command = &request.common.command;
     let drive = &request.drive;
+    let path = path.display();
+    let decrypted = if request.luks { encased::overrides(drive.as_str(), backups) } else { String::new() };
     if !backups.is_empty() {
         return format!(
-            "{drive} is ready. Next, see what would be backed up to it:\n  {command} plan {drive}"
+            "{decrypted}{drive} is ready. Next, see what would be backed up to it:\n  {command} plan {drive}"
         );
     }
-    let path = path.display();
     format!(
-        "{drive} is ready. Next, say in {path} what is backed up, then\n  {command} config check\n  {command} plan {drive}"
+        "{decrypted}{drive} is ready. Next, say in {path} what is backed up, then\n  {command} config check\n  {command} plan {drive}"
     )
 }

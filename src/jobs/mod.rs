@@ -38,6 +38,7 @@ use jiff::{Timestamp, Zoned};
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::LockError;
+use crate::execute::luks::{Asker, LuksError};
 use crate::execute::session::{Host, SessionError};
 use crate::model::{Bytes, Policy, SendMode};
 use crate::plan::NotRestored;
@@ -58,6 +59,8 @@ pub struct Environment<'a> {
     pub root: &'a Root,
     /// Who is told.
     pub sink: &'a dyn Sink,
+    /// Who is asked for the passphrase of a drive's LUKS container.
+    pub ask: &'a Asker<'a>,
     /// The wall clock.
     pub clock: &'a dyn Fn() -> Timestamp,
     /// Which day it is at a time.
@@ -106,7 +109,7 @@ impl<'a> Environment<'a> {
     }
 
     fn host(&self) -> Host<'a> {
-        Host { client: self.client(), root: self.root, sink: self.sink }
+        Host { client: self.client(), root: self.root, sink: self.sink, ask: self.ask }
     }
 }
 
@@ -211,6 +214,9 @@ pub enum JobError {
     /// A drive was not opened, or a file did not come back.
     #[error(transparent)]
     Files(#[from] files::FilesError),
+    /// A LUKS container was not made.
+    #[error(transparent)]
+    Luks(#[from] LuksError),
     /// A disk does not become a drive.
     #[error(transparent)]
     Prepare(#[from] init::PrepareError),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::config::request::PlanRequest;
 use crate::event::{Event, Summary};
 use crate::execute::session::{After, Session, Wanted};
-use crate::model::{Guid, Policy, PoolName};
+use crate::model::{Guid, Luks, Policy, PoolName};
 use crate::plan::{Afterwards, Plan};
 use crate::zfs::argv::Access;
 
@@ -32,6 +32,8 @@ pub struct PlanOfDrive<'a> {
     pub pool: &'a PoolName,
     /// Its pool's guid.
     pub guid: Guid,
+    /// The LUKS container that it lies in.
+    pub luks: Option<&'a Luks>,
     /// Its backups.
     pub policies: Vec<Policy>,
     /// How long to wait for it.
@@ -58,6 +60,7 @@ pub fn plan(
             drive: drive.name.as_str(),
             pool: &drive.pool,
             guid: drive.guid,
+            luks: drive.luks.as_ref(),
             policies: drive.policies(&request.consents),
             wait: patience(request.wait, env),
             retry: format!("{} run {}", request.common.command, drive.name),
@@ -80,6 +83,7 @@ impl PlanOfDrive<'_> {
             drive: self.drive,
             pool: self.pool,
             guid: self.guid,
+            luks: self.luks,
             access: Access::ReadOnly,
             wait: self.wait,
             last_used_by: None,

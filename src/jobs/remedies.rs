@@ -48,6 +48,7 @@ impl JobError {
             ],
             Self::OtherName { found, .. } => vec![format!("set pool = \"{found}\" in the configuration")],
             Self::Ambiguous { .. } => vec!["say which one with --pool-guid".to_owned()],
+            Self::Session(SessionError::Luks(error)) | Self::Luks(error) => error.remedies(),
             Self::Prepare(error) => error.remedies(),
             Self::NotImported(pool) => vec![format!("zpool import {pool}, and run again")],
             Self::NotRestored(NotRestored::NoCopy(_)) => vec![

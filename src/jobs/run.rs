@@ -27,6 +27,7 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             drive: drive.name.as_str(),
             pool: &drive.pool,
             guid: drive.guid,
+            luks: drive.luks.as_ref(),
             policies: drive.policies(&request.consents),
             own: &own,
             wait: patience(request.wait, env),

@@ -22,7 +22,7 @@ use crate::zfs::parse::Imported;
 use crate::zfs::version::Versions;
 
 use super::standing::ToMeasure;
-use super::{Environment, JobError, standing};
+use super::{Environment, JobError, connected, standing};
 
 /// What is known of each drive.
 ///
@@ -50,7 +50,7 @@ fn one(
 ) -> Result<DriveStatus, JobError> {
     let client = env.client();
     let here = imported.iter().find(|pool| pool.guid == drive.guid);
-    let node = members.iter().find(|m| m.pool_guid == drive.guid).map(|member| member.node.clone());
+    let node = connected::device(drive, members, env.root);
     let connected = match (node, here) {
         (None, None) => Connected::No,
         (node, here) => Connected::Yes { node, imported: here.is_some() },

@@ -92,8 +92,15 @@ impl DriveRun<'_> {
             env.sink.event(event);
             failures += usize::from(attached);
             let too_often = trips > MOST || failures > MOST_FAILURES;
-            let then = if attached { Then::Replug } else { Then::PlugIn };
-            if !ours || too_often || self.replug_wait.is_zero() || env.cancel.is_requested() {
+            // What the kernel's mapper made of a LUKS container that was pulled out never comes back, and the suspended pool
+            // knows no other device.
+            let for_good = self.luks.is_some() && (!attached || failures > 1);
+            let then = match (for_good, attached) {
+                (true, _) => Then::Restart,
+                (false, true) => Then::Replug,
+                (false, false) => Then::PlugIn,
+            };
+            if !ours || for_good || too_often || self.replug_wait.is_zero() || env.cancel.is_requested() {
                 return Ok(self.give_up(env, account, why, then));
             }
             trips += 1;

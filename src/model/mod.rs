@@ -8,6 +8,7 @@ mod disk;
 mod fullness;
 mod ident;
 mod inventory;
+mod luks;
 mod name;
 mod nvlist;
 mod policy;
@@ -21,6 +22,7 @@ pub use inventory::{
     Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Missing, Mount, PoolFacts, ResumeState, Side,
     SnapshotDetail, WantedKey,
 };
+pub use luks::{Luks, LuksUuid, LuksUuidError};
 pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, SnapshotName};
 #[cfg(test)]
 pub(crate) use nvlist::packing;

@@ -215,7 +215,10 @@ fn end_of_use(of: &DiskUse) -> Option<String> {
         DiskUse::Mounted { node, .. } => Some(format!("umount {}", node.display())),
         DiskUse::Swap { node } => Some(format!("swapoff {}", node.display())),
         DiskUse::Pool { pool, .. } => Some(format!("zpool export {pool}")),
-        DiskUse::Held { .. } => None,
+        DiskUse::Held { node, .. } => Some(format!(
+            "see what it is: lsblk {}   (an open LUKS container: `cryptsetup close NAME`, when nothing uses it any more)",
+            node.display()
+        )),
     }
 }
 

@@ -50,11 +50,13 @@ pub enum Tool {
     Mkfs,
     /// `systemd-inhibit`
     SystemdInhibit,
+    /// `cryptsetup`
+    Cryptsetup,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Zfs,
         Self::Zpool,
         Self::Udisksctl,
@@ -65,6 +67,7 @@ impl Tool {
         Self::Blockdev,
         Self::Mkfs,
         Self::SystemdInhibit,
+        Self::Cryptsetup,
     ];
 }
 
@@ -82,6 +85,7 @@ impl Tool {
             Self::Blockdev => "blockdev",
             Self::Mkfs => "mkfs.ext4",
             Self::SystemdInhibit => "systemd-inhibit",
+            Self::Cryptsetup => "cryptsetup",
         }
     }
 }

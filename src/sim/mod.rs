@@ -85,7 +85,7 @@ impl Host {
             Tool::Udevadm | Tool::Blockdev => Ok(String::new()),
             Tool::Mount => mounts::mount(&mut mounts, &state, &args),
             Tool::Umount => mounts::unmount(&mut mounts, &args),
-            other @ (Tool::Setpriv | Tool::Mkfs | Tool::SystemdInhibit) => {
+            other @ (Tool::Setpriv | Tool::Mkfs | Tool::SystemdInhibit | Tool::Cryptsetup) => {
                 Err(format!("{} is not simulated", other.name()))
             }
         };

@@ -58,6 +58,9 @@ pub struct Init {
     /// Make no rescue file system: a small partition beside the pool that tells how to restore without this computer
     #[arg(long)]
     pub no_rescue: bool,
+    /// Put the pool into a LUKS container, for copies that are sent decrypted
+    #[arg(long)]
+    pub luks: bool,
     /// The features that the pool gets: a file name of zpool-features(7), for the oldest computer that will read it
     #[arg(long, value_name = "SET", default_value = "openzfs-2.1-linux", value_parser = feature_set)]
     pub compatibility: String,

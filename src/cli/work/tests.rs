@@ -76,6 +76,7 @@ impl Host {
             cancel: &self.cancel,
             root: &self.root,
             sink: &self.told,
+            ask: &crate::execute::luks::nobody,
             clock: &|| Timestamp::UNIX_EPOCH,
             zone: &jiff::tz::TimeZone::UTC,
             store: &self.store,

@@ -3,7 +3,13 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn drive(name: &str) -> NewDrive {
-    NewDrive { name: name.parse().unwrap(), pool: "t8".parse().unwrap(), guid: Guid(u64::MAX), rescue: false }
+    NewDrive {
+        name: name.parse().unwrap(),
+        pool: "t8".parse().unwrap(),
+        guid: Guid(u64::MAX),
+        luks: "2f3b5a3e-0000-4c1d-9abc-0123456789ab".parse().ok(),
+        rescue: false,
+    }
 }
 
 const BACKUP: &str = "[backups.home]\nsource = \"rpool/home\"\ntarget = \"eds\"\nprune = \"never\"\n";

@@ -17,8 +17,8 @@ impl Secret {
         Self(typed)
     }
 
-    /// For who hands it to ZFS.
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// For who hands it to ZFS or to `cryptsetup`.
+    pub(in crate::execute) fn bytes(&self) -> &[u8] {
         &self.0
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::drive::{self, Holder, Label, Outcome, PoolState, Watcher};
 use crate::event::{Event, ImportHow, Then, Unplug};
+use crate::execute::luks;
 use crate::model::PoolName;
 use crate::zfs::{Kind, ZfsError, argv};
 
@@ -53,7 +54,7 @@ impl Session {
                 // From here on it is meant to go.
                 let cancel = host.client.cancel().unwatched();
                 let host = Host { client: host.client.with_cancel(&cancel), ..*host };
-                self.let_go(&host, after, &exported)
+                self.let_go(&host, after, export_foreign, &exported)
             }
             (Err(_), Some(why)) => self.gone(host, why),
             (Err(why), None) => {
@@ -111,6 +112,9 @@ impl Session {
         if pools.iter().any(|pool| pool.guid == self.guid) {
             return Err(format!("“{}” is still imported", self.pool));
         }
+        if self.locked {
+            return Ok(Exported { _seen: () });
+        }
         if self.members.is_empty() {
             return Err("the export cannot be confirmed: udev knows no device of the pool".to_owned());
         }
@@ -163,7 +167,9 @@ impl Session {
 
     /// After the export: powers off where that is wanted. Where something else on the device is in use the pool is
     /// safe, and pulling the plug would still do harm.
-    fn let_go(&self, host: &Host<'_>, after: After, exported: &Exported) -> Unplug {
+    fn let_go(&self, host: &Host<'_>, after: After, export_foreign: bool, exported: &Exported) -> Unplug {
+        // Before it is looked who else uses the disk: the open container would be one.
+        let stays = self.luks.as_ref().and_then(|uuid| luks::close(host, &self.drive, uuid, export_foreign));
         let imported = match host.client.devices(None) {
             Ok(imported) => imported,
             Err(error) => {
@@ -176,6 +182,7 @@ impl Session {
             }
         };
         let kept = crate::execute::rescue::release(host, &self.drive, &self.disks());
+        let kept = kept.or(stays);
         let in_use = self.disks().iter().find_map(|disk| drive::find_other_use(host.root, disk, &imported));
         match in_use {
             Some(what) => Unplug::OthersInUse { what: kept.unwrap_or_else(|| what.to_string()) },
@@ -274,6 +281,7 @@ mod tests {
             drive: "t7",
             pool: &pool,
             guid: Guid(7),
+            luks: None,
             access: Access::ReadWrite,
             wait: Duration::ZERO,
             last_used_by: None,
@@ -281,7 +289,8 @@ mod tests {
         };
         let session = Session::new(&wanted, pool.clone(), how, Vec::new(), Vec::new());
         let root = Root::default();
-        let host = Host { client: Client::new(&host, &cancel), root: &root, sink: &Silence };
+        let host =
+            Host { client: Client::new(&host, &cancel), root: &root, sink: &Silence, ask: &luks::nobody };
         let unplug = session.close(&host, After::Export, false);
         let commands = commands.lock().unwrap().clone();
         (commands, unplug)

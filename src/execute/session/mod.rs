@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::drive::{Disk, FindError, Label, Member, PowerOffError, Root, Watcher};
 use crate::event::{ImportHow, Sink};
-use crate::model::{Guid, PoolFacts, PoolName};
+use crate::execute::luks::{Asker, LuksError};
+use crate::model::{Guid, LuksUuid, PoolFacts, PoolName};
 use crate::process::Cancel;
 use crate::zfs::version::{self, Versions};
 use crate::zfs::{Client, ZfsError};
@@ -31,6 +32,8 @@ pub struct Host<'a> {
     pub root: &'a Root,
     /// Who is told.
     pub sink: &'a dyn Sink,
+    /// Who is asked for the passphrase of a LUKS container.
+    pub ask: &'a Asker<'a>,
 }
 
 /// An imported pool and how it came to be so.
@@ -60,6 +63,10 @@ pub struct Session {
     labels: Vec<Label>,
     /// Found without being imported. Then another pool may have the name, and must not be exported by it (S7).
     found_only: bool,
+    /// The LUKS container that it lies in.
+    luks: Option<LuksUuid>,
+    /// Found in a container that is closed. Then nothing of it can be in use, and there is no label to read.
+    locked: bool,
 }
 
 impl Session {
@@ -113,6 +120,9 @@ pub enum SessionError {
         /// Its name in the configuration.
         drive: String,
     },
+    /// Its LUKS container is not open.
+    #[error(transparent)]
+    Luks(#[from] LuksError),
     /// udev does not answer, or a disk was copied.
     #[error("{drive} cannot be used")]
     Find {

@@ -1,11 +1,15 @@
 //! The way in: find the drive by its pool's guid, import it without mounting or forcing anything, look at its state.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::drive::{Disk, Label, Member, PoolState, WaitError, wait_for_pool, wait_until_gone};
+use crate::drive::{
+    Disk, Label, LuksDevice, Member, PoolState, WaitError, luks_mappings, members_in_luks, wait_for_luks,
+    wait_for_pool, wait_until_gone,
+};
 use crate::event::{Event, ImportHow};
-use crate::model::{Guid, PoolFacts, PoolName};
+use crate::execute::luks::{self, LuksError};
+use crate::model::{Guid, Luks, PoolFacts, PoolName};
 use crate::plan::Afterwards;
 use crate::process::Tool;
 use crate::zfs::argv::{self, Access, ForeignHost};
@@ -23,6 +27,10 @@ pub(super) const LABEL: Duration = Duration::from_secs(20);
 /// For the `zfs send` of one that was killed while it read from a drive: it ends when what it had asked for has come.
 const DYING: Duration = Duration::from_secs(60);
 
+/// For udev to look into a container that was opened.
+const SEEN: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What is to be opened.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
@@ -32,6 +40,8 @@ pub struct Wanted<'a> {
     pub pool: &'a PoolName,
     /// The pool's guid: what decides.
     pub guid: Guid,
+    /// The LUKS container that it lies in.
+    pub luks: Option<&'a Luks>,
     /// For a run or for a look.
     pub access: Access,
     /// How long to wait for the drive.
@@ -59,6 +69,16 @@ impl Session {
     /// # Errors
     /// When the drive is not there, or must not be used. Nothing is left imported that was not before.
     pub fn open(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
+        let opened = Self::open_found(host, wanted);
+        if let (Err(_), Some(luks)) = (&opened, wanted.luks)
+            && let Some(stays) = luks::close(host, wanted.drive, &luks.uuid, false)
+        {
+            log::info!("{}: {stays}", wanted.drive);
+        }
+        opened
+    }
+
+    fn open_found(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Self, SessionError> {
         let recovered = Self::recover_unasked(host, wanted)?;
         let imported = host.client.pools().map_err(SessionError::Tools)?;
         let versions = host.client.check_tool(Tool::Zfs).map_err(SessionError::Tools)?;
@@ -92,9 +112,12 @@ impl Session {
         match imported {
             Some(pool) => Self::take_over(host, wanted, &pool),
             None => {
-                let members = wait(host, wanted)?;
+                let (members, locked) = match wanted.luks {
+                    Some(luks) => find_in_luks(host, wanted, luks)?,
+                    None => (wait(host, wanted)?, false),
+                };
                 let found = Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new());
-                Ok(Self { found_only: true, ..found })
+                Ok(Self { found_only: true, locked, ..found })
             }
         }
     }
@@ -179,6 +202,8 @@ impl Session {
             damaged: false,
             labels,
             found_only: false,
+            luks: wanted.luks.map(|luks| luks.uuid.clone()),
+            locked: false,
             versions: Versions::default(),
         }
     }
@@ -239,6 +264,9 @@ fn zfs(what: String, source: ZfsError) -> SessionError {
 
 /// The drive's devices now, without waiting.
 pub(super) fn members(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<Vec<Member>> {
+    if let Some(luks) = wanted.luks {
+        return members_in_luks(host.root, &luks.uuid, wanted.guid).ok();
+    }
     let all = host.root.members().ok()?;
     Some(all.into_iter().filter(|member| member.pool_guid == wanted.guid).collect())
 }
@@ -257,17 +285,78 @@ pub(super) fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, 
             host.sink.event(Event::Waiting { drive: drive.clone(), seconds: within.as_secs() });
         }
     };
-    match wait_for_pool(host.root, wanted.guid, within, host.client.cancel(), &mut tick) {
+    let cancel = host.client.cancel();
+    let found = match wanted.luks {
+        None => wait_for_pool(host.root, wanted.guid, within, cancel, &mut tick),
+        Some(luks) => match wait_for_luks(host.root, &luks.uuid, within, cancel, &mut tick) {
+            Ok(device) => return enter(host, wanted, luks, &device),
+            Err(error) => Err(error),
+        },
+    };
+    match found {
         Ok(members) => Ok(members),
-        Err(WaitError::Cancelled) => Err(SessionError::Interrupted { drive }),
-        Err(WaitError::Find(source)) => Err(SessionError::Find { drive, source }),
-        Err(WaitError::Late { .. }) => Err(SessionError::Absent {
+        Err(error) => Err(not_found(host, wanted, error)),
+    }
+}
+
+fn not_found(host: &Host<'_>, wanted: &Wanted<'_>, error: WaitError) -> SessionError {
+    let drive = wanted.drive.to_owned();
+    match error {
+        WaitError::Cancelled => SessionError::Interrupted { drive },
+        WaitError::Find(source) => SessionError::Find { drive, source },
+        WaitError::Late { .. } => SessionError::Absent {
             drive,
             pool: wanted.pool.clone(),
             guid: wanted.guid,
             other: namesake(host, wanted),
-        }),
+        },
     }
+}
+
+/// Opens the drive's container, and waits until udev has seen the pool in it.
+fn enter(
+    host: &Host<'_>,
+    wanted: &Wanted<'_>,
+    luks: &Luks,
+    device: &LuksDevice,
+) -> Result<Vec<Member>, SessionError> {
+    let drive = || wanted.drive.to_owned();
+    luks::open(host, wanted.drive, luks, device)?;
+    let started = Instant::now();
+    loop {
+        let members = members_in_luks(host.root, &luks.uuid, wanted.guid)
+            .map_err(|source| SessionError::Find { drive: drive(), source })?;
+        if !members.is_empty() {
+            return Ok(members);
+        }
+        if host.client.cancel().is_requested() {
+            return Err(SessionError::Interrupted { drive: drive() });
+        }
+        if started.elapsed() > SEEN {
+            return Err(LuksError::NoPool { drive: drive(), pool: wanted.guid }.into());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// A drive whose pool is not imported, to be let go. A container that is closed stays so: then the device of the container
+/// stands for that of the pool. Says whether that is so.
+fn find_in_luks(
+    host: &Host<'_>,
+    wanted: &Wanted<'_>,
+    luks: &Luks,
+) -> Result<(Vec<Member>, bool), SessionError> {
+    let cancel = host.client.cancel();
+    let device = wait_for_luks(host.root, &luks.uuid, Duration::ZERO, cancel, &mut |_| ());
+    let device = device.map_err(|error| not_found(host, wanted, error))?;
+    let mappings = luks_mappings(host.root, &luks.uuid, Some(&device));
+    if mappings.iter().any(|mapping| mapping.is_alive) {
+        return Ok((enter(host, wanted, luks, &device)?, false));
+    }
+    let LuksDevice { node, disk } = device;
+    let (pool_guid, pool_name) = (wanted.guid, wanted.pool.to_string());
+    let stable = node.clone();
+    Ok((vec![Member { node, stable, pool_guid, pool_name, vdev_guid: None, disk }], true))
 }
 
 /// Waits until a drive that fails was unplugged. Returns the time that is left for plugging it in again.

@@ -16,7 +16,7 @@ use crate::zfs::parse::Imported;
 use super::open::{LABEL, Wanted, members};
 use super::recover::unfit;
 use super::{Host, Session, SessionError, altroot};
-use crate::execute::lock;
+use crate::execute::{lock, luks};
 
 /// For the export of a pool whose drive is gone: it answers at once or not at all.
 const GONE: Duration = Duration::from_secs(60);
@@ -72,7 +72,11 @@ impl Session {
     /// Why not, in words.
     pub fn export_without_drive(&self, host: &Host<'_>) -> Result<(), String> {
         let export = Invocation { deadline: GONE, ..argv::export(&self.pool) };
-        host.client.run(&export).map(drop).map_err(|error| self.why_not(host, &error))
+        host.client.run(&export).map(drop).map_err(|error| self.why_not(host, &error))?;
+        if let Some(uuid) = &self.luks {
+            luks::close_dead(host, uuid);
+        }
+        Ok(())
     }
 }
 

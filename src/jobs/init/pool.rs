@@ -7,11 +7,10 @@ use crate::config::preparing::InitRequest;
 use crate::drive::PoolState;
 use crate::event::Event;
 use crate::model::{Guid, PoolName};
-use crate::process::Tool;
 use crate::zfs::argv::{self, NewPool};
 use crate::zfs::{Client, Kind, ZfsError};
 
-use super::{ALTROOT, LABEL, PATIENCE, PAUSE, PrepareError, note, settle, tool};
+use super::{ALTROOT, LABEL, PATIENCE, PAUSE, PrepareError, is_shown, note};
 use crate::jobs::{Environment, JobError};
 
 /// Makes the pool and exports it. Returns its guid.
@@ -72,16 +71,9 @@ fn confirm(env: &Environment<'_>, name: &PoolName, guid: Guid, link: &Path) -> R
     if label.pool_guid != guid || label.state != PoolState::Exported {
         return Err(unknown(format!("its label says {:?}, of the pool {}", label.state, label.pool_guid)));
     }
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
-        let members = env.root.members().unwrap_or_default();
-        if members.iter().any(|member| member.pool_guid == guid) {
-            return Ok(());
-        }
-        let node = std::fs::canonicalize(link).unwrap_or_else(|_| link.to_owned());
-        tool(env, Tool::Udevadm, &["trigger", "--action=change", &node.display().to_string()]);
-        settle(env);
-        std::thread::sleep(PAUSE);
+    let members = || env.root.members().unwrap_or_default();
+    if is_shown(env, link, || members().iter().any(|member| member.pool_guid == guid)) {
+        return Ok(());
     }
     let text = format!(
         "udev does not show the new pool {name} yet. Unplug the drive and plug it in again before you use it."

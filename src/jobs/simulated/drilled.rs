@@ -71,6 +71,7 @@ impl Mounted {
             cancel,
             root: &root,
             sink,
+            ask: &crate::execute::luks::nobody,
             clock: &clock,
             zone: &jiff::tz::TimeZone::UTC,
             store: &store,

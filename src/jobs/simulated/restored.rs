@@ -32,6 +32,7 @@ fn request(into: &str) -> RestoreRequest {
         warnings: Vec::new(),
     };
     let drive = Drive {
+        luks: None,
         name: name("t7"),
         pool: name("backup"),
         guid: DRIVE,
@@ -55,6 +56,7 @@ fn restore_through(runner: &dyn Runner, root: &Root, into: &str) -> Result<Summa
         cancel: &cancel,
         root,
         sink: &Silence,
+        ask: &crate::execute::luks::nobody,
         clock: &|| Timestamp::from_second(1_800_000_000).unwrap(),
         zone: &jiff::tz::TimeZone::UTC,
         store: &store,

@@ -22,6 +22,7 @@ fn verify_through(runner: &dyn Runner, host: &Host, cancel: &Cancel) -> Result<S
         cancel,
         root: &root,
         sink: &Silence,
+        ask: &crate::execute::luks::nobody,
         clock: &clock,
         zone: &jiff::tz::TimeZone::UTC,
         store: &store,

@@ -7,6 +7,7 @@ mod checkup;
 mod contract;
 mod drilled;
 mod drives;
+mod encased;
 mod estranged;
 mod failing;
 mod files;
@@ -127,6 +128,7 @@ pub fn all() -> Vec<Scenario> {
         rescue::scenarios(),
         ahead::scenarios(),
         plugged::scenarios(),
+        encased::scenarios(),
     ]
     .concat()
 }

@@ -1,0 +1,102 @@
+//! LUKS containers: the device that is one, and the devices that the kernel's mapper has made of it.
+//!
+//! An open container whose drive was pulled out stays behind: its device answers with errors only, for good, also when the
+//! drive comes back, which the kernel then takes for another one. So whether it is alive is asked of the drive that is
+//! there: it says what lies on top of it.
+
+use std::path::{Path, PathBuf};
+
+use super::find::FindError;
+use super::{Disk, Member, Root};
+use crate::model::{Guid, LuksUuid};
+
+/// A partition, or a disk, that is a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuksDevice {
+    /// `/dev/sda1`.
+    pub node: PathBuf,
+    /// The disk that it is on.
+    pub disk: Disk,
+}
+
+/// An open container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuksMapping {
+    /// Below `/dev/mapper`.
+    pub name: String,
+    /// `/dev/dm-0`.
+    pub node: PathBuf,
+    /// Whether the drive that is connected is the one below it.
+    pub is_alive: bool,
+}
+
+/// The container of this identity; nothing when it is not connected.
+///
+/// # Errors
+/// When udev does not answer, or when there are two: a disk was copied.
+pub fn find_luks(root: &Root, uuid: &LuksUuid) -> Result<Option<LuksDevice>, FindError> {
+    let mut found = root.devices.luks(uuid)?;
+    match (found.pop(), found.pop()) {
+        (Some(one), Some(other)) => {
+            Err(FindError::CopiedDisk { both: [other.disk.to_string(), one.disk.to_string()] })
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+/// What the kernel's mapper has of this container; `device` is the one that is connected.
+pub fn luks_mappings(root: &Root, uuid: &LuksUuid, device: Option<&LuksDevice>) -> Vec<LuksMapping> {
+    let name = device.and_then(|device| device.node.file_name());
+    let above = name.map(|name| root.names(Path::new("/sys/class/block").join(name).join("holders")));
+    let above = above.unwrap_or_default();
+    let mapping = |kernel: String| {
+        let directory = Path::new("/sys/block").join(&kernel).join("dm");
+        let told = root.text(directory.join("uuid"))?;
+        // "CRYPT-LUKS2-2f3b5a3e00004c1d9abc0123456789ab-NAME".
+        let mut parts = told.strip_prefix("CRYPT-LUKS")?.splitn(3, '-').skip(1);
+        if parts.next()? != uuid.without_dashes() {
+            return None;
+        }
+        let name = root.text(directory.join("name"))?;
+        Some(LuksMapping { name, node: Path::new("/dev").join(&kernel), is_alive: above.contains(&kernel) })
+    };
+    root.names("/sys/block").into_iter().filter(|name| name.starts_with("dm-")).filter_map(mapping).collect()
+}
+
+/// The devices of a pool behind a container that is open and whose drive is there.
+///
+/// # Errors
+/// When udev does not answer, or a disk was copied.
+pub fn members_in_luks(root: &Root, uuid: &LuksUuid, pool: Guid) -> Result<Vec<Member>, FindError> {
+    let Some(device) = find_luks(root, uuid)? else { return Ok(Vec::new()) };
+    let mappings = luks_mappings(root, uuid, Some(&device));
+    let alive = |node: &Path| mappings.iter().any(|mapping| mapping.is_alive && mapping.node == *node);
+    let members = root.members()?.into_iter();
+    let behind = members.filter(|member| member.pool_guid == pool && alive(&member.node));
+    // Whatever udev says of the mapped device: it is this disk that is unplugged and powered off.
+    Ok(behind.map(|member| Member { disk: device.disk.clone(), ..member }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::imitation::Imitation;
+
+    #[test]
+    fn a_mapping_is_known_by_the_container_and_is_dead_without_its_device() {
+        let host = Imitation::new();
+        let uuid: LuksUuid = "2f3b5a3e-0000-4c1d-9abc-0123456789ab".parse().unwrap();
+        let root = host.root();
+        assert_eq!(luks_mappings(&root, &uuid, None), []);
+        host.write("/sys/block/dm-0/dm/uuid", "CRYPT-LUKS2-2f3b5a3e00004c1d9abc0123456789ab-luks-home\n");
+        host.write("/sys/block/dm-0/dm/name", "luks-home\n");
+        host.write("/sys/block/dm-1/dm/uuid", "LVM-2f3b5a3e00004c1d9abc0123456789ab-x\n");
+        host.write("/sys/block/dm-2/dm/uuid", "CRYPT-LUKS2-ffffffff00004c1d9abc0123456789ab-other\n");
+        let device = LuksDevice { node: "/dev/sdb1".into(), disk: host.disk("sdb", 3, "usb1/1-4") };
+        let mapping = |is_alive| LuksMapping { name: "luks-home".into(), node: "/dev/dm-0".into(), is_alive };
+        assert_eq!(luks_mappings(&root, &uuid, None), [mapping(false)]);
+        assert_eq!(luks_mappings(&root, &uuid, Some(&device)), [mapping(false)]);
+        host.write("/sys/class/block/sdb1/holders/dm-0", "");
+        assert_eq!(luks_mappings(&root, &uuid, Some(&device)), [mapping(true)]);
+    }
+}

@@ -1,0 +1,90 @@
+//! A LUKS container that a drive's pool lies in.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The container's own identity, written as `cryptsetup luksUUID` prints it: five groups of hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuksUuid(String);
+
+/// How long the groups are.
+const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+
+/// The text is no such identity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the UUID of a LUKS container; `cryptsetup luksUUID DEVICE` prints it")]
+pub struct LuksUuidError(String);
+
+impl LuksUuid {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As the kernel's mapper has it in its own names.
+    pub fn without_dashes(&self) -> String {
+        self.0.replace('-', "")
+    }
+
+    /// The link by which udev lets the container be found, open or not.
+    pub fn link(&self) -> PathBuf {
+        PathBuf::from(format!("/dev/disk/by-uuid/{self}"))
+    }
+
+    /// What zferry calls the open container: the mark by which one that a run left is known as its own.
+    pub fn mapping(&self) -> String {
+        format!("zferry-{self}")
+    }
+}
+
+impl fmt::Display for LuksUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for LuksUuid {
+    type Err = LuksUuidError;
+    fn from_str(text: &str) -> Result<Self, LuksUuidError> {
+        let groups = text.split('-').map(str::len);
+        let plain = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        if plain && groups.eq(GROUPS) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(LuksUuidError(text.chars().take(64).collect()))
+        }
+    }
+}
+
+/// How a drive's container is found and opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Luks {
+    /// Which one it is.
+    pub uuid: LuksUuid,
+    /// What opens it, where no person is to be asked.
+    pub key_file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_five_groups_of_hexadecimal_digits() {
+        let good = "2F3B5A3e-0000-4c1d-9abc-0123456789ab";
+        let uuid: LuksUuid = good.parse().unwrap();
+        assert_eq!(uuid.to_string(), good.to_ascii_lowercase());
+        assert_eq!(uuid.without_dashes().len(), 32);
+        for bad in [
+            "",
+            "backup",
+            "2f3b5a3e",
+            "2f3b5a3e-0000-4c1d-9abc-0123456789a",
+            &format!("{good}-"),
+            "../../../x",
+        ] {
+            assert!(bad.parse::<LuksUuid>().is_err(), "{bad}");
+        }
+    }
+}
