@@ -115,8 +115,20 @@ fn member(device: &Device) -> Option<Member> {
         pool_guid: text(device, "ID_FS_UUID")?.parse().ok()?,
         pool_name: text(device, "ID_FS_LABEL").unwrap_or_default(),
         vdev_guid: text(device, "ID_FS_UUID_SUB").and_then(|guid| guid.parse().ok()),
-        disk: disk(device)?,
+        disk: disk_below(device)?,
     })
+}
+
+/// The disk below a device, also when another one lies in between: that of a LUKS container. One that is made of several
+/// stands for itself.
+fn disk_below(device: &Device) -> Option<Disk> {
+    let below = slaves(device.syspath());
+    let name = match below.as_slice() {
+        [one] => one.file_name().and_then(OsStr::to_str),
+        _ => None,
+    };
+    let below = name.and_then(|name| Device::from_subsystem_sysname("block".into(), name.to_owned()).ok());
+    below.as_ref().map_or_else(|| disk(device), disk_below)
 }
 
 pub(super) fn disk(device: &Device) -> Option<Disk> {

@@ -44,21 +44,24 @@ pub fn find_luks(root: &Root, uuid: &LuksUuid) -> Result<Option<LuksDevice>, Fin
     }
 }
 
+/// The container that a device of the mapper was made of.
+pub fn luks_below(root: &Root, node: &Path) -> Option<LuksUuid> {
+    // "CRYPT-LUKS2-2f3b5a3e00004c1d9abc0123456789ab-NAME".
+    let told = root.text(Path::new("/sys/block").join(node.file_name()?).join("dm/uuid"))?;
+    let (digits, _) = told.strip_prefix("CRYPT-LUKS")?.split_once('-')?.1.split_once('-')?;
+    LuksUuid::from_digits(digits)
+}
+
 /// What the kernel's mapper has of this container; `device` is the one that is connected.
 pub fn luks_mappings(root: &Root, uuid: &LuksUuid, device: Option<&LuksDevice>) -> Vec<LuksMapping> {
     let name = device.and_then(|device| device.node.file_name());
     let above = name.map(|name| root.names(Path::new("/sys/class/block").join(name).join("holders")));
     let above = above.unwrap_or_default();
     let mapping = |kernel: String| {
-        let directory = Path::new("/sys/block").join(&kernel).join("dm");
-        let told = root.text(directory.join("uuid"))?;
-        // "CRYPT-LUKS2-2f3b5a3e00004c1d9abc0123456789ab-NAME".
-        let mut parts = told.strip_prefix("CRYPT-LUKS")?.splitn(3, '-').skip(1);
-        if parts.next()? != uuid.without_dashes() {
-            return None;
-        }
-        let name = root.text(directory.join("name"))?;
-        Some(LuksMapping { name, node: Path::new("/dev").join(&kernel), is_alive: above.contains(&kernel) })
+        let node = Path::new("/dev").join(&kernel);
+        luks_below(root, &node).filter(|below| below == uuid)?;
+        let name = root.text(Path::new("/sys/block").join(&kernel).join("dm/name"))?;
+        Some(LuksMapping { name, node, is_alive: above.contains(&kernel) })
     };
     root.names("/sys/block").into_iter().filter(|name| name.starts_with("dm-")).filter_map(mapping).collect()
 }

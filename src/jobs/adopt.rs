@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::edit::{NewDrive, Proposal};
 use crate::config::preparing::AdoptRequest;
-use crate::drive::{is_removable, resolve};
+use crate::drive::{is_removable, luks_below, resolve};
 use crate::event::{Event, ImportHow, Unplug};
 use crate::execute::session::{After, Session, SessionError, Wanted, altroot};
 use crate::model::{DatasetName, Guid, PoolName};
@@ -42,8 +42,9 @@ pub fn adopt(request: &AdoptRequest, env: &Environment<'_>) -> Result<(), JobErr
     let found = look(request, env, &session);
     let unplug = session.close(&env.host(), After::Export, false);
     let found = found?;
-    let drive =
-        NewDrive { name: request.drive.clone(), pool: session.pool.clone(), guid, luks: None, rescue: false };
+    let luks = session.members.first().and_then(|member| luks_below(env.root, &member.node));
+    let (name, pool) = (request.drive.clone(), session.pool.clone());
+    let drive = NewDrive { name, pool, guid, luks, rescue: false };
     let proposals = proposals(request, &found);
     write_down(env, &request.place, &drive, &proposals)?;
     tell(request, env, &found, &proposals);

@@ -97,7 +97,7 @@ pub fn init(request: &InitRequest, env: &Environment<'_>, ask: &mut Ask<'_>) -> 
     let drive = NewDrive { name, pool, guid, luks, rescue: small.is_some() };
     if drive.rescue {
         let first = Rescue::new(edit::snippet(&drive), &request.common.host);
-        write_first(env, &first, &disk, (drive.name.as_str(), &drive.pool, guid));
+        write_first(env, &first, &disk, &drive);
     } else if request.rescue {
         note(env, format!("{} is too small for a rescue file system, and has none.", drive.name));
     }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::config::edit::NewDrive;
 use crate::drive::{Disk, RescuePartition};
 use crate::event::Event;
 use crate::execute::rescue::{self, Contents};
 use crate::execute::session::Session;
-use crate::model::{Bytes, Guid, Policy, PoolName, Side, SnapshotDetail};
+use crate::model::{Bytes, Guid, LuksUuid, Policy, PoolName, Side, SnapshotDetail};
 use crate::plan::rescue::{Facts, Program, program, questions, texts};
 use crate::zfs::ZfsError;
 
@@ -37,6 +38,7 @@ pub(super) struct Subject<'a> {
     pub(super) drive: &'a str,
     pub(super) pool: &'a PoolName,
     pub(super) guid: Guid,
+    pub(super) luks: Option<&'a LuksUuid>,
     pub(super) policies: &'a [Policy],
     /// What is on it.
     pub(super) side: &'a Side,
@@ -57,6 +59,7 @@ impl Rescue {
             drive: subject.drive,
             pool: subject.pool,
             guid: subject.guid,
+            luks: subject.luks,
             host: &self.host,
             version: env!("CARGO_PKG_VERSION"),
             now: (env.clock)(),
@@ -101,6 +104,7 @@ impl DriveRun<'_> {
             drive: self.drive,
             pool: self.pool,
             guid: self.guid,
+            luks: self.luks.map(|luks| &luks.uuid),
             policies: &self.policies,
             side: &side,
             details: &details,
@@ -133,15 +137,19 @@ fn write(env: &Environment<'_>, rescue: &Rescue, partition: &RescuePartition, su
 }
 
 /// The first page, of a drive without a backup.
-pub(super) fn write_first(
-    env: &Environment<'_>,
-    rescue: &Rescue,
-    disk: &Disk,
-    (drive, pool, guid): (&str, &PoolName, Guid),
-) {
+pub(super) fn write_first(env: &Environment<'_>, rescue: &Rescue, disk: &Disk, new: &NewDrive) {
     let host = env.host();
     let (side, details) = (Side::default(), HashMap::new());
-    let subject = Subject { drive, pool, guid, policies: &[], side: &side, details: &details };
+    let drive = new.name.as_str();
+    let subject = Subject {
+        drive,
+        pool: &new.pool,
+        guid: new.guid,
+        luks: new.luks.as_ref(),
+        policies: &[],
+        side: &side,
+        details: &details,
+    };
     match rescue::find(&host, std::slice::from_ref(disk)) {
         Ok(partition) => write(env, rescue, &partition, &subject),
         Err(error) => rescue::warn(&host, drive, &error),

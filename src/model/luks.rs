@@ -22,9 +22,16 @@ impl LuksUuid {
         &self.0
     }
 
-    /// As the kernel's mapper has it in its own names.
-    pub fn without_dashes(&self) -> String {
-        self.0.replace('-', "")
+    /// From its digits alone, as the kernel's mapper has them in its own names.
+    pub fn from_digits(digits: &str) -> Option<Self> {
+        let mut rest = digits;
+        let mut groups = Vec::new();
+        for length in GROUPS {
+            let (group, behind) = rest.split_at_checked(length)?;
+            groups.push(group);
+            rest = behind;
+        }
+        if rest.is_empty() { groups.join("-").parse().ok() } else { None }
     }
 
     /// The link by which udev lets the container be found, open or not.
@@ -75,7 +82,8 @@ mod tests {
         let good = "2F3B5A3e-0000-4c1d-9abc-0123456789ab";
         let uuid: LuksUuid = good.parse().unwrap();
         assert_eq!(uuid.to_string(), good.to_ascii_lowercase());
-        assert_eq!(uuid.without_dashes().len(), 32);
+        assert_eq!(LuksUuid::from_digits(&good.replace('-', "")), Some(uuid));
+        assert_eq!(LuksUuid::from_digits("2f3b5a3e"), None);
         for bad in [
             "",
             "backup",

@@ -12,7 +12,8 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::model::{
-    Bytes, Dataset, DatasetKind, DatasetName, Guid, Policy, PoolName, Side, SnapshotDetail, WantedKey,
+    Bytes, Dataset, DatasetKind, DatasetName, Guid, LuksUuid, Policy, PoolName, Side, SnapshotDetail,
+    WantedKey,
 };
 
 /// What its partition is called in the table: by this name it is known, on the disk that the pool is on.
@@ -74,6 +75,8 @@ pub struct Facts<'a> {
     pub pool: &'a PoolName,
     /// Its pool's guid.
     pub guid: Guid,
+    /// The LUKS container that the pool lies in.
+    pub luks: Option<&'a LuksUuid>,
     /// The computer that is backed up.
     pub host: &'a str,
     /// Of the zferry that writes this.

@@ -32,8 +32,9 @@ pub(super) fn readme(facts: &Facts<'_>, copies: &[Copy<'_>]) -> String {
     if copied.is_empty() {
         let _ = writeln!(
             page,
-            "There was no backup on it yet when this was written.\n\n    zpool export {}\n",
-            facts.pool
+            "There was no backup on it yet when this was written.\n\n    zpool export {}\n{}",
+            facts.pool,
+            close(facts)
         );
         return page + &contents(facts);
     }
@@ -47,15 +48,21 @@ pub(super) fn readme(facts: &Facts<'_>, copies: &[Copy<'_>]) -> String {
 }
 
 fn head(facts: &Facts<'_>) -> String {
-    let Facts { drive, pool, guid, host, version, now, .. } = facts;
+    let Facts { drive, pool, guid, host, version, now, luks, .. } = facts;
     let (host, now) = (printable(host), date(*now));
+    let opens = match luks {
+        Some(_) => {
+            "It lies in a LUKS container, which\nopens with the passphrase that was chosen for this drive."
+                .to_owned()
+        }
+        None => format!("What was encrypted on {host}\nis so here, and opens with the same passphrase."),
+    };
     format!(
         "RESTORE WITHOUT THE COMPUTER THAT MADE THIS\n\
          ===========================================\n\n\
          This is the drive {drive}. It was last written by zferry {version} on {host},\n\
          at {now}. It has two partitions: a small one with this page, and a ZFS pool\n\
-         called {pool} (guid {guid}) with the backups. What was encrypted on {host}\n\
-         is so here, and opens with the same passphrase.\n\n\
+         called {pool} (guid {guid}) with the backups. {opens}\n\n\
          You need a computer with Linux and ZFS, the drive, and the passphrase. No other\n\
          program is needed. A line that is indented is a command: type it as it stands,\n\
          as root (`sudo -i`). Nothing here writes to the backups.\n\n"
@@ -75,9 +82,20 @@ fn install() -> String {
 }
 
 fn import(facts: &Facts<'_>) -> String {
-    let Facts { drive, guid, pool, .. } = facts;
+    let Facts { drive, guid, pool, luks, .. } = facts;
+    let open = luks.map(|uuid| {
+        format!(
+            "The pool is behind the LUKS container: `cryptsetup` opens it (the package of that\n\
+             name), and asks for the passphrase of this drive. A desktop may have opened it\n\
+             already, under a name of its own; then leave out this command.\n\n    \
+                 cryptsetup open {} {}\n\n",
+            uuid.link().display(),
+            container(drive),
+        )
+    });
+    let open = open.unwrap_or_default();
     format!(
-        "2. Import the pool, only to read\n\n    \
+        "2. Import the pool, only to read\n\n{open}    \
              modprobe zfs\n    \
              zpool import -N -o readonly=on -o cachefile=none -R /mnt/{drive} -d /dev/disk/by-id {guid}\n\n\
          - “was previously in use from another system”: it was not exported the last\n  \
@@ -86,6 +104,11 @@ fn import(facts: &Facts<'_>) -> String {
            at the end, and read `other` wherever the pool's name `{pool}` stands below.\n\
          - “no such pool available”: `zpool import` alone lists what is found.\n\n"
     )
+}
+
+/// What the open container is called on the page: nothing that a run of zferry would take for its own.
+fn container(drive: &str) -> String {
+    format!("luks-{drive}")
 }
 
 fn keys(copies: &[Copy<'_>]) -> String {
@@ -197,11 +220,16 @@ fn sending_back(facts: &Facts<'_>, copies: &[Copy<'_>]) -> String {
     text
 }
 
+fn close(facts: &Facts<'_>) -> String {
+    let name = container(facts.drive);
+    facts.luks.map(|_| format!("    cryptsetup close {name}\n")).unwrap_or_default()
+}
+
 fn ending(facts: &Facts<'_>) -> String {
-    let Facts { pool, .. } = facts;
+    let (pool, close) = (facts.pool, close(facts));
     format!(
         "7. When you are done\n\nLeave the directories, and\n\n    \
-         zpool export {pool}\n\n\
+         zpool export {pool}\n{close}\n\
          Then unmount the small partition with this page (`umount`, or in the file\n\
          manager), and unplug the drive.\n\n"
     )

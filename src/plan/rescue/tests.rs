@@ -30,6 +30,10 @@ fn side() -> Side {
 }
 
 fn page(side: &Side, program: &Program) -> BTreeMap<&'static str, String> {
+    page_of(side, program, None)
+}
+
+fn page_of(side: &Side, program: &Program, luks: Option<&LuksUuid>) -> BTreeMap<&'static str, String> {
     let mut details = HashMap::new();
     for asked in questions(side) {
         let mut known = detail(Guid(1));
@@ -40,6 +44,7 @@ fn page(side: &Side, program: &Program) -> BTreeMap<&'static str, String> {
         drive: "t7",
         pool: &name("backup"),
         guid: Guid(7),
+        luks,
         host: "laptop",
         version: "0.1.0",
         now: Timestamp::from_second(1_800_003_600).unwrap(),
@@ -167,4 +172,18 @@ fn an_empty_drive_has_a_page_and_a_program_that_is_not_there_is_not_promised() {
     assert!(readme.contains("no backup on it yet") && readme.contains("not here: it is too large"));
     assert!(!readme.contains("zferry restore"), "{readme}");
     assert_eq!(commands(readme).len(), 3, "{readme}");
+}
+
+#[test]
+fn a_container_is_opened_first_and_closed_last() {
+    let uuid: LuksUuid = "2f3b5a3e-0000-4c1d-9abc-0123456789ab".parse().unwrap();
+    for side in [side(), Side::default()] {
+        let texts = page_of(&side, &Program::Copied, Some(&uuid));
+        let readme = &texts["README.txt"];
+        let typed = commands(readme);
+        assert_eq!(typed[0], format!("cryptsetup open /dev/disk/by-uuid/{uuid} luks-t7"));
+        assert_eq!(typed[1], "modprobe zfs");
+        assert_eq!(typed[typed.len() - 2..], ["zpool export backup", "cryptsetup close luks-t7"]);
+        assert!(readme.contains("the passphrase that was chosen for this drive"), "{readme}");
+    }
 }

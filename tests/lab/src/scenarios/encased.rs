@@ -101,7 +101,7 @@ fn whole_life(lab: &mut Lab) -> Result<()> {
     lab.run("echo new >> /home/anna/letter; zpool sync rpool")?.exits(0)?;
     lab.snapshot("rpool/nixos/home", "new")?;
     let plan = lab.run("zferry plan t7 </dev/null")?;
-    plan.exits(0)?.says("mark → new")?;
+    plan.exits(0)?.says("@new, the difference to @mark")?;
     nothing_is_open(lab)?;
     lab.run("zferry run t7 </dev/null")?.exits(0)?.last_word(SAFE)?;
     lab.gone(&t7)?;
