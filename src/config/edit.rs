@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use toml_edit::{DocumentMut, InlineTable, Item, Table, Value, value};
 
-use super::name::DriveName;
+use super::name::{BackupName, DriveName};
 use super::problem::ConfigError;
 use super::read::{self, ReadError};
 use crate::model::{Guid, LuksUuid, PoolName};
@@ -134,6 +134,18 @@ pub fn snippet(drive: &NewDrive) -> String {
     let luks = drive.luks.as_ref().map(|uuid| format!("luks = \"{uuid}\"\n")).unwrap_or_default();
     let (key, pool, guid) = (drive.name.as_key(), &drive.pool, drive.guid);
     format!("[drives.{key}]\npool = \"{pool}\"\npool-guid = \"{guid}\"\n{luks}{rescue}")
+}
+
+/// What has each backup sent decrypted to this drive, or a first one, where there is none yet.
+pub fn plain_overrides(drive: &NewDrive, backups: &[Proposal]) -> String {
+    let key = |name: &str| Some(name.parse::<BackupName>().ok()?.as_key());
+    let names: Vec<_> = backups.iter().filter_map(|backup| key(&backup.name)).collect();
+    let names = if names.is_empty() { vec!["home".to_owned()] } else { names };
+    let table = |name: &String| {
+        let drive = drive.name.as_key();
+        format!("[drives.{drive}.override.{name}]\nsend = \"plain\"\nallow-plaintext = true\n")
+    };
+    names.iter().map(table).collect()
 }
 
 /// A configuration with nothing but this drive, and what is missing as a comment.

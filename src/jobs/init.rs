@@ -102,6 +102,9 @@ pub fn init(request: &InitRequest, env: &Environment<'_>, ask: &mut Ask<'_>) -> 
         note(env, format!("{} is too small for a rescue file system, and has none.", drive.name));
     }
     write_down(env, &request.place, &drive, &[])?;
+    if request.luks {
+        note(env, decrypted(&drive, &request.place.backups));
+    }
     note(env, next(request));
     Ok(())
 }
@@ -305,19 +308,27 @@ pub(super) fn write_down(
     Ok(())
 }
 
+/// What belongs into the configuration so that copies are sent decrypted to this drive only.
+fn decrypted(drive: &NewDrive, backups: &[edit::Proposal]) -> String {
+    let overrides = edit::plain_overrides(drive, backups).replace('\n', "\n  ");
+    format!(
+        "{} is encrypted by its container. For copies that do not rely on raw sends, add to the configuration:\n  {overrides}",
+        drive.name
+    )
+}
+
 /// What to type next.
 fn next(request: &InitRequest) -> String {
     let Place { path, backups, .. } = &request.place;
     let command = &request.common.command;
     let drive = &request.drive;
     let path = path.display();
-    let decrypted = if request.luks { encased::overrides(drive.as_str(), backups) } else { String::new() };
     if !backups.is_empty() {
         return format!(
-            "{decrypted}{drive} is ready. Next, see what would be backed up to it:\n  {command} plan {drive}"
+            "{drive} is ready. Next, see what would be backed up to it:\n  {command} plan {drive}"
         );
     }
     format!(
-        "{decrypted}{drive} is ready. Next, say in {path} what is backed up, then\n  {command} config check\n  {command} plan {drive}"
+        "{drive} is ready. Next, say in {path} what is backed up, then\n  {command} config check\n  {command} plan {drive}"
     )
 }

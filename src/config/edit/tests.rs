@@ -114,3 +114,17 @@ fn what_is_no_toml_is_told_with_its_place() {
     );
     assert!(with_drive("drives = 7\n", &drive("t8")).is_err());
 }
+
+#[test]
+fn what_is_printed_for_plain_sends_is_taken_in_as_it_is() {
+    let backup = Proposal { name: "home".into(), source: "rpool/home".into(), target: "eds".into() };
+    for backups in [&[][..], &[backup]] {
+        let drive = drive("t8.old");
+        let text = format!("{}{}{BACKUP}", snippet(&drive), plain_overrides(&drive, backups));
+        let settings = super::super::parse(&text, Path::new("x"), "host").expect(&text);
+        let [added] = &settings.drives[..] else { panic!("{text}") };
+        let backup = &added.backups[0];
+        assert_eq!((backup.send, backup.allow_plaintext), (crate::model::SendMode::Plain, true));
+        assert_eq!(added.luks.as_ref().map(|luks| &luks.uuid), drive.luks.as_ref());
+    }
+}

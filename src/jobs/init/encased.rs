@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::edit::Proposal;
 use crate::config::preparing::InitRequest;
 use crate::drive::find_luks;
 use crate::event::Event;
@@ -39,20 +38,4 @@ pub(super) fn make_in_luks(
         env.sink.event(Event::Warning { text });
     }
     Ok((guid, uuid))
-}
-
-/// What belongs into the configuration so that copies are sent decrypted to this drive only.
-pub(super) fn overrides(drive: &str, backups: &[Proposal]) -> String {
-    let home = ["home".to_owned()];
-    let configured: Vec<_> = backups.iter().map(|backup| backup.name.clone()).collect();
-    let names = if configured.is_empty() { &home[..] } else { &configured };
-    let table = |name: &String| {
-        format!(
-            "  [drives.{drive}.override.{name}]\n  send = \"plain\"\n  allow-plaintext = true      # the container encrypts it\n"
-        )
-    };
-    format!(
-        "{drive} is encrypted by its container. For copies that do not rely on raw sends, add to the configuration:\n\n{}\n",
-        names.iter().map(table).collect::<Vec<_>>().join("\n")
-    )
 }
