@@ -3,6 +3,7 @@
 
 mod close;
 mod damage;
+mod encased;
 mod open;
 mod opened;
 mod recover;

@@ -1,14 +1,13 @@
 //! The way in: find the drive by its pool's guid, import it without mounting or forcing anything, look at its state.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::drive::{
-    Disk, Label, LuksDevice, Member, PoolState, WaitError, luks_mappings, members_in_luks, wait_for_luks,
-    wait_for_pool, wait_until_gone,
+    Disk, Label, Member, PoolState, WaitError, members_in_luks, wait_for_luks, wait_for_pool, wait_until_gone,
 };
 use crate::event::{Event, ImportHow};
-use crate::execute::luks::{self, LuksError};
+use crate::execute::luks;
 use crate::model::{Guid, Luks, PoolFacts, PoolName};
 use crate::plan::Afterwards;
 use crate::process::Tool;
@@ -18,6 +17,7 @@ use crate::zfs::version::{self, Versions};
 use crate::zfs::{Kind, ZfsError};
 
 use super::close::export_when_free;
+use super::encased;
 use super::recover::{self, Found};
 use super::{Host, Session, SessionError, altroot, guard};
 
@@ -26,10 +26,6 @@ pub(super) const LABEL: Duration = Duration::from_secs(20);
 
 /// For the `zfs send` of one that was killed while it read from a drive: it ends when what it had asked for has come.
 const DYING: Duration = Duration::from_secs(60);
-
-/// For udev to look into a container that was opened.
-const SEEN: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// What is to be opened.
 #[derive(Debug, Clone)]
@@ -113,7 +109,7 @@ impl Session {
             Some(pool) => Self::take_over(host, wanted, &pool),
             None => {
                 let (members, locked) = match wanted.luks {
-                    Some(luks) => find_in_luks(host, wanted, luks)?,
+                    Some(luks) => encased::find(host, wanted, luks)?,
                     None => (wait(host, wanted)?, false),
                 };
                 let found = Self::new(wanted, wanted.pool.clone(), ImportHow::Fresh, members, Vec::new());
@@ -289,7 +285,7 @@ pub(super) fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, 
     let found = match wanted.luks {
         None => wait_for_pool(host.root, wanted.guid, within, cancel, &mut tick),
         Some(luks) => match wait_for_luks(host.root, &luks.uuid, within, cancel, &mut tick) {
-            Ok(device) => return enter(host, wanted, luks, &device),
+            Ok(device) => return encased::enter(host, wanted, luks, &device),
             Err(error) => Err(error),
         },
     };
@@ -299,7 +295,7 @@ pub(super) fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, 
     }
 }
 
-fn not_found(host: &Host<'_>, wanted: &Wanted<'_>, error: WaitError) -> SessionError {
+pub(super) fn not_found(host: &Host<'_>, wanted: &Wanted<'_>, error: WaitError) -> SessionError {
     let drive = wanted.drive.to_owned();
     match error {
         WaitError::Cancelled => SessionError::Interrupted { drive },
@@ -311,52 +307,6 @@ fn not_found(host: &Host<'_>, wanted: &Wanted<'_>, error: WaitError) -> SessionE
             other: namesake(host, wanted),
         },
     }
-}
-
-/// Opens the drive's container, and waits until udev has seen the pool in it.
-fn enter(
-    host: &Host<'_>,
-    wanted: &Wanted<'_>,
-    luks: &Luks,
-    device: &LuksDevice,
-) -> Result<Vec<Member>, SessionError> {
-    let drive = || wanted.drive.to_owned();
-    luks::open(host, wanted.drive, luks, device)?;
-    let started = Instant::now();
-    loop {
-        let members = members_in_luks(host.root, &luks.uuid, wanted.guid)
-            .map_err(|source| SessionError::Find { drive: drive(), source })?;
-        if !members.is_empty() {
-            return Ok(members);
-        }
-        if host.client.cancel().is_requested() {
-            return Err(SessionError::Interrupted { drive: drive() });
-        }
-        if started.elapsed() > SEEN {
-            return Err(LuksError::NoPool { drive: drive(), pool: wanted.guid }.into());
-        }
-        std::thread::sleep(PAUSE);
-    }
-}
-
-/// A drive whose pool is not imported, to be let go. A container that is closed stays so: then the device of the container
-/// stands for that of the pool. Says whether that is so.
-fn find_in_luks(
-    host: &Host<'_>,
-    wanted: &Wanted<'_>,
-    luks: &Luks,
-) -> Result<(Vec<Member>, bool), SessionError> {
-    let cancel = host.client.cancel();
-    let device = wait_for_luks(host.root, &luks.uuid, Duration::ZERO, cancel, &mut |_| ());
-    let device = device.map_err(|error| not_found(host, wanted, error))?;
-    let mappings = luks_mappings(host.root, &luks.uuid, Some(&device));
-    if mappings.iter().any(|mapping| mapping.is_alive) {
-        return Ok((enter(host, wanted, luks, &device)?, false));
-    }
-    let LuksDevice { node, disk } = device;
-    let (pool_guid, pool_name) = (wanted.guid, wanted.pool.to_string());
-    let stable = node.clone();
-    Ok((vec![Member { node, stable, pool_guid, pool_name, vdev_guid: None, disk }], true))
 }
 
 /// Waits until a drive that fails was unplugged. Returns the time that is left for plugging it in again.

@@ -155,6 +155,16 @@ fn troubles(lab: &mut Lab) -> Result<()> {
     lab.run("zferry eject t7")?.exits(0)?.last_word(SAFE)?;
     lab.gone(&t7)?;
     nothing_is_open(lab)?;
+
+    // Pulled out while nobody reads: what is left of it can be closed, and the next run needs no restart.
+    lab.plug(&t7)?;
+    lab.run("zferry open t7 </dev/null")?.exits(0)?;
+    lab.pull(&t7)?;
+    lab.run("zferry close t7")?.exits(0)?.says("nothing of it is mounted or imported")?;
+    nothing_is_open(lab)?;
+    lab.plug(&t7)?;
+    lab.run("zferry run t7 </dev/null")?.exits(0)?.last_word(SAFE)?;
+    lab.gone(&t7)?;
     pulled_out(lab, &t7)
 }
 
