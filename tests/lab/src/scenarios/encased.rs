@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Scenario;
 use super::session::much;
 use super::unplugged::{others_answer, pull_in_mid_run};
+use super::{Scenario, rescue};
 use crate::command::{Command, Output};
 use crate::drive::Drive;
 use crate::lab::{Lab, PASSPHRASE};
@@ -130,7 +130,7 @@ fn same_guids(lab: &mut Lab) -> Result<()> {
 }
 
 fn troubles(lab: &mut Lab) -> Result<()> {
-    let t7 = made(lab, "768M")?;
+    let t7 = made(lab, "1G")?;
     with_input(lab, "zferry run t7", "")?
         .exits(75)?
         .says("nothing says what opens it")?
@@ -165,7 +165,30 @@ fn troubles(lab: &mut Lab) -> Result<()> {
     lab.plug(&t7)?;
     lab.run("zferry run t7 </dev/null")?.exits(0)?.last_word(SAFE)?;
     lab.gone(&t7)?;
+    by_the_page(lab, &t7)?;
     pulled_out(lab, &t7)
+}
+
+/// What a stranger does who has the drive and its passphrase: the page's own commands, without zferry.
+fn by_the_page(lab: &mut Lab, t7: &Drive) -> Result<()> {
+    lab.plug(t7)?;
+    let page = lab.run(
+        "set -e; mkdir -p /media/t7; mount -o ro /dev/disk/by-label/RESCUE-t7 /media/t7; \
+         cat /media/t7/README.txt; umount /media/t7",
+    )?;
+    let page = page.exits(0)?.stdout();
+    for section in [2, 4, 7] {
+        for command in rescue::commands(&page, section)? {
+            with_input(lab, &command, &format!("{OWN}\n"))?
+                .exits(0)
+                .with_context(|| format!("section {section}"))?;
+        }
+        if section == 4 {
+            lab.run("cmp /mnt/t7/eds+anna/letter /home/anna/letter")?.exits(0)?;
+        }
+    }
+    nothing_is_open(lab)?;
+    lab.pull(t7)
 }
 
 /// In mid-send. The kernel keeps what is left of the container, so that only a restart helps; the next run completes.

@@ -57,7 +57,7 @@ fn small(drive: &Drive) -> String {
 }
 
 /// The commands of a section of the page: the lines that are indented by four blanks.
-fn commands(page: &str, section: u32) -> Result<Vec<String>> {
+pub(super) fn commands(page: &str, section: u32) -> Result<Vec<String>> {
     let start = format!("{section}. ");
     let lines = page.lines().skip_while(|line| !line.starts_with(&start)).skip(1);
     let of_it = lines.take_while(|line| !line.starts_with(&format!("{}. ", section + 1)));
