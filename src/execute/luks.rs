@@ -175,7 +175,7 @@ fn unlock(host: &Host<'_>, drive: &str, luks: &Luks, node: &Path) -> Result<(), 
 /// Closes what zferry opened of a container, and what others did if `foreign`. Says what stays open, and why, for who
 /// wants to unplug the drive.
 pub fn close(host: &Host<'_>, drive: &str, uuid: &LuksUuid, foreign: bool) -> Option<String> {
-    // It is meant to be closed also after a signal.
+    // Whether or not the drive is about to go.
     let cancel = host.client.cancel().unwatched();
     let client = host.client.with_cancel(&cancel);
     let found = find_luks(host.root, uuid);
