@@ -135,3 +135,20 @@ fn every_key_of_a_later_version_is_refused() {
         }
     }
 }
+
+#[test]
+fn a_key_file_needs_a_container_that_it_opens_and_an_absolute_path() {
+    let with = |lines: &str| MINIMAL.replace("pool-guid", &format!("{lines}\npool-guid"));
+    let uuid = "luks = \"2f3b5a3e-0000-4c1d-9abc-0123456789ab\"";
+    let drive = parsed(&with(&format!("{uuid}\nluks-key-file = \"/etc/k\""))).drives.remove(0);
+    let luks = drive.luks.unwrap();
+    assert_eq!((luks.uuid.as_str().len(), luks.key_file), (36, Some("/etc/k".into())));
+    for (lines, told) in [
+        ("luks-key-file = \"/etc/k\"", "has no effect without `luks`"),
+        (&format!("{uuid}\nluks-key-file = \"k\""), "is no absolute path"),
+        ("luks = \"sda1\"", "is not the UUID of a LUKS container"),
+    ] {
+        let found = problems(&with(lines));
+        assert!(found.len() == 1 && found[0].contains(told), "{lines}: {found:?}");
+    }
+}
