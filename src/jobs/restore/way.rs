@@ -6,7 +6,7 @@ use crate::config::request::{Form, RestoreRequest};
 use crate::event::Event;
 use crate::execute::files::Keyring;
 use crate::execute::session::Session;
-use crate::model::{Inventory, Policy, PoolFacts};
+use crate::model::{Inventory, Policy, PoolFacts, PoolName};
 use crate::plan::files::{Dated, Wanted};
 use crate::plan::restore::way::{self, Becomes, Choice};
 
@@ -89,10 +89,12 @@ pub(super) fn warn_of_large_blocks(
     policy: &Policy,
     session: &Session,
 ) -> Result<(), JobError> {
-    let pool = policy.target.pool();
-    let properties = env.client().pool_properties([&pool]).map_err(not_listed)?;
-    let now = PoolFacts::read(pool.clone(), policy.drive, properties.get(&pool).into_iter().flatten());
-    if let Some(text) = way::large_blocks(policy, &session.facts, &now) {
+    let (here, there) = (policy.target.pool(), &session.pool);
+    let properties = env.client().pool_properties([&here, there]).map_err(not_listed)?;
+    let facts = |pool: &PoolName, guid| {
+        PoolFacts::read(pool.clone(), guid, properties.get(pool).into_iter().flatten())
+    };
+    if let Some(text) = way::large_blocks(policy, &facts(there, session.guid), &facts(&here, policy.drive)) {
         env.sink.event(Event::Warning { text });
     }
     Ok(())
