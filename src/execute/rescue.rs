@@ -111,23 +111,34 @@ pub fn keep_current(
     at: &Path,
     contents: impl FnOnce(Bytes) -> Contents,
 ) -> Result<(), RescueError> {
+    mounted(host, partition, at, OPTIONS, || write_in_time(host, at, contents))
+}
+
+/// Does something with it while it is mounted at `at`, and unmounts it.
+fn mounted<T>(
+    host: &Host<'_>,
+    partition: &RescuePartition,
+    at: &Path,
+    options: &str,
+    work: impl FnOnce() -> Result<T, RescueError>,
+) -> Result<T, RescueError> {
     let made = private_directory(at);
     made.map_err(|source| RescueError::Io { what: format!("{} cannot be made", at.display()), source })?;
     // Left by a run that was killed.
     let _ = leave(host, at);
     let (node, point) = (partition.node.display().to_string(), at.display().to_string());
-    let mount = Invocation::new(Tool::Mount, ["-t", "ext4", "-o", OPTIONS, &node, &point], MOUNT);
+    let mount = Invocation::new(Tool::Mount, ["-t", "ext4", "-o", options, &node, &point], MOUNT);
     let mounted =
         host.client.run(&mount).map_err(|source| RescueError::Zfs { what: "it cannot be mounted", source });
     // Looked at also after a failure: a command that was given up may still have its effect.
     let is_there = partition.mounted_on(host.root).is_ok_and(|points| points.iter().any(|on| on == at));
-    let written = match (mounted, is_there) {
-        (Ok(_), true) => write_in_time(host, at, contents),
+    let done = match (mounted, is_there) {
+        (Ok(_), true) => work(),
         (Ok(_), false) => Err(RescueError::NotMounted),
         (Err(error), _) => Err(error),
     };
     let left = leave(host, at).map_err(|source| RescueError::Zfs { what: "it cannot be unmounted", source });
-    written.and(left)
+    done.and_then(|done| left.map(|()| done))
 }
 
 /// Unmounts what is mounted at a directory of ours, also when the drive is gone.

@@ -8,11 +8,10 @@ use std::sync::atomic::AtomicBool;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
-use super::{MOUNT, RescueError, is_same, leave};
+use super::{RescueError, is_same, mounted};
 use crate::drive::RescuePartition;
-use crate::execute::files::{attended, private_directory};
+use crate::execute::files::attended;
 use crate::execute::session::Host;
-use crate::process::{Invocation, Tool};
 
 /// `noload`: not even the journal is replayed.
 const OPTIONS: &str = "ro,noload,nosuid,nodev,noexec";
@@ -28,26 +27,11 @@ pub fn outdated(
     at: &Path,
     expected: BTreeMap<&'static str, Option<String>>,
 ) -> Result<Vec<&'static str>, RescueError> {
-    let mounted = partition.mounted_on(host.root).unwrap_or_default();
-    if let Some(point) = mounted.iter().find(|point| *point != at) {
+    let points = partition.mounted_on(host.root).unwrap_or_default();
+    if let Some(point) = points.iter().find(|point| *point != at) {
         return read(host, point.clone(), expected);
     }
-    let made = private_directory(at);
-    made.map_err(|source| RescueError::Io { what: format!("{} cannot be made", at.display()), source })?;
-    // Left by a run that was killed.
-    let _ = leave(host, at);
-    let (node, point) = (partition.node.display().to_string(), at.display().to_string());
-    let mount = Invocation::new(Tool::Mount, ["-t", "ext4", "-o", OPTIONS, &node, &point], MOUNT);
-    let mounted =
-        host.client.run(&mount).map_err(|source| RescueError::Zfs { what: "it cannot be mounted", source });
-    let is_there = partition.mounted_on(host.root).is_ok_and(|points| points.iter().any(|on| on == at));
-    let looked = match (mounted, is_there) {
-        (Ok(_), true) => read(host, at.to_owned(), expected),
-        (Ok(_), false) => Err(RescueError::NotMounted),
-        (Err(error), _) => Err(error),
-    };
-    let left = leave(host, at).map_err(|source| RescueError::Zfs { what: "it cannot be unmounted", source });
-    looked.and_then(|found| left.map(|()| found))
+    mounted(host, partition, at, OPTIONS, || read(host, at.to_owned(), expected))
 }
 
 /// By a thread, which is not waited for when the drive is gone.

@@ -13,13 +13,13 @@ use crate::model::{Bytes, Consents, Inventory, SnapshotName};
 use crate::plan::drill::{Finding, Listing, Look, Sampling, differences, looks, sample};
 use crate::report::drill::{Drilled, tell};
 use crate::zfs::Kind;
-use crate::zfs::argv::{self, Access};
+use crate::zfs::argv::Access;
 
 use super::super::checked::{Visit, checked};
 use super::super::verify::chains;
 use super::super::{DriveResult, Environment, JobError};
 use super::FilesError;
-use super::reach::{go_on, snapshot_directory, unlock};
+use super::reach::{go_on, snapshot_directory, unload, unlock};
 
 /// Seeds are typed by people.
 const SEEDS: i128 = 1_000_000;
@@ -44,19 +44,6 @@ pub fn drill(
         }
         result
     })
-}
-
-/// Keys of a pool that stays imported; an export forgets them.
-fn unload(env: &Environment<'_>, keys: &Keyring<'_>) {
-    if env.cancel.lost().is_some() {
-        return;
-    }
-    for root in keys.loaded() {
-        if let Err(error) = env.client().run(&argv::unload_key(root)) {
-            let text = format!("The key of {root} is still loaded: {}.", chain(&error));
-            env.sink.event(Event::Warning { text });
-        }
-    }
 }
 
 /// How much is wrong.
