@@ -105,7 +105,8 @@ fn storm(lab: &mut Lab, t7: &Drive) -> Result<()> {
     let (disk, partition) = (t7.device(), t7.partition());
     lab.run(&format!(
         "set -e; for action in add change add; do udevadm trigger --action=$action; udevadm settle; done; \
-         udevadm trigger --action=change $(readlink -f {partition}); blockdev --rereadpt {disk}; udevadm settle; \
+         udevadm trigger --action=change $(readlink -f {partition}); udevadm settle; \
+         timeout 20 sh -c 'until blockdev --rereadpt {disk}; do sleep 1; done'; udevadm settle; \
          systemctl daemon-reload; udevadm control --reload"
     ))?
     .exits(0)?;
