@@ -16,6 +16,10 @@ pub fn scenarios() -> Vec<Scenario> {
             "a drive that is pulled out in mid-send and comes back is finished by the same run",
             comes_back,
         ),
+        Scenario::full(
+            "a drive that is pulled out of its first receive is finished by the same run",
+            comes_back_in_the_first_receive,
+        ),
         Scenario::core(
             "a drive that was pulled out and written to elsewhere is not touched",
             written_elsewhere,
@@ -118,6 +122,28 @@ fn comes_back(lab: &mut Lab) -> Result<()> {
     // Resumed; or the receive had had everything, and needed only the drive to end.
     let on = ["zfs send -t", "Nothing to send; 2 datasets are up to date", "Restart this computer"];
     ensure!(on.iter().any(|words| run.says(words).is_ok()), "it was not gone on with\n{}", run.stderr());
+    lab.remark("Pull at receive");
+    Ok(())
+}
+
+/// As above, with one full stream: what panics in ZFS are increments.
+fn comes_back_in_the_first_receive(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    much(lab)?;
+    lab.run(
+        "zfs list -H -r -t snapshot -o name rpool/nixos/home | grep -v @much | xargs -n 1 zfs destroy && \
+         zpool sync rpool",
+    )?
+    .exits(0)?;
+    lab.plug_slow(&t7)?;
+    let mut run = start(lab)?;
+    lab.until_written("backup", 9)?;
+    pull(lab, &t7, &mut run)?;
+    lab.until_says(&mut run, "Plug in t7")?;
+    plug_again(lab, &t7)?;
+    let run = lab.finish(run)?;
+    finished(lab, &t7, &run)?;
+    run.says("in full")?;
     lab.remark("Pull at receive");
     Ok(())
 }
