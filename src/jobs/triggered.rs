@@ -1,9 +1,11 @@
 //! `run --triggered`: the run that udev starts when a drive appears, unless there is nothing to start it for.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::config::Drive;
 use crate::config::request::RunRequest;
+use crate::drive::wait_for_pool;
 use crate::event::Event;
 use crate::execute::chain;
 use crate::plan::trigger::{Appearance, Trigger, decide};
@@ -11,6 +13,9 @@ use crate::report::text::roughly;
 use crate::state;
 
 use super::{DriveResult, Environment, JobError};
+
+/// How long udev may be busy with a device that it has announced.
+const LISTED: Duration = Duration::from_secs(10);
 
 /// Backs up to the one drive of the request, if it is to be. None when it was left as it is.
 ///
@@ -54,9 +59,11 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
 }
 
 /// The kernel's numbers of the attachments of the drive's disks, each once. None where one of them has no number.
+///
+/// While udev is busy with a device that it announces once more, it does not list it: that is no new attachment.
 fn attachments(drive: &Drive, env: &Environment<'_>) -> Option<Vec<u64>> {
-    let members = env.root.members().unwrap_or_default();
-    let ours = members.into_iter().filter(|member| member.pool_guid == drive.guid);
-    let numbers: Option<BTreeSet<u64>> = ours.map(|member| member.disk.diskseq).collect();
+    // That it is gone, or a copy, is told by the run.
+    let members = wait_for_pool(env.root, drive.guid, LISTED, env.cancel, &mut |_| {}).unwrap_or_default();
+    let numbers: Option<BTreeSet<u64>> = members.into_iter().map(|member| member.disk.diskseq).collect();
     numbers.map(|numbers| numbers.into_iter().collect())
 }
