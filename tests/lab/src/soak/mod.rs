@@ -173,6 +173,8 @@ fn begin(lab: &mut Lab) -> Result<[Drive; 2]> {
         life::HOME
     ));
     lab.write("/etc/zferry/config.toml", config)?;
+    // A soak that is stopped in its first rounds cuts the guest off, and goes on from what its disk has.
+    lab.run("sync; zpool sync rpool")?.exits(0)?;
     prepared.try_into().map_err(|_| anyhow::anyhow!("two drives"))
 }
 
