@@ -152,8 +152,11 @@ fn scrub(state: &mut State, args: &[&str]) -> Answer {
 fn import(state: &mut State, args: &[&str]) -> Answer {
     let flags = Flags::read(args, "Nfo:R:d:")?;
     let guid: u64 = flags.operands.first().and_then(|guid| guid.parse().ok()).ok_or("missing guid")?;
-    let pool = state.pools.values_mut().find(|pool| pool.guid == guid && pool.imported.is_none());
+    let pool = state.pools.values_mut().find(|pool| pool.guid == guid);
     let pool = pool.ok_or_else(|| format!("cannot import '{guid}': no such pool available"))?;
+    if pool.imported.is_some() {
+        return Err(format!("cannot import '{guid}': a pool with that name already exists"));
+    }
     let readonly = flags.all('o').contains(&"readonly=on");
     pool.imported = Some(Import { altroot: flags.value('R').map(str::to_owned), readonly });
     Ok(String::new())

@@ -88,7 +88,13 @@ impl Session {
         let session = match (recovered, imported.iter().find(|pool| pool.guid == wanted.guid)) {
             (Some(session), _) => session.beside(&imported),
             (None, Some(pool)) => Self::take_over(host, wanted, pool)?.beside(&imported),
-            (None, None) => Self::import(host, wanted, &imported)?,
+            (None, None) => match Self::import(host, wanted, &imported) {
+                Ok(session) => session,
+                Err(error) => match imported_meanwhile(host, wanted, &error)? {
+                    Some((pool, imported)) => Self::take_over(host, wanted, &pool)?.beside(&imported),
+                    None => return Err(error),
+                },
+            },
         };
         let session = Self { versions, ..session };
         host.sink.event(Event::Imported { pool: session.pool.clone(), how: session.how });
@@ -246,6 +252,23 @@ impl Session {
             return unfit("it has a checkpoint, so that nothing that is pruned would become free", remedy);
         }
         self.await_receivers(host)
+    }
+}
+
+/// The pool, when it was imported between our looking for it and our own import: the kernel goes on with the import of a
+/// run that was killed, and one that other tools begin may be as quick.
+fn imported_meanwhile(
+    host: &Host<'_>,
+    wanted: &Wanted<'_>,
+    error: &SessionError,
+) -> Result<Option<(Imported, Vec<Imported>)>, SessionError> {
+    match error {
+        SessionError::Zfs { source, .. } if source.kind() == Kind::NameTaken => {
+            let imported = pools(host)?;
+            let ours = imported.iter().find(|pool| pool.guid == wanted.guid).cloned();
+            Ok(ours.map(|pool| (pool, imported)))
+        }
+        _ => Ok(None),
     }
 }
 

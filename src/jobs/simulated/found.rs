@@ -1,5 +1,7 @@
 //! What the simulation has found, each as a test with a name.
 
+use crate::event::Unplug;
+use crate::process::{Cancel, Invocation, Output, PipeOutput, RunError, Runner, Watch};
 use crate::sim::Host;
 use crate::sim::fault::{Fault, Faulty, Place};
 
@@ -43,4 +45,33 @@ fn holds_that_could_not_be_released_are_released_by_the_next_run() {
             outcome(&host.state()).is_tidy().unwrap();
         }
     }
+}
+
+/// The kernel goes on with the import of a run that was killed: when the next one imports, it is done.
+struct ImportedMeanwhile<'a>(&'a Host);
+
+impl Runner for ImportedMeanwhile<'_> {
+    fn run(&self, command: &Invocation, cancel: &Cancel) -> Result<Output, RunError> {
+        if command.to_string().starts_with("zpool import") {
+            self.0.run(command, cancel)?;
+        }
+        self.0.run(command, cancel)
+    }
+
+    fn pipe(
+        &self,
+        send: &Invocation,
+        receive: &Invocation,
+        watch: &mut dyn FnMut(u64) -> Watch,
+        cancel: &Cancel,
+    ) -> Result<PipeOutput, RunError> {
+        self.0.pipe(send, receive, watch, cancel)
+    }
+}
+
+#[test]
+fn a_pool_that_a_killed_run_still_imported_is_adopted_and_exported() {
+    let host = new_host();
+    let summary = run(&ImportedMeanwhile(&host), &host.drives.root()).unwrap();
+    assert_eq!((summary.failed, summary.unplug), (0, Unplug::Safe { powered_off: true }));
 }

@@ -20,6 +20,10 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::full("an interruption in the middle of a stream costs little", midway),
         Scenario::full("an interruption late in a stream costs little", late),
         Scenario::full("Ctrl-C twice stops at once, and the next run goes on", twice),
+        Scenario::full(
+            "a run that is killed in its import does not get in the way of the next one",
+            importing,
+        ),
         Scenario::full("a run goes on when its terminal is closed", closed_terminal),
     ]
 }
@@ -219,6 +223,23 @@ fn twice(lab: &mut Lab) -> Result<()> {
     lab.wait_until("the receive has ended", Duration::from_secs(60), "! pgrep -x zfs")?;
     lab.plug(&t7)?;
     resumes(lab, &t7)?;
+    lab.nothing_is_held("rpool")
+}
+
+/// The kernel goes on with an import that nobody waits for any more, and the next run may be as quick as that.
+fn importing(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    for round in 1..=5 {
+        let both = "zferry run t7 2>/dev/null & until pgrep -f '^/?[a-z/]*zpool import' >/dev/null; do :; done; \
+                    kill -KILL $!; exec zferry run t7";
+        let run = lab.run(both)?;
+        run.exits(0)?.last_word(SAFE)?;
+        let meanwhile = run.stderr().contains("earlier run that was cut off");
+        lab.remark(&format!("round {round}: {}", if meanwhile { "adopted" } else { "imported anew" }));
+        lab.gone(&t7)?;
+        lab.plug(&t7)?;
+    }
+    lab.run("zferry run t7")?.exits(0)?.last_word(SAFE)?;
     lab.nothing_is_held("rpool")
 }
 

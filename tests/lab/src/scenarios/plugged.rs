@@ -88,6 +88,9 @@ fn announced(lab: &mut Lab) -> Result<()> {
     }
     let other = lab.drive("other", "128M")?;
     let stranger = lab.prepare_drive(&other, "stranger")?;
+    // When its disk appeared there was no pool on it yet.
+    lab.pull(&other)?;
+    lab.plug(&other)?;
     lab.wait_until(
         "the unit of a pool that is nobody's has ended",
         RUN,
