@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Bytes, DatasetName, Guid, PoolName};
 
 /// One thing that happened in a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The run of this drive begins.
@@ -95,7 +95,7 @@ pub enum Event {
         /// Bytes of this stream.
         sent: Bytes,
         /// How long it took.
-        #[serde(serialize_with = "as_seconds")]
+        #[serde(with = "seconds")]
         took: Duration,
     },
     /// A file or directory is being copied out of a snapshot. At most two a second; the last one with all of it.
@@ -191,7 +191,7 @@ pub enum Event {
 }
 
 /// How the pool came to be imported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportHow {
     /// By this run.
@@ -207,7 +207,7 @@ pub enum ImportHow {
 }
 
 /// Whether the drive may be unplugged. The words on the screen come from this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Unplug {
     /// Exported, and confirmed to be.
@@ -242,7 +242,7 @@ pub enum Unplug {
 }
 
 /// What is to be done after a drive was pulled out in mid-run, or failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Then {
     /// Plug it in and run again.
@@ -258,7 +258,7 @@ pub enum Then {
 }
 
 /// How the run of one drive ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Summary {
     /// Its name in the configuration.
@@ -276,7 +276,7 @@ pub struct Summary {
     /// Bytes that travelled.
     pub sent: Bytes,
     /// How long it took.
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(with = "seconds")]
     pub took: Duration,
     /// Whether it was interrupted.
     pub interrupted: bool,
@@ -316,6 +316,18 @@ impl Sink for Silence {
     fn event(&self, _: Event) {}
 }
 
-fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+/// A time as a number of seconds, to the millisecond.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
 }

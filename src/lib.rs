@@ -31,6 +31,7 @@ pub mod drive;
 pub mod event;
 pub mod execute;
 pub mod jobs;
+pub mod live;
 pub mod model;
 pub mod observe;
 pub mod plan;

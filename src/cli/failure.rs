@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::config::{ConfigError, ReadError};
+use crate::live::Ending;
 
 /// Done; there may have been warnings.
 pub const DONE: u8 = 0;
@@ -74,6 +75,8 @@ pub enum Failure {
         /// Its number.
         signal: u8,
     },
+    /// A run that was only shown here failed in this way.
+    Elsewhere(Ending),
     /// A mistake in zferry.
     Internal(anyhow::Error),
 }
@@ -100,6 +103,7 @@ impl Failure {
             Self::NotNow { .. } => NOT_NOW,
             Self::Failed { .. } => INCOMPLETE,
             Self::Interrupted { signal } => signalled(*signal),
+            Self::Elsewhere(ending) => ending.code,
             Self::Internal(_) => INTERNAL,
         }
     }
@@ -124,6 +128,11 @@ impl Failure {
         text
     }
 
+    /// The error and its causes.
+    pub fn told(&self) -> Vec<String> {
+        std::iter::once(self.heading()).chain(self.causes()).collect()
+    }
+
     fn heading(&self) -> String {
         match self {
             Self::Usage { what, .. } => what.clone(),
@@ -135,6 +144,7 @@ impl Failure {
             | Self::ZfsUnsafe { cause, .. }
             | Self::Failed { cause, .. } => cause.to_string(),
             Self::Interrupted { signal } => format!("interrupted by signal {signal}"),
+            Self::Elsewhere(ending) => ending.error.first().cloned().unwrap_or_default(),
             Self::Internal(cause) => format!("a mistake in zferry itself: {cause}"),
         }
     }
@@ -150,13 +160,15 @@ impl Failure {
             | Self::NotNow { cause, .. }
             | Self::Failed { cause, .. }
             | Self::Internal(cause) => chain(cause),
+            Self::Elsewhere(ending) => ending.error.iter().skip(1).cloned().collect(),
             Self::Usage { .. } | Self::Config(_) | Self::NotRoot { .. } | Self::Interrupted { .. } => {
                 Vec::new()
             }
         }
     }
 
-    fn hints(&self) -> Vec<String> {
+    /// What the user can do.
+    pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Usage { hint, .. } | Self::NotNow { hint, .. } | Self::ZfsUnsafe { hint, .. } => {
                 vec![hint.clone()]
@@ -173,6 +185,7 @@ impl Failure {
             }
             Self::ZfsBroken(_) => vec!["run that command by hand and look at what it prints".to_owned()],
             Self::Failed { hints, .. } => hints.clone(),
+            Self::Elsewhere(ending) => ending.hints.clone(),
             Self::Internal(_) => {
                 vec!["please report it with the output of the same command with -vv".to_owned()]
             }

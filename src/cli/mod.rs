@@ -89,7 +89,14 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             call.as_root(|settings, common| request::plan(typed, settings, common), work::plan)
         }
         Command::Run(typed) => {
-            call.as_root(|settings, common| request::run(typed, settings, common), work::run)
+            let (settings, common) = call.configured(Root::Needed)?;
+            let request = request::run(typed, settings, common)?;
+            let cancel = interruptible()?;
+            match call.caller.require_root() {
+                Ok(()) => work::run_or_attach(&request, cancel),
+                // One that goes on may be looked at by everybody.
+                Err(not_root) => work::attach_only(&request, &cancel).unwrap_or(Err(not_root)),
+            }
         }
         Command::Replicate(typed) => {
             let request = request::replicate(typed, call.common(Vec::new()))?;

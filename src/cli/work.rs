@@ -13,23 +13,24 @@ use super::failure::{self, Failure};
 use crate::config::preparing::{AdoptRequest, InitRequest};
 use crate::config::request::{
     Common, DoctorRequest, EjectRequest, Format, Mode, PlanRequest, ReplicateRequest, RestoreRequest,
-    RunRequest, StatusRequest, Verbosity, VerifyRequest,
+    StatusRequest, Verbosity, VerifyRequest,
 };
 use crate::drive::Root;
 use crate::event::{Event, Fault, Sink, Summary, Unplug};
-use crate::execute::lock::{self, LockError};
-use crate::execute::luks::{Asker, LuksError};
-use crate::execute::session::SessionError;
-use crate::jobs::files::FilesError;
+use crate::execute::lock;
+use crate::execute::luks::Asker;
 use crate::jobs::{self, DriveResult, Environment, JobError};
+use crate::live::Ending;
 use crate::plan::{Afterwards, Plan};
-use crate::process::{Cancel, RunError, System};
+use crate::process::{Cancel, System};
 use crate::report::{self, Loudness, Output, Reporter};
 use crate::state::Store;
-use crate::zfs::{Kind, ZfsError};
 
+mod attached;
+mod failing;
 mod looking;
 
+pub use attached::{attach_only, run_or_attach};
 pub use looking::{list, log};
 
 /// Where the host remembers its drives. systemd says so for units that have a state directory.
@@ -45,6 +46,8 @@ pub(super) struct World {
     zone: TimeZone,
     /// Asks for passphrases of LUKS containers.
     ask: Box<Asker<'static>>,
+    /// How the user is told what came of a drive.
+    ending: Box<dyn Fn(&DriveResult) -> Ending>,
 }
 
 impl World {
@@ -62,6 +65,8 @@ impl World {
         let state = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(STATE), PathBuf::from);
         let asked = cancel.clone();
         let ask = Box::new(move |of: &str, again| Asking::new(&asked).passphrase(of, again));
+        let stopped = cancel.clone();
+        let ending = Box::new(move |result: &DriveResult| ending(result, &stopped));
         Self {
             system,
             cancel,
@@ -70,6 +75,7 @@ impl World {
             store: Store::new(state),
             zone: TimeZone::system(),
             ask,
+            ending,
         }
     }
 
@@ -88,9 +94,15 @@ impl World {
             zone: &self.zone,
             store: &self.store,
             locks: Path::new(lock::DIRECTORY),
-            interactive: std::io::stderr().is_terminal() && std::io::stdin().is_terminal(),
+            ending: &self.ending,
+            interactive: is_interactive(),
         }
     }
+}
+
+/// Whether a person sits in front of it, who can be asked.
+fn is_interactive() -> bool {
+    std::io::stderr().is_terminal() && std::io::stdin().is_terminal()
 }
 
 #[expect(
@@ -99,14 +111,6 @@ impl World {
 )]
 fn now() -> Timestamp {
     Timestamp::now()
-}
-
-/// `run`
-pub fn run(request: &RunRequest, cancel: Cancel) -> Result<u8, Failure> {
-    let world = World::new(&request.common, cancel.clone());
-    let results = jobs::run::run(request, &world.environment());
-    drop(world);
-    results.map_err(|error| failure_of(error, &cancel)).and_then(|results| worst(results, &cancel))
 }
 
 /// `replicate`
@@ -260,6 +264,22 @@ pub(super) fn worst(results: Vec<DriveResult>, cancel: &Cancel) -> Result<u8, Fa
     Err(gravest)
 }
 
+/// What became of one drive, for those who look on.
+fn ending(result: &DriveResult, cancel: &Cancel) -> Ending {
+    match result {
+        Ok(summary) => Ending { code: code(summary, cancel), ..Ending::default() },
+        Err(error) => {
+            let failure = failing::failure_for(error, cancel);
+            Ending { code: failure.code(), error: failure.told(), hints: failure.hints() }
+        }
+    }
+}
+
+/// From what went wrong to what the user reads.
+pub(super) fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
+    failing::failure_for(&error, cancel)
+}
+
 /// Which of two codes says more about what the user should do. One drive that was done and one that was absent is
 /// "not now".
 fn gravity(code: u8) -> u8 {
@@ -285,79 +305,6 @@ fn code(summary: &Summary, cancel: &Cancel) -> u8 {
         Fault::Damage => failure::INCOMPLETE,
         Fault::None if summary.failed > 0 || unplug => failure::INCOMPLETE,
         Fault::None => failure::DONE,
-    }
-}
-
-/// From what went wrong to what the user reads.
-pub(super) fn failure_of(error: JobError, cancel: &Cancel) -> Failure {
-    let hints = error.remedies();
-    match &error {
-        JobError::Interrupted | JobError::Session(SessionError::Interrupted { .. }) => {
-            Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
-        }
-        JobError::Session(SessionError::Luks(stopped)) | JobError::Luks(stopped)
-            if stopped.is_interruption() =>
-        {
-            Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
-        }
-        JobError::Session(SessionError::Luks(LuksError::NotTyped { .. })) => {
-            Failure::NotNow { cause: error.into(), hint: hints.join("; ") }
-        }
-        JobError::Files(stopped) if stopped.is_interruption() => {
-            Failure::Interrupted { signal: cancel.signal().unwrap_or_default() }
-        }
-        JobError::Lock(LockError::Taken { .. }) => {
-            Failure::NotNow { cause: error.into(), hint: "wait until it is done, or stop it".to_owned() }
-        }
-        JobError::NoneConnected(_)
-        | JobError::NoPool(_)
-        | JobError::Paused { .. }
-        | JobError::Files(FilesError::Running { .. })
-        | JobError::Session(SessionError::Absent { .. }) => {
-            let hint = hints
-                .into_iter()
-                .next()
-                .unwrap_or_else(|| "plug it in, and run the command again".to_owned());
-            Failure::NotNow { cause: error.into(), hint }
-        }
-        JobError::Session(SessionError::Tools(source)) => match unusable(source) {
-            Usable::Missing => Failure::ZfsMissing(error.into()),
-            Usable::NotPermitted => Failure::NotPermitted(error.into()),
-            Usable::Broken | Usable::Yes => Failure::ZfsBroken(error.into()),
-        },
-        JobError::Zfs { source, .. } | JobError::Session(SessionError::Zfs { source, .. }) => {
-            match unusable(source) {
-                Usable::NotPermitted => Failure::NotPermitted(error.into()),
-                Usable::Missing => Failure::ZfsMissing(error.into()),
-                Usable::Broken => Failure::ZfsBroken(error.into()),
-                Usable::Yes => Failure::Failed { cause: error.into(), hints },
-            }
-        }
-        JobError::Session(SessionError::UnsafeZfs(refusal)) => {
-            let hint = refusal.remedy.clone();
-            Failure::ZfsUnsafe { cause: error.into(), hint }
-        }
-        JobError::Session(SessionError::Gone { .. }) => Failure::ZfsBroken(error.into()),
-        JobError::Checker { .. } => Failure::Internal(error.into()),
-        _ => Failure::Failed { cause: error.into(), hints },
-    }
-}
-
-enum Usable {
-    Yes,
-    NotPermitted,
-    Missing,
-    Broken,
-}
-
-/// Whether ZFS itself is the trouble.
-fn unusable(error: &ZfsError) -> Usable {
-    match error {
-        ZfsError::Run(RunError::NotFound { .. }) => Usable::Missing,
-        ZfsError::Failed { kind: Kind::Module, .. } => Usable::Missing,
-        ZfsError::Failed { kind: Kind::Permission, .. } => Usable::NotPermitted,
-        ZfsError::Unreadable { .. } | ZfsError::Contradiction { .. } => Usable::Broken,
-        _ => Usable::Yes,
     }
 }
 

@@ -30,6 +30,11 @@ const BACKS_UP: &str = "; it backs up to the drive";
 const SCRUBS: &str = "; its backup is complete, and it scrubs the drive";
 
 impl Lock {
+    /// Who has it, as it was taken.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// Says that this is a run, which may be stopped by others.
     ///
     /// # Errors
@@ -118,15 +123,28 @@ fn take_file(directory: &Path, path: PathBuf, owner: &str) -> Result<Lock, LockE
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            let mut owner = String::new();
-            let _ = file.take(200).read_to_string(&mut owner);
-            return Err(LockError::Taken { owner: crate::process::printable(owner.trim()) });
-        }
+        Err(Errno::WOULDBLOCK) => return Err(held_by(file)),
         Err(errno) => return Err(io(errno.into())),
     }
     write_owner(&file, owner).map_err(io)?;
     Ok(Lock { file, owner: owner.to_owned() })
+}
+
+/// Who has the drive's lock; nothing when nobody has.
+pub fn taken(directory: &Path, drive: Guid) -> Option<LockError> {
+    let path = path(directory, drive);
+    let file = File::open(&path).ok()?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => Some(held_by(file)),
+        _ => None,
+    }
+}
+
+/// What the owner wrote into the file.
+fn held_by(file: File) -> LockError {
+    let mut owner = String::new();
+    let _ = file.take(200).read_to_string(&mut owner);
+    LockError::Taken { owner: crate::process::printable(owner.trim()) }
 }
 
 /// Whether no run of this drive is alive. A drive that never had a lock since boot has no living run either.

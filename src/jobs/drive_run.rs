@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, Zoned};
 
-use crate::event::{Event, Fault, Summary, Unplug};
+use crate::event::{Event, Fault, Sink as _, Summary, Unplug};
 use crate::execute::lock::{self, Lock};
 use crate::execute::session::{After, Session, Wanted};
 use crate::execute::{self, Context, State, Tally};
+use crate::live::record::{self, Recording};
 use crate::model::{DatasetName, Guid, Inventory, Luks, Policy, PoolName};
 use crate::plan::{self, Afterwards, DatasetPlan, Plan};
 use crate::state::{DriveState, KnownCopy, RunRecord, StateWarning};
@@ -18,7 +19,7 @@ use super::described;
 use super::own::{self, OwnSnapshots};
 use super::rescue::Rescue;
 use super::trips::Account;
-use super::{Counting, Environment, JobError};
+use super::{Counting, DriveResult, Environment, JobError};
 
 /// What is to be done with one drive.
 pub struct DriveRun<'a> {
@@ -66,28 +67,43 @@ pub(super) fn owner(env: &Environment<'_>) -> String {
 }
 
 impl DriveRun<'_> {
-    /// Does it, and tells how it ended.
+    /// Does it, and tells how it ended; others may look on.
     ///
     /// # Errors
     /// When the drive could not be used at all. What goes wrong later is in the summary.
-    pub fn run(&self, env: &Environment<'_>) -> Result<Summary, JobError> {
+    pub fn run(&self, env: &Environment<'_>) -> DriveResult {
         let counting = Counting::new(env.sink);
-        let env = &Environment { sink: &counting, ..*env };
         let started = Instant::now();
-        let began = (env.clock)();
-        env.sink.event(Event::DriveStarted {
+        counting.event(Event::DriveStarted {
             drive: self.drive.to_owned(),
             pool: self.pool.clone(),
             guid: self.guid,
         });
-        let lock = Some(self.take_lock_to_run(env)?);
-        let mut account = Account { lock, began, ..Account::default() };
-        let unplug = self.trips(env, &mut account)?;
+        let lock = self.take_lock_to_run(env)?;
+        let began = (env.clock)();
+        let run =
+            record::Run { drive: self.drive, pool: self.pool, guid: self.guid, owner: lock.owner(), began };
+        let recording = Recording::begin(&counting, env.locks, run);
+        let mut account = Account { lock: Some(lock), began, ..Account::default() };
+        let shown = Environment { sink: &recording, ..*env };
+        let result = self.with_lock(&shown, &mut account, &counting, started);
+        recording.ended((env.ending)(&result), (env.clock)());
+        result
+    }
+
+    fn with_lock(
+        &self,
+        env: &Environment<'_>,
+        account: &mut Account,
+        counting: &Counting<'_>,
+        started: Instant,
+    ) -> DriveResult {
+        let unplug = self.trips(env, account)?;
         let mut state = self.recall(env);
         state.record_fullness(account.fullness);
         let mut summary = self.summary(env, &account.tally, unplug, started.elapsed());
         (summary.warnings, summary.fault) = (counting.warnings(), account.fault);
-        self.remember(env, state, &summary, began, account.copies);
+        self.remember(env, state, &summary, account.began, std::mem::take(&mut account.copies));
         summary.warnings = counting.warnings();
         env.sink.event(Event::DriveFinished(summary.clone()));
         Ok(summary)

@@ -10,6 +10,7 @@ mod drive_run;
 mod due;
 pub mod eject;
 pub mod files;
+pub mod follow;
 mod handover;
 pub mod init;
 pub mod list;
@@ -43,7 +44,8 @@ use crate::event::{Event, Fault, Sink, Summary, Unplug};
 use crate::execute::lock::LockError;
 use crate::execute::luks::{Asker, LuksError};
 use crate::execute::session::{Host, SessionError};
-use crate::model::{Bytes, DatasetName, Policy, SendMode};
+use crate::live::Ending;
+use crate::model::{Bytes, DatasetName, Guid, Policy, SendMode};
 use crate::plan::NotRestored;
 use crate::plan::check::Violation;
 use crate::plan::diff::NotCompared;
@@ -73,6 +75,8 @@ pub struct Environment<'a> {
     pub store: &'a Store,
     /// The directory with a lock per drive.
     pub locks: &'a Path,
+    /// How the user is told what came of a drive: for those who look on.
+    pub ending: &'a dyn Fn(&DriveResult) -> Ending,
     /// A person sits in front of it: then waiting for a drive makes sense.
     pub interactive: bool,
 }
@@ -167,6 +171,25 @@ pub enum JobError {
     /// Another run has the drive, or the lock cannot be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A run of this drive goes on already.
+    #[error("{busy}")]
+    Running {
+        /// The drive's name in the configuration.
+        drive: String,
+        /// Its pool's guid.
+        guid: Guid,
+        /// Who has it.
+        busy: LockError,
+    },
+    /// A run that goes on cannot be shown.
+    #[error("the run of {drive} cannot be shown here")]
+    NotShown {
+        /// The drive's name in the configuration.
+        drive: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// There is no session with the drive.
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -28,6 +28,9 @@ impl JobError {
                     vec!["that is no host's name: find out where the drive was before you use it".to_owned()]
                 }
             }
+            Self::NotStopped { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                vec!["the same command as root".to_owned()]
+            }
             Self::Session(SessionError::NameTaken { name, .. }) => {
                 vec![format!("zpool export {name}, and run again")]
             }

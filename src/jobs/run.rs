@@ -41,7 +41,12 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             foreboding: crate::execute::FOREBODING,
         };
         files::remind(drive, &request.common.command, env);
-        results.push(run.run(env));
+        results.push(run.run(env).map_err(|error| match error {
+            JobError::Lock(busy) if busy.is_run() => {
+                JobError::Running { drive: drive.name.to_string(), guid: drive.guid, busy }
+            }
+            other => other,
+        }));
     }
     Ok(results)
 }

@@ -66,7 +66,7 @@ pub(super) fn progress(mib: u64) -> Event {
     Event::SendProgress { target: target(), sent: Bytes(mib << 20) }
 }
 
-pub(super) fn finished() -> Event {
+pub(crate) fn finished() -> Event {
     Event::DriveFinished(Summary {
         fault: crate::event::Fault::None,
         drive: "t7".to_owned(),
@@ -83,7 +83,7 @@ pub(super) fn finished() -> Event {
 }
 
 /// One event of each kind, with what people are told of it.
-pub(super) fn one_of_each() -> Vec<(Event, &'static str)> {
+pub(crate) fn one_of_each() -> Vec<(Event, &'static str)> {
     [beginning(), streams(), trouble_and_end()].concat()
 }
 

@@ -8,6 +8,7 @@
 //! | `line` | a sentence with its meaning, painted for a terminal, a pipe or the journal |
 //! | `bars`, `gauge`, `columns` | a terminal: bars below, sentences above; `gauge` fits one bar into any width |
 //! | `lines` | everything that is not a terminal, and `-q` |
+//! | `pace` | how often progress is written down |
 //! | `json` | `--json`: one object per line on stdout |
 //! | `paper`, `terminal` | writing that cannot end a run, whatever becomes of the reader |
 //! | `relay` | a thread of its own, so that a stopped terminal (Ctrl-S) cannot stop a run |
@@ -27,6 +28,7 @@ mod lines;
 pub mod list;
 pub mod log;
 mod output;
+mod pace;
 mod paper;
 pub mod plan;
 mod relay;
@@ -38,7 +40,9 @@ mod unit;
 
 pub use line::{Line, Tone};
 pub use output::{Channel, Colour, Format, Loudness, Output};
+pub use pace::Pace;
 pub use relay::Reporter;
+pub use unit::Progress;
 
 use std::time::Instant;
 
@@ -73,4 +77,4 @@ fn voice(output: Output) -> Box<dyn Voice> {
 }
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;

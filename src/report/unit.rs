@@ -50,9 +50,9 @@ impl Voice for Status {
     }
 }
 
-/// How far all streams of a drive are.
+/// How far all streams of a drive are, in one line.
 #[derive(Default)]
-struct Progress {
+pub struct Progress {
     estimate: Bytes,
     ended: Bytes,
     sent: HashMap<DatasetName, Bytes>,
@@ -60,7 +60,7 @@ struct Progress {
 
 impl Progress {
     /// One line that is true after this event; nothing when the last one still is.
-    fn after(&mut self, event: &Event) -> Option<String> {
+    pub fn after(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::Planned { estimate, .. } => {
                 *self = Self { estimate: *estimate, ..Self::default() };

@@ -10,6 +10,7 @@ use crate::cli::args::{Arguments, Command};
 use crate::cli::{diff, files, request};
 use crate::config::Settings;
 use crate::execute::files::{Ask, NotTyped, Secret};
+use crate::execute::session::SessionError;
 use crate::model::Bytes;
 use crate::report::status::{BaseState, DriveStatus, Waiting};
 
@@ -81,6 +82,7 @@ impl Host {
             zone: &jiff::tz::TimeZone::UTC,
             store: &self.store,
             locks: &locks,
+            ending: &|_| crate::live::Ending::default(),
             interactive: false,
         };
         job(&env).map_err(|error| failure_of(error, &self.cancel))

@@ -76,6 +76,7 @@ impl Mounted {
             zone: &jiff::tz::TimeZone::UTC,
             store: &store,
             locks: &locks,
+            ending: &|_| crate::live::Ending::default(),
             interactive: false,
         };
         let which = DrillRequest::Some(None);

@@ -86,6 +86,7 @@ fn restore_as(request: &RestoreRequest, runner: &dyn Runner, root: &Root) -> Res
         zone: &jiff::tz::TimeZone::UTC,
         store: &store,
         locks: directory.path(),
+        ending: &|_| crate::live::Ending::default(),
         interactive: false,
     };
     restore::restore_within(request, &env, Duration::ZERO, &mut Typist)

@@ -132,6 +132,7 @@ pub fn run_and_scrub(
         zone: &jiff::tz::TimeZone::UTC,
         store: &store,
         locks: directory.path(),
+        ending: &|_| crate::live::Ending::default(),
         interactive: false,
     };
     let pool: PoolName = name("backup");

@@ -27,6 +27,7 @@ fn verify_through(runner: &dyn Runner, host: &Host, cancel: &Cancel) -> Result<S
         zone: &jiff::tz::TimeZone::UTC,
         store: &store,
         locks: directory.path(),
+        ending: &|_| crate::live::Ending::default(),
         interactive: false,
     };
     verify::verify(&verify_request(None), &env)

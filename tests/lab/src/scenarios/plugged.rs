@@ -7,12 +7,13 @@ use anyhow::Result;
 use super::Scenario;
 use super::session::{arrived, much};
 use crate::drive::Drive;
-use crate::lab::Lab;
+use crate::lab::{CTRL_C, Lab};
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::core("plugging a drive in is all that a person does", plug_in),
         Scenario::full("each plugging in starts one run, whatever udev announces", announced),
+        Scenario::full("a run that goes on is shown on another terminal, and can be stopped there", shown),
     ]
 }
 
@@ -58,6 +59,16 @@ fn plug_in(lab: &mut Lab) -> Result<()> {
         .says("shutdown:sleep:handle-lid-switch")?;
     // Udev was quicker than the person who types it.
     lab.run("zferry run t7")?.exits(75)?.says("another zferry is busy with this drive")?;
+    let looks_on = lab.on_terminal("zferry run t7")?;
+    lab.finish(looks_on)?
+        .exits(0)?
+        .says("A run of t7 goes on already")?
+        .says("Sending ")?
+        .says("Safe to unplug t7 (exported and powered off)")?;
+    lab.run("cat /run/zferry/status.json")?
+        .says("\"drive\":\"t7\"")?
+        .says("\"state\":\"succeeded\"")?
+        .says("\"unplug\":{\"state\":\"safe\",\"powered_off\":true},\"exit\":0")?;
     until_told(lab, guid, 1, "Safe to unplug t7 (exported and powered off)")?;
     lab.gone(&t7)?;
     lab.run("systemd-inhibit --list --no-pager")?.exits(0)?.says_nothing_of("zferry")?;
@@ -67,6 +78,50 @@ fn plug_in(lab: &mut Lab) -> Result<()> {
     lab.not_imported("backup")?;
     lab.run("zferry run t7")?.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
     Ok(())
+}
+
+/// By whoever may read the configuration; and what is typed there decides what becomes of it.
+fn shown(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    lab.pull(&t7)?;
+    install(lab)?;
+    much(lab)?;
+    lab.plug_slow(&t7)?;
+    let unit = format!("zferry@{guid}.service");
+    lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
+    lab.run("cat /run/zferry/status.json")?.says("\"state\":\"running\"")?.says("\"message\":\"Sending: ")?;
+    let anybody = "setpriv --reuid=1000 --clear-groups zferry run t7";
+    lab.run(anybody)?.exits(77)?;
+    let mut looks_on = lab.on_terminal(anybody)?;
+    lab.until_says(&mut looks_on, "Sending ")?;
+    lab.type_into(&looks_on, CTRL_C)?;
+    lab.until_says(&mut looks_on, "or leave it going?")?;
+    lab.type_into(&looks_on, "s\n")?;
+    lab.finish(looks_on)?.exits(1)?.says("cannot be asked to end")?.says("as root")?;
+    let mut looks_on = lab.on_terminal("zferry run t7")?;
+    lab.until_says(&mut looks_on, "Sending ")?;
+    lab.type_into(&looks_on, CTRL_C)?;
+    lab.until_says(&mut looks_on, "or leave it going?")?;
+    lab.type_into(&looks_on, "\n")?;
+    lab.finish(looks_on)?.exits(75)?.says("the run of t7 goes on, and is not shown any more")?;
+    lab.run(&format!("systemctl is-active {unit}"))?.prints("activating")?;
+    let mut looks_on = lab.on_terminal("zferry run t7")?;
+    lab.until_says(&mut looks_on, "Sending ")?;
+    lab.type_into(&looks_on, CTRL_C)?;
+    lab.until_says(&mut looks_on, "or leave it going?")?;
+    lab.type_into(&looks_on, "s\n")?;
+    lab.finish(looks_on)?.exits(143)?.says("Safe to unplug t7")?;
+    lab.run("cat /run/zferry/status.json")?.says("\"state\":\"interrupted\"")?;
+    lab.gone(&t7)?;
+    lab.plug_slow(&t7)?;
+    lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
+    let mut looks_on = lab.on_terminal("zferry run t7")?;
+    lab.until_says(&mut looks_on, "A run of t7 goes on already")?;
+    lab.run(&format!("systemctl kill -s KILL {unit}"))?.exits(0)?;
+    lab.finish(looks_on)?.exits(1)?.says("the run of t7 is gone, and has not said how it ended")?;
+    let run = lab.run("zferry run t7")?;
+    run.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
+    arrived(lab, &t7)
 }
 
 /// Both a drive that stays where it is and one that is nobody's.
