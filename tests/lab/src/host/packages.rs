@@ -25,6 +25,7 @@ const NEEDS: &[Need] = &[
         why: "checks their packages",
     },
     Need { what: "mke2fs", package: "e2fsprogs", why: "makes their root file system" },
+    Need { what: "nix-instantiate", package: "nix-bin", why: "evaluates the modules for NixOS" },
     Need { what: "setpriv", package: "util-linux", why: "ends guests with the lab" },
     Need { what: "sha256sum", package: "coreutils", why: "compares drives" },
     Need { what: "pkg-config", package: "pkg-config", why: "finds libudev" },

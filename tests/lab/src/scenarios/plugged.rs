@@ -63,7 +63,8 @@ fn plug_in(lab: &mut Lab) -> Result<()> {
     lab.finish(looks_on)?
         .exits(0)?
         .says("A run of t7 goes on already")?
-        .says("Sending ")?
+        .says("in total")?
+        .says("Verified ")?
         .says("Safe to unplug t7 (exported and powered off)")?;
     lab.run("cat /run/zferry/status.json")?
         .says("\"drive\":\"t7\"")?
@@ -93,20 +94,20 @@ fn shown(lab: &mut Lab) -> Result<()> {
     let anybody = "setpriv --reuid=1000 --clear-groups zferry run t7";
     lab.run(anybody)?.exits(77)?;
     let mut looks_on = lab.on_terminal(anybody)?;
-    lab.until_says(&mut looks_on, "Sending ")?;
+    lab.until_says(&mut looks_on, "in total")?;
     lab.type_into(&looks_on, CTRL_C)?;
     lab.until_says(&mut looks_on, "or leave it going?")?;
     lab.type_into(&looks_on, "s\n")?;
     lab.finish(looks_on)?.exits(1)?.says("cannot be asked to end")?.says("as root")?;
     let mut looks_on = lab.on_terminal("zferry run t7")?;
-    lab.until_says(&mut looks_on, "Sending ")?;
+    lab.until_says(&mut looks_on, "in total")?;
     lab.type_into(&looks_on, CTRL_C)?;
     lab.until_says(&mut looks_on, "or leave it going?")?;
     lab.type_into(&looks_on, "\n")?;
     lab.finish(looks_on)?.exits(75)?.says("the run of t7 goes on, and is not shown any more")?;
     lab.run(&format!("systemctl is-active {unit}"))?.prints("activating")?;
     let mut looks_on = lab.on_terminal("zferry run t7")?;
-    lab.until_says(&mut looks_on, "Sending ")?;
+    lab.until_says(&mut looks_on, "in total")?;
     lab.type_into(&looks_on, CTRL_C)?;
     lab.until_says(&mut looks_on, "or leave it going?")?;
     lab.type_into(&looks_on, "s\n")?;

@@ -1,0 +1,70 @@
+# Written as nixpkgs' own packages are, for callPackage.
+{
+  lib,
+  rustPlatform,
+  pkg-config,
+  installShellFiles,
+  udev,
+}:
+
+let
+  manifest = (lib.importTOML ../Cargo.toml).package;
+in
+rustPlatform.buildRustPackage {
+  pname = manifest.name;
+  inherit (manifest) version;
+
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../Cargo.lock
+      ../Cargo.toml
+      ../src
+      ../tests
+      ../docs
+      ../udev-rules
+    ];
+  };
+  cargoLock.lockFile = ../Cargo.lock;
+  cargoBuildFlags = [ "--package=zferry" ];
+
+  nativeBuildInputs = [
+    pkg-config
+    installShellFiles
+  ];
+  buildInputs = [ udev ];
+
+  # The tests of the program: those of the lab need QEMU and Debian's archive.
+  cargoTestFlags = [
+    "--package=zferry"
+    "--lib"
+  ];
+
+  # The unit and the rule are those of every other distribution, but for where the program lies.
+  postInstall = ''
+    install -Dm644 -t $out/lib/udev/rules.d udev-rules/*.rules
+    for unit in udev-rules/*.service udev-rules/*.timer; do
+      if [ -e "$unit" ]; then
+        install -Dm644 -t $out/lib/systemd/system "$unit"
+      fi
+    done
+    substituteInPlace $out/lib/systemd/system/*.service \
+      --replace-fail "ExecStart=zferry" "ExecStart=$out/bin/zferry"
+    mkdir -p $out/share/man/man1
+    $out/bin/zferry man $out/share/man/man1
+    installShellCompletion --cmd zferry \
+      --bash <($out/bin/zferry completions bash) \
+      --fish <($out/bin/zferry completions fish) \
+      --zsh <($out/bin/zferry completions zsh)
+  '';
+
+  meta = {
+    inherit (manifest) description;
+    license = [
+      lib.licenses.mit
+      lib.licenses.asl20
+    ];
+    mainProgram = "zferry";
+    platforms = lib.platforms.linux;
+  };
+}
