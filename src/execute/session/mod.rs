@@ -4,6 +4,7 @@
 mod close;
 mod damage;
 mod encased;
+mod import;
 mod open;
 mod opened;
 mod recover;

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::drive::{
-    Disk, Label, Member, PoolState, WaitError, members_in_luks, wait_for_luks, wait_for_pool, wait_until_gone,
+    Disk, Label, Member, WaitError, members_in_luks, wait_for_luks, wait_for_pool, wait_until_gone,
 };
 use crate::event::{Event, ImportHow};
 use crate::execute::luks;
 use crate::model::{Guid, Luks, PoolFacts, PoolName};
 use crate::plan::Afterwards;
 use crate::process::Tool;
-use crate::zfs::argv::{self, Access, ForeignHost};
+use crate::zfs::ZfsError;
+use crate::zfs::argv::Access;
 use crate::zfs::parse::Imported;
 use crate::zfs::version::{self, Versions};
-use crate::zfs::{Kind, ZfsError};
 
 use super::close::export_when_free;
 use super::encased;
 use super::recover::{self, Found};
-use super::{Host, Session, SessionError, altroot, guard};
+use super::{Host, Session, SessionError};
 
 /// For reading a label from a device that answers.
 pub(super) const LABEL: Duration = Duration::from_secs(20);
@@ -88,13 +88,7 @@ impl Session {
         let session = match (recovered, imported.iter().find(|pool| pool.guid == wanted.guid)) {
             (Some(session), _) => session.beside(&imported),
             (None, Some(pool)) => Self::take_over(host, wanted, pool)?.beside(&imported),
-            (None, None) => match Self::import(host, wanted, &imported) {
-                Ok(session) => session,
-                Err(error) => match imported_meanwhile(host, wanted, &error)? {
-                    Some((pool, imported)) => Self::take_over(host, wanted, &pool)?.beside(&imported),
-                    None => return Err(error),
-                },
-            },
+            (None, None) => Self::import(host, wanted, &imported)?,
         };
         let session = Self { versions, ..session };
         host.sink.event(Event::Imported { pool: session.pool.clone(), how: session.how });
@@ -125,7 +119,11 @@ impl Session {
     }
 
     /// The pool is imported: by somebody else, or by a run that died.
-    fn take_over(host: &Host<'_>, wanted: &Wanted<'_>, pool: &Imported) -> Result<Self, SessionError> {
+    pub(super) fn take_over(
+        host: &Host<'_>,
+        wanted: &Wanted<'_>,
+        pool: &Imported,
+    ) -> Result<Self, SessionError> {
         let how = match recover::judge(host, wanted, pool)? {
             Found::Usable(how) => how,
             Found::Suspended => return Self::recover(host, wanted, &pool.name, wait(host, wanted)?),
@@ -139,48 +137,6 @@ impl Session {
         };
         let members = members(host, wanted).unwrap_or_default();
         Ok(Self::new(wanted, pool.name.clone(), how, members, Vec::new()))
-    }
-
-    fn import(host: &Host<'_>, wanted: &Wanted<'_>, imported: &[Imported]) -> Result<Self, SessionError> {
-        let members = wait(host, wanted)?;
-        host.sink.event(Event::Found {
-            drive: wanted.drive.to_owned(),
-            description: members.first().map(|member| member.disk.title()).unwrap_or_default(),
-            devices: members.iter().map(|member| member.node.clone()).collect(),
-        });
-        let labels: Vec<Label> =
-            members.iter().filter_map(|member| host.root.label(&member.node, LABEL).ok()).collect();
-        if let Some(label) = labels.first() {
-            refuse_name(wanted, label, imported)?;
-        }
-        let foreign = foreign_host(wanted, &labels)?;
-        let devices: Vec<_> = members.iter().map(|member| member.stable.clone()).collect();
-        let root = altroot(wanted.guid).display().to_string();
-        let import = argv::import(wanted.guid, &devices, &root, wanted.access, foreign);
-        let disks = members.iter().map(|member| member.disk.clone()).collect();
-        let cancel = guard(host, disks, None);
-        host.client.with_cancel(&cancel).run(&import).map_err(|source| match cancel.lost() {
-            Some(why) => SessionError::Lost { drive: wanted.drive.to_owned(), why },
-            None => import_error(wanted, &labels, source),
-        })?;
-        let how = match wanted.access {
-            Access::ReadOnly => ImportHow::ReadOnly,
-            Access::ReadWrite => ImportHow::Fresh,
-        };
-        let name = labels.first().and_then(|label| label.pool_name.parse::<PoolName>().ok());
-        match pools(host) {
-            Ok(imported) => {
-                let here = imported.iter().find(|pool| pool.guid == wanted.guid);
-                let here = here.ok_or_else(|| SessionError::Gone { drive: wanted.drive.to_owned() })?;
-                Ok(Self::new(wanted, here.name.clone(), how, members, labels).beside(&imported))
-            }
-            Err(error) => {
-                if let Some(name) = name {
-                    Self::new(wanted, name, how, members, labels).leave(host);
-                }
-                Err(error)
-            }
-        }
     }
 
     pub(super) fn new(
@@ -255,29 +211,12 @@ impl Session {
     }
 }
 
-/// The pool, when it was imported between our looking for it and our own import: the kernel goes on with the import of a
-/// run that was killed, and one that other tools begin may be as quick.
-fn imported_meanwhile(
-    host: &Host<'_>,
-    wanted: &Wanted<'_>,
-    error: &SessionError,
-) -> Result<Option<(Imported, Vec<Imported>)>, SessionError> {
-    match error {
-        SessionError::Zfs { source, .. } if source.kind() == Kind::NameTaken => {
-            let imported = pools(host)?;
-            let ours = imported.iter().find(|pool| pool.guid == wanted.guid).cloned();
-            Ok(ours.map(|pool| (pool, imported)))
-        }
-        _ => Ok(None),
-    }
-}
-
 /// All imported pools.
-fn pools(host: &Host<'_>) -> Result<Vec<Imported>, SessionError> {
+pub(super) fn pools(host: &Host<'_>) -> Result<Vec<Imported>, SessionError> {
     host.client.pools().map_err(|source| zfs("the imported pools cannot be listed".to_owned(), source))
 }
 
-fn zfs(what: String, source: ZfsError) -> SessionError {
+pub(super) fn zfs(what: String, source: ZfsError) -> SessionError {
     SessionError::Zfs { what, source }
 }
 
@@ -352,48 +291,4 @@ fn namesake(host: &Host<'_>, wanted: &Wanted<'_>) -> Option<(String, Guid)> {
     let all = host.root.members().ok()?;
     let other = all.into_iter().find(|member| member.pool_name == wanted.pool.as_str())?;
     Some((other.disk.to_string(), other.pool_guid))
-}
-
-fn refuse_name(wanted: &Wanted<'_>, label: &Label, imported: &[Imported]) -> Result<(), SessionError> {
-    match imported.iter().find(|pool| pool.name.as_str() == label.pool_name) {
-        None => Ok(()),
-        Some(other) => Err(SessionError::NameTaken {
-            name: other.name.to_string(),
-            imported: other.guid,
-            wanted: wanted.guid,
-        }),
-    }
-}
-
-/// Whether the import has to be forced, which only the user can allow, by the name of the host (S2).
-fn foreign_host(wanted: &Wanted<'_>, labels: &[Label]) -> Result<ForeignHost, SessionError> {
-    let Some(given) = wanted.last_used_by else { return Ok(ForeignHost::Refuse) };
-    let active = labels.iter().find(|label| label.state == PoolState::Active);
-    match active {
-        Some(label) if label.hostname.as_deref() == Some(given) => Ok(ForeignHost::TakeOver),
-        Some(label) => Err(SessionError::OtherHost {
-            drive: wanted.drive.to_owned(),
-            host: host_of(label),
-            given: given.to_owned(),
-        }),
-        None => Ok(ForeignHost::Refuse),
-    }
-}
-
-fn host_of(label: &Label) -> String {
-    let name = crate::process::printable(label.hostname.as_deref().unwrap_or("a host without a name"));
-    match label.hostid {
-        Some(id) => format!("{name} (hostid {id:x})"),
-        None => name,
-    }
-}
-
-fn import_error(wanted: &Wanted<'_>, labels: &[Label], source: ZfsError) -> SessionError {
-    let active = labels.iter().find(|label| label.state == PoolState::Active);
-    match (source.kind(), active) {
-        (Kind::ForeignHost, Some(label)) => {
-            SessionError::ForeignHost { drive: wanted.drive.to_owned(), host: host_of(label) }
-        }
-        _ => zfs(format!("{} cannot be imported", wanted.drive), source),
-    }
 }

@@ -1,7 +1,10 @@
 //! What the simulation has found, each as a test with a name.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::event::Unplug;
-use crate::process::{Cancel, Invocation, Output, PipeOutput, RunError, Runner, Watch};
+use crate::process::{Cancel, Exit, Invocation, Output, PipeOutput, RunError, Runner, Watch};
 use crate::sim::Host;
 use crate::sim::fault::{Fault, Faulty, Place};
 
@@ -47,15 +50,24 @@ fn holds_that_could_not_be_released_are_released_by_the_next_run() {
     }
 }
 
-/// The kernel goes on with the import of a run that was killed: when the next one imports, it is done.
-struct ImportedMeanwhile<'a>(&'a Host);
+/// The kernel goes on with the import of a run that was killed: when the next one imports, it is done, or has the
+/// devices to itself until then.
+struct ImportedMeanwhile<'a> {
+    host: &'a Host,
+    // So many imports find no device that they may open.
+    kept_away: AtomicUsize,
+}
 
 impl Runner for ImportedMeanwhile<'_> {
     fn run(&self, command: &Invocation, cancel: &Cancel) -> Result<Output, RunError> {
         if command.to_string().starts_with("zpool import") {
-            self.0.run(command, cancel)?;
+            if self.kept_away.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+                let stderr = "cannot import '7': no such pool available".to_owned();
+                return Ok(Output { exit: Exit::Code(1), stdout: Vec::new(), stderr });
+            }
+            self.host.run(command, cancel)?;
         }
-        self.0.run(command, cancel)
+        self.host.run(command, cancel)
     }
 
     fn pipe(
@@ -65,13 +77,16 @@ impl Runner for ImportedMeanwhile<'_> {
         watch: &mut dyn FnMut(u64) -> Watch,
         cancel: &Cancel,
     ) -> Result<PipeOutput, RunError> {
-        self.0.pipe(send, receive, watch, cancel)
+        self.host.pipe(send, receive, watch, cancel)
     }
 }
 
 #[test]
 fn a_pool_that_a_killed_run_still_imported_is_adopted_and_exported() {
-    let host = new_host();
-    let summary = run(&ImportedMeanwhile(&host), &host.drives.root()).unwrap();
-    assert_eq!((summary.failed, summary.unplug), (0, Unplug::Safe { powered_off: true }));
+    for kept_away in [0, 2] {
+        let host = new_host();
+        let runner = ImportedMeanwhile { host: &host, kept_away: AtomicUsize::new(kept_away) };
+        let summary = run(&runner, &host.drives.root()).unwrap();
+        assert_eq!((summary.failed, summary.unplug), (0, Unplug::Safe { powered_off: true }));
+    }
 }
