@@ -80,6 +80,11 @@ impl Selection {
         Self { left_out: total - chosen.len(), chosen }
     }
 
+    /// Whether one of them needs the package for Debian.
+    pub fn needs_package(&self) -> bool {
+        self.chosen.iter().any(|trial| trial.scenario.packaged)
+    }
+
     /// The systems that are needed for it.
     pub fn systems(&self) -> Vec<&'static Recipe> {
         let needed =

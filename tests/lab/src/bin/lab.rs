@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use zferry_lab::host::cargo::{self, Profile, Share, Tally};
+use zferry_lab::host::package;
 use zferry_lab::host::packages;
 use zferry_lab::image::recipe::{self, Recipe, TRIXIE};
 use zferry_lab::image::{build, saved};
@@ -79,6 +80,8 @@ enum Task {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Build the package for Debian as it is shipped
+    Package,
     /// Put deliberate bugs into a copy of the planner, one after the other: its tests must notice each
     Mutants {
         /// Only bugs whose name contains this
@@ -146,6 +149,11 @@ fn perform(task: Task) -> Result<()> {
         Task::Soak { rounds, seed } => {
             let (saved, share) = prepare_one(Programs::Zferry, &TRIXIE)?;
             soak::soak(&saved, &share, seed, rounds)
+        }
+        Task::Package => {
+            packages::ensure()?;
+            println!("{}", package::shipped()?.display());
+            Ok(())
         }
         Task::Mutants { filter } => mutants::hunt(filter.as_deref()),
         Task::Fuzz { filter, minutes } => fuzz::all(filter.as_deref(), minutes),
@@ -255,6 +263,12 @@ fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>, times
         _ => Tally::default(),
     };
     let lab = prepare(Programs::Zferry, &selection.systems())
+        .and_then(|(saved, share)| {
+            if selection.needs_package() {
+                package::add_to(&share)?;
+            }
+            Ok((saved, share))
+        })
         .and_then(|(saved, share)| runner::run(&selection.chosen, times, &saved, &share));
     match lab {
         Ok(scenarios) => tally += scenarios,

@@ -106,12 +106,7 @@ impl Share {
     /// of a cold run and changes nothing that they look at); measurements take what is shipped.
     pub fn add_zferry(&self, profile: Profile) -> Result<()> {
         eprintln!("lab: building zferry for the guests");
-        let built = match profile {
-            Profile::Tested => build(&["--package", "zferry", "--bin", "zferry"], "debug/zferry")?,
-            Profile::Shipped => {
-                build(&["--release", "--package", "zferry", "--bin", "zferry"], "release/zferry")?
-            }
-        };
+        let built = program(profile)?;
         let there = self.path().join("bin/zferry");
         fs::copy(built, &there)?;
         // Half of it is for debuggers, which no guest has. It came with the linker; without it, it takes longer.
@@ -143,6 +138,17 @@ pub enum Profile {
     Tested,
     /// As it is shipped.
     Shipped,
+}
+
+/// Builds zferry and says where it is.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn program(profile: Profile) -> Result<PathBuf> {
+    match profile {
+        Profile::Tested => build(&["--package", "zferry", "--bin", "zferry"], "debug/zferry"),
+        Profile::Shipped => build(&["--release", "--package", "zferry", "--bin", "zferry"], "release/zferry"),
+    }
 }
 
 /// Builds one binary and says where it is.

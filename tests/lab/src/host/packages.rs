@@ -26,6 +26,7 @@ const NEEDS: &[Need] = &[
     },
     Need { what: "mke2fs", package: "e2fsprogs", why: "makes their root file system" },
     Need { what: "nix-instantiate", package: "nix-bin", why: "evaluates the modules for NixOS" },
+    Need { what: "dpkg-shlibdeps", package: "dpkg-dev", why: "finds what the package depends on" },
     Need { what: "setpriv", package: "util-linux", why: "ends guests with the lab" },
     Need { what: "sha256sum", package: "coreutils", why: "compares drives" },
     Need { what: "pkg-config", package: "pkg-config", why: "finds libudev" },

@@ -173,7 +173,8 @@ impl Lab {
              install /run/lab/share/bin/* /usr/local/bin/; \
              if [ -d /run/lab/share/udev-rules ]; then \
                  mkdir -p /usr/local/share/zferry && cp -r /run/lab/share/udev-rules /usr/local/share/zferry/; \
-             fi; umount /run/lab/share",
+             fi; \
+             if [ -d /run/lab/share/packages ]; then cp -r /run/lab/share/packages /root/; fi; umount /run/lab/share",
         )?
         .exits(0)?;
         Ok(())

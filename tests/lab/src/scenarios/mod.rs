@@ -21,6 +21,7 @@ mod keys;
 mod laboratory;
 mod losses;
 mod meanwhile;
+mod packaged;
 mod peers;
 mod plugged;
 mod preparing;
@@ -63,15 +64,22 @@ pub struct Scenario {
     pub systems: &'static [&'static Recipe],
     /// What is done, and what must be so.
     pub body: fn(&mut Lab) -> Result<()>,
+    /// Whether guests need the package for Debian.
+    pub packaged: bool,
 }
 
 impl Scenario {
     const fn core(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
-        Self { name, tier: Tier::Core, systems: &[&recipe::TRIXIE], body }
+        Self { name, tier: Tier::Core, systems: &[&recipe::TRIXIE], body, packaged: false }
     }
 
     const fn full(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
-        Self { name, tier: Tier::Full, systems: &[&recipe::TRIXIE], body }
+        Self { name, tier: Tier::Full, systems: &[&recipe::TRIXIE], body, packaged: false }
+    }
+
+    /// With the package for Debian, which takes a while to build.
+    const fn packaged(self) -> Self {
+        Self { packaged: true, ..self }
     }
 
     /// Also on the oldest system that is supported, with its own ZFS.
@@ -132,6 +140,7 @@ pub fn all() -> Vec<Scenario> {
         rescue::scenarios(),
         ahead::scenarios(),
         plugged::scenarios(),
+        packaged::scenarios(),
         encased::scenarios(),
     ]
     .concat()

@@ -18,7 +18,7 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 /// A run in an emulated guest.
-const RUN: Duration = Duration::from_secs(180);
+pub(super) const RUN: Duration = Duration::from_secs(180);
 
 /// The rule and the unit where a package puts them.
 fn install(lab: &mut Lab) -> Result<()> {
@@ -33,7 +33,7 @@ fn install(lab: &mut Lab) -> Result<()> {
 }
 
 /// So many runs have begun and ended, and the last one has said this.
-fn until_told(lab: &mut Lab, guid: u64, runs: usize, words: &str) -> Result<()> {
+pub(super) fn until_told(lab: &mut Lab, guid: u64, runs: usize, words: &str) -> Result<()> {
     let unit = format!("zferry@{guid}.service");
     let test = format!(
         "test $(journalctl -q -o cat -u {unit} | grep -cF '{words}') = {runs} && \
