@@ -113,10 +113,10 @@ pub enum Command {
     /// Undo `open`: unmount, export, power off
     #[command(visible_alias = "umount", before_help = "Example: sudo zferry close t7")]
     Close(Close),
-    /// Stop the run that a drive has, and let none start until `resume`
+    /// Stop the runs that drives have, and let none start until `resume`
     #[command(before_help = "Example: sudo zferry pause t7")]
     Pause(Pause),
-    /// Let runs of a drive start again
+    /// Let runs of drives start again
     #[command(before_help = "Example: sudo zferry resume t7")]
     Resume(Pause),
     /// Try whether the passphrase still opens what is on a drive

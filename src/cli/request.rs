@@ -247,7 +247,7 @@ pub(super) fn waiting(typed: Option<Option<Duration>>) -> Wait {
 }
 
 /// The drives that are meant, each with the backups that are meant.
-fn select(
+pub(super) fn select(
     names: &[DriveName],
     backups: &[BackupName],
     settings: Settings,
