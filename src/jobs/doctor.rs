@@ -47,6 +47,8 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     let known: BTreeSet<Guid> = request.known.iter().copied().collect();
     findings.extend(of_sources(&policies, &sources, &imported, &known));
     findings.extend(around::holds(env, &policies, &sources, &known)?);
+    let (found, hints) = around::plug_in(request, env);
+    findings.extend(found);
     let members = env.root.members().unwrap_or_default();
     let mut away = Vec::new();
     for (drive, remembered) in request.drives.iter().zip(&remembered) {
@@ -60,7 +62,7 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     // What ZFS itself is told of by each drive is said once.
     let mut told = BTreeSet::new();
     findings.retain(|finding| told.insert(finding.what.clone()));
-    Ok(Checkup { findings, away })
+    Ok(Checkup { findings, hints, away })
 }
 
 fn host_facts(

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::config::request::DoctorRequest;
 use crate::config::{Drive, PowerOff};
-use crate::drive::Boot;
+use crate::drive::{Boot, ask_for_udisks};
 use crate::execute::chain;
 use crate::execute::rescue::{self, outdated};
 use crate::execute::session::Session;
 use crate::model::{DatasetName, Guid, Policy, Side};
 use crate::plan::doctor::Finding;
 use crate::plan::doctor::around::{AtStart, of_holds, of_power, of_rescue, of_start};
+use crate::plan::doctor::plug_in::{Installed, PlugIn, command, hint_of_plug_in, hint_of_udisks, of_plug_in};
 use crate::plan::rescue::{CONFIG, config};
 use crate::zfs::parse::Imported;
 
@@ -37,6 +38,27 @@ pub(super) fn at_start(
         scans: boot.scans,
         here: sources.find(|pool| imported.iter().any(|imported| imported.name == *pool)),
     })
+}
+
+/// Whether a drive that is plugged in starts a run, and can be powered off after it: what is wrong, and what could be
+/// better.
+pub(super) fn plug_in(request: &DoctorRequest, env: &Environment<'_>) -> (Vec<Finding>, Vec<Finding>) {
+    let (mut found, mut hints) = (Vec::new(), Vec::new());
+    if env.root.is_run_by_systemd() {
+        let read = |(path, text)| Installed { path, text };
+        let unit = env.root.unit("zferry@.service").map(read);
+        let installed = PlugIn {
+            rule: env.root.udev_rule("90-zferry.rules").map(read),
+            lacks_program: unit.as_ref().is_some_and(|unit| !env.root.has_program(command(&unit.text).0)),
+            unit,
+        };
+        found.extend(of_plug_in(&installed));
+        hints.extend(hint_of_plug_in(&installed));
+    }
+    if request.drives.iter().any(|drive| drive.power_off == PowerOff::Yes) {
+        hints.extend(ask_for_udisks(env.runner, env.cancel).err().map(|why| hint_of_udisks(&why)));
+    }
+    (found, hints)
 }
 
 /// What runs left held on the sources.
