@@ -47,6 +47,7 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     let known: BTreeSet<Guid> = request.known.iter().copied().collect();
     findings.extend(of_sources(&policies, &sources, &imported, &known));
     findings.extend(around::holds(env, &policies, &sources, &known)?);
+    findings.extend(around::left_by_init(request, env, &all));
     let (found, hints) = around::plug_in(request, env);
     findings.extend(found);
     let members = env.root.members().unwrap_or_default();

@@ -133,13 +133,15 @@ fn what_is_decrypted_takes_the_encryption_of_what_is_above_it_or_is_asked_about(
     });
     let settled = |world: &World, allow| {
         let mut inventory = world.look(std::slice::from_ref(&policy));
-        decrypt(&policy, &mut inventory, allow).map(|becomes| (becomes, inventory))
+        decrypt(&policy, &mut inventory, false, allow).map(|becomes| (becomes, inventory))
     };
     let readable = NotRestored::Readable(name("backup/new/eds"));
-    assert_eq!(settled(&world, false).map(|(becomes, _)| becomes), Err(readable));
+    assert_eq!(settled(&world, false).map(|(becomes, _)| becomes), Err(readable.clone()));
     assert_eq!(settled(&world, true).unwrap().0, Becomes::Readable);
     let public = world.clone().edit_source("tank/data", |dataset| dataset.encryption = None);
     assert_eq!(settled(&public, false).unwrap().0, Becomes::Readable);
+    let sent_plain = decrypt(&policy, &mut public.look(std::slice::from_ref(&policy)), true, false);
+    assert_eq!(sent_plain, Err(readable), "it is not known to be public");
 
     let below = |key| {
         let locked = move |dataset: &mut Dataset| {
@@ -173,7 +175,7 @@ fn what_was_decrypted_in_part_is_gone_on_with() {
         });
     let mut inventory = world.look(std::slice::from_ref(&policy));
     set_others_aside(&policy, &mut inventory);
-    decrypt(&policy, &mut inventory, true).unwrap();
+    decrypt(&policy, &mut inventory, false, true).unwrap();
     find_obstacle(&policy, &inventory).unwrap();
     let plan = plan::plan(std::slice::from_ref(&policy), &inventory, &epoch());
     assert_eq!(plan::check::check(std::slice::from_ref(&policy), &inventory, &plan, &epoch()), []);

@@ -5,6 +5,7 @@ mod backup;
 pub(crate) mod boundaries;
 mod checkup;
 mod compared;
+mod container;
 mod contract;
 mod drilled;
 mod drives;
@@ -142,6 +143,7 @@ pub fn all() -> Vec<Scenario> {
         plugged::scenarios(),
         packaged::scenarios(),
         encased::scenarios(),
+        container::scenarios(),
     ]
     .concat()
 }
