@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::config::Drive;
 use crate::config::request::DoctorRequest;
 use crate::drive::hostid;
-use crate::event::{Event, Sink};
+use crate::event::{Event, Sink, Unplug};
 use crate::execute::chain;
 use crate::execute::session::{After, Session, SessionError};
 use crate::model::{Consents, Guid, Policy, PoolName, SendMode, Side};
@@ -156,7 +156,8 @@ fn look(request: &DoctorRequest, drive: &Drive, env: &Environment<'_>) -> Result
     session.tell_damage(&host, &afterwards);
     let unplug = session.close(&host, After::Export, false);
     let mut found = looked?;
-    if !matches!(unplug, crate::event::Unplug::Safe { .. } | crate::event::Unplug::LeftImported { .. }) {
+    // What else uses the drive did so before, as a container that somebody has open.
+    if matches!(unplug, Unplug::Unsafe { .. } | Unplug::Gone { .. }) {
         let what = crate::report::summary::truth(name, &unplug).text;
         found.push(Finding { about: name.to_owned(), what, remedies: Vec::new() });
     }

@@ -191,7 +191,8 @@ fn cut_off(lab: &mut Lab) -> Result<()> {
     let found = lab.run("zferry doctor")?;
     found.exits(1)?.says("A `zferry init` was cut off")?.last_line("1 finding.")?;
     let printed = found.stdout();
-    for command in printed.lines().filter_map(|line| line.trim().strip_prefix("try: ")) {
+    let commands = printed.lines().filter_map(|line| line.trim().strip_prefix("try: "));
+    for command in commands.filter(|line| line.starts_with("zpool ") || line.starts_with("cryptsetup ")) {
         lab.run(command)?.exits(0)?;
     }
     nothing_is_open(lab)?;

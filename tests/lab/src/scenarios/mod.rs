@@ -27,6 +27,7 @@ mod peers;
 mod plugged;
 mod preparing;
 mod pruning;
+mod pulled;
 mod reading;
 mod rebuilt;
 mod refusals;
@@ -138,6 +139,7 @@ pub fn all() -> Vec<Scenario> {
         verified::scenarios(),
         drilled::scenarios(),
         scrubbed::scenarios(),
+        pulled::scenarios(),
         rescue::scenarios(),
         ahead::scenarios(),
         plugged::scenarios(),
