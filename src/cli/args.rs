@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Doctor, Eject, Init, Status};
 pub use files::{Close, Open, Pause};
-pub use looking::{Diff, List, Log, Rehearse, Verify};
+pub use looking::{Diff, List, Log, Rehearse, RescuePage, Verify};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -122,6 +122,9 @@ pub enum Command {
     /// Try whether the passphrase still opens what is on a drive
     #[command(before_help = "Example: sudo zferry rehearse t7")]
     Rehearse(Rehearse),
+    /// Print how to restore from a drive without this computer, to keep elsewhere
+    #[command(before_help = "Example: sudo zferry rescue-page t7 > page.txt")]
+    RescuePage(RescuePage),
     /// Get files back, or a dataset with its whole history
     #[command(
         before_help = "Example: sudo zferry restore t7 home Documents/tax.pdf --from yesterday --to ~\n         sudo zferry restore t7 home --into rpool/nixos/home"

@@ -103,7 +103,8 @@ pub fn of_rescue(drive: &str, looked: &Result<Vec<&'static str>, String>) -> Opt
             let remedy = format!(
                 "if it has none, set rescue = false for the drive {drive} in the configuration: only `zferry init` makes one"
             );
-            Some(Finding::new(drive, what, &[&remedy]))
+            let page = format!("zferry rescue-page {drive} > page.txt   (and keep that page elsewhere)");
+            Some(Finding::new(drive, what, &[&remedy, &page]))
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
 use super::Scenario;
-use super::encased::{CONFIG, OWN, SAFE, add_key_file, nothing_is_open, with_input};
+use super::encased::{CONFIG, OWN, SAFE, add_key_file, nothing_is_open, to_the_files, with_input};
 use crate::command::Command;
 use crate::drive::Drive;
 use crate::lab::Lab;
@@ -75,6 +75,7 @@ fn everything(lab: &mut Lab) -> Result<()> {
     lab.gone(&t7)?;
     lab.plug(&t7)?;
     looked_at(lab, &t7)?;
+    by_the_page(lab, &t7)?;
     rehearsed(lab, &t7)?;
     verified(lab, &t7)?;
     restored(lab, &t7)
@@ -98,6 +99,18 @@ fn looked_at(lab: &mut Lab, t7: &Drive) -> Result<()> {
     lab.not_imported("t7")?;
     lab.run("test -e /dev/mapper/mine && cryptsetup close mine")?.exits(0)?;
     ensure!(t7.sha256()? == disk, "doctor wrote to the drive");
+    Ok(())
+}
+
+/// It was adopted, and has no rescue file system: its page is printed, and leads to the files.
+fn by_the_page(lab: &mut Lab, t7: &Drive) -> Result<()> {
+    let disk = t7.sha256()?;
+    let printed = with_input(lab, "zferry rescue-page t7", &format!("{OWN}\n"))?;
+    let page = printed.exits(0)?.last_word("Safe to unplug t7")?.stdout();
+    nothing_is_open(lab)?;
+    ensure!(!page.contains("small partition"), "it has none\n{page}");
+    to_the_files(lab, &page)?;
+    ensure!(t7.sha256()? == disk, "the drive was written to");
     Ok(())
 }
 

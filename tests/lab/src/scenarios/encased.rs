@@ -177,8 +177,14 @@ fn by_the_page(lab: &mut Lab, t7: &Drive) -> Result<()> {
          cat /media/t7/README.txt; umount /media/t7",
     )?;
     let page = page.exits(0)?.stdout();
+    to_the_files(lab, &page)?;
+    lab.pull(t7)
+}
+
+/// The page's way to the files and out again.
+pub(super) fn to_the_files(lab: &mut Lab, page: &str) -> Result<()> {
     for section in [2, 4, 7] {
-        for command in rescue::commands(&page, section)? {
+        for command in rescue::commands(page, section)? {
             with_input(lab, &command, &format!("{OWN}\n"))?
                 .exits(0)
                 .with_context(|| format!("section {section}"))?;
@@ -187,8 +193,7 @@ fn by_the_page(lab: &mut Lab, t7: &Drive) -> Result<()> {
             lab.run("cmp /mnt/t7/eds+anna/letter /home/anna/letter")?.exits(0)?;
         }
     }
-    nothing_is_open(lab)?;
-    lab.pull(t7)
+    nothing_is_open(lab)
 }
 
 /// In mid-send. The kernel keeps what is left of the container, so that only a restart helps; the next run completes.
