@@ -24,8 +24,8 @@ pub enum Event {
     Waiting {
         /// Its name in the configuration.
         drive: String,
-        /// For how long at most.
-        seconds: u64,
+        /// For how long at most. None: until it comes.
+        seconds: Option<u64>,
     },
     /// The drive is connected.
     Found {
@@ -188,6 +188,13 @@ pub enum Event {
     },
     /// The run of this drive ended. Always the last event of a drive.
     DriveFinished(Summary),
+}
+
+impl Event {
+    /// Waiting for a drive; `Duration::MAX` is without end.
+    pub fn waiting(drive: String, within: Duration) -> Self {
+        Self::Waiting { drive, seconds: (within < Duration::MAX).then_some(within.as_secs()) }
+    }
 }
 
 /// How the pool came to be imported.

@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Doctor, Eject, Init, Status};
 pub use files::{Close, Open, Pause};
-pub use looking::{Diff, List, Log, Rehearse, Verify};
+pub use looking::{Diff, List, Log, Rehearse, RescuePage, Verify};
 pub use restore::Restore;
 
 /// Backs up encrypted ZFS pools to removable drives
@@ -113,15 +113,18 @@ pub enum Command {
     /// Undo `open`: unmount, export, power off
     #[command(visible_alias = "umount", before_help = "Example: sudo zferry close t7")]
     Close(Close),
-    /// Stop the run that a drive has, and let none start until `resume`
+    /// Stop the runs that drives have, and let none start until `resume`
     #[command(before_help = "Example: sudo zferry pause t7")]
     Pause(Pause),
-    /// Let runs of a drive start again
+    /// Let runs of drives start again
     #[command(before_help = "Example: sudo zferry resume t7")]
     Resume(Pause),
     /// Try whether the passphrase still opens what is on a drive
     #[command(before_help = "Example: sudo zferry rehearse t7")]
     Rehearse(Rehearse),
+    /// Print how to restore from a drive without this computer, to keep elsewhere
+    #[command(before_help = "Example: sudo zferry rescue-page t7 > page.txt")]
+    RescuePage(RescuePage),
     /// Get files back, or a dataset with its whole history
     #[command(
         before_help = "Example: sudo zferry restore t7 home Documents/tax.pdf --from yesterday --to ~\n         sudo zferry restore t7 home --into rpool/nixos/home"

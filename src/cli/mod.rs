@@ -15,6 +15,7 @@ mod logging;
 mod pausing;
 mod prepare;
 mod request;
+mod rescue_page;
 mod signals;
 mod triggered;
 mod work;
@@ -144,6 +145,8 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         Command::Restore(typed) => {
             call.as_root(|settings, common| request::restore(typed, settings, common), work::restore)
         }
+        Command::RescuePage(typed) => call
+            .as_root(|settings, common| rescue_page::request(&typed, settings, common), rescue_page::print),
         Command::Init(typed) => prepare::init(typed, &call),
         Command::Adopt(typed) => prepare::adopt(typed, &call),
         Command::Eject(typed) => {

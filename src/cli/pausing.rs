@@ -4,29 +4,36 @@ use super::failure::{self, Failure};
 use super::{args, request, work};
 use crate::config::Settings;
 use crate::config::request::Common;
+use crate::jobs::JobError;
 use crate::jobs::pausing::{self, PauseRequest};
 use crate::process::Cancel;
 
-/// Which drive is meant.
+/// Which drives are meant.
 ///
 /// # Errors
-/// When it is not configured.
+/// When one is not configured.
 pub fn request(typed: &args::Pause, settings: Settings, common: Common) -> Result<PauseRequest, Failure> {
-    Ok(PauseRequest { common, drive: request::one(&typed.drive, &[], settings)? })
+    let (drives, _) = request::select(&typed.drives, &[], settings)?;
+    Ok(PauseRequest { common, drives })
 }
 
 /// `pause`
 pub fn pause(request: &PauseRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = work::World::new(&request.common, cancel.clone());
-    let result = pausing::pause(request, &world.environment());
+    let results = pausing::pause(request, &world.environment());
     drop(world);
-    result.map(|()| failure::DONE).map_err(|error| work::failure_of(error, &cancel))
+    all_of(results, &cancel)
 }
 
 /// `resume`
 pub fn resume(request: &PauseRequest, cancel: Cancel) -> Result<u8, Failure> {
     let world = work::World::new(&request.common, cancel.clone());
-    let result = pausing::resume(request, &world.environment());
+    let results = pausing::resume(request, &world.environment());
     drop(world);
-    result.map(|()| failure::DONE).map_err(|error| work::failure_of(error, &cancel))
+    all_of(results, &cancel)
+}
+
+fn all_of(results: Vec<Result<(), JobError>>, cancel: &Cancel) -> Result<u8, Failure> {
+    let failures = results.into_iter().filter_map(Result::err).map(|error| work::failure_of(error, cancel));
+    work::gravest(failure::DONE, failures.collect())
 }

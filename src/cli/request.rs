@@ -78,8 +78,10 @@ pub fn status(typed: &args::Status, settings: Settings, common: Common) -> Resul
 /// When a drive is not configured.
 pub fn doctor(typed: &args::Doctor, settings: Settings, common: Common) -> Result<DoctorRequest, Failure> {
     let known = settings.drives.iter().map(|drive| drive.guid).collect();
+    let luks = settings.drives.iter().filter_map(|drive| drive.luks.as_ref());
+    let containers = luks.map(|luks| luks.uuid.clone()).collect();
     let (drives, _) = select(&typed.drives, &[], settings)?;
-    Ok(DoctorRequest { common, drives, known })
+    Ok(DoctorRequest { common, drives, known, containers })
 }
 
 /// `restore --into`
@@ -105,7 +107,8 @@ pub fn restore(typed: args::Restore, settings: Settings, common: Common) -> Resu
             hint: format!("{}/{}", into, backup.target.leaf()),
         });
     }
-    let form = match typed.decrypted {
+    // What was sent plain lies there decrypted, and should not lie on the computer like that.
+    let form = match typed.decrypted || backup.send == SendMode::Plain {
         true => Form::Decrypted { allow_plaintext: typed.allow_plaintext },
         false => Form::Raw,
     };
@@ -247,7 +250,7 @@ pub(super) fn waiting(typed: Option<Option<Duration>>) -> Wait {
 }
 
 /// The drives that are meant, each with the backups that are meant.
-fn select(
+pub(super) fn select(
     names: &[DriveName],
     backups: &[BackupName],
     settings: Settings,

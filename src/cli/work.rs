@@ -247,14 +247,18 @@ pub(super) fn worst(results: Vec<DriveResult>, cancel: &Cancel) -> Result<u8, Fa
             Err(error) => failures.push(failure_of(error, cancel)),
         }
     }
-    failures.sort_by_key(|failure| gravity(failure.code()));
     let code = codes.into_iter().max_by_key(|&code| gravity(code)).unwrap_or(failure::DONE);
+    if failures.is_empty() && code == failure::DONE {
+        return Ok(cancel.signal().map_or(code, failure::signalled));
+    }
+    gravest(code, failures)
+}
+
+/// Of a code and failures the gravest. The others are told.
+pub(super) fn gravest(code: u8, mut failures: Vec<Failure>) -> Result<u8, Failure> {
+    failures.sort_by_key(|failure| gravity(failure.code()));
     let Some(gravest) = failures.pop() else {
-        return Ok(if code == failure::DONE {
-            cancel.signal().map_or(code, failure::signalled)
-        } else {
-            code
-        });
+        return Ok(code);
     };
     failures.iter().for_each(Failure::tell);
     if gravity(code) > gravity(gravest.code()) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::settings::{Backup, Drive, PowerOff};
-use crate::model::{Consents, DatasetName, Guid, PoolName};
+use crate::model::{Consents, DatasetName, Guid, LuksUuid, PoolName};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +156,8 @@ pub struct DoctorRequest {
     pub drives: Vec<Drive>,
     /// The pools of all drives in the configuration.
     pub known: Vec<Guid>,
+    /// The LUKS containers of all of them.
+    pub containers: Vec<LuksUuid>,
 }
 
 /// `restore --into`: a copy on the drive becomes a dataset again.

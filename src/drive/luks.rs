@@ -66,6 +66,37 @@ pub fn luks_mappings(root: &Root, uuid: &LuksUuid, device: Option<&LuksDevice>) 
     root.names("/sys/block").into_iter().filter(|name| name.starts_with("dm-")).filter_map(mapping).collect()
 }
 
+/// The containers that are open as zferry opens them, with the nodes of what the mapper made of them.
+pub fn own_mappings(root: &Root) -> Vec<(LuksUuid, PathBuf)> {
+    let ours = |kernel: String| {
+        let node = Path::new("/dev").join(&kernel);
+        let uuid = luks_below(root, &node)?;
+        let name = root.text(Path::new("/sys/block").join(&kernel).join("dm/name"))?;
+        (name == uuid.mapping()).then_some((uuid, node))
+    };
+    root.names("/sys/block").into_iter().filter_map(ours).collect()
+}
+
+/// Whether a device of the mapper lies on this disk or on a partition of it.
+pub fn lies_on(root: &Root, mapped: &Path, disk: &Path) -> bool {
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let (Some(mapped), Some(disk)) = (name(mapped), name(disk)) else { return false };
+    let below = root.names(Path::new("/sys/block").join(mapped).join("slaves"));
+    root.disk_and_partitions(&disk).iter().any(|(part, _)| below.contains(part))
+}
+
+/// The containers on this disk, or this partition, that nobody has opened; by their nodes.
+pub fn closed_luks(root: &Root, node: &Path) -> Vec<PathBuf> {
+    let name = node.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_closed = |(part, _): &(String, PathBuf)| {
+        let kind = root.devices.known(part).ok().and_then(|known| known.kind);
+        let held = root.names(Path::new("/sys/class/block").join(part).join("holders"));
+        kind.as_deref() == Some("crypto_LUKS") && held.is_empty()
+    };
+    let parts = root.disk_and_partitions(name).into_iter().filter(is_closed);
+    parts.map(|(part, _)| Path::new("/dev").join(part)).collect()
+}
+
 /// The devices of a pool behind a container that is open and whose drive is there.
 ///
 /// # Errors
@@ -101,5 +132,21 @@ mod tests {
         assert_eq!(luks_mappings(&root, &uuid, Some(&device)), [mapping(false)]);
         host.write("/sys/class/block/sdb1/holders/dm-0", "");
         assert_eq!(luks_mappings(&root, &uuid, Some(&device)), [mapping(true)]);
+    }
+
+    #[test]
+    fn what_zferry_opened_is_known_by_its_name_and_by_the_disk_below_it() {
+        let host = Imitation::new();
+        let uuid: LuksUuid = "2f3b5a3e-0000-4c1d-9abc-0123456789ab".parse().unwrap();
+        let (root, disk) = (host.root(), host.disk("sdb", 3, "usb1/1-4"));
+        for (number, name) in [(0, uuid.mapping()), (1, "luks-home".to_owned())] {
+            let told = format!("CRYPT-LUKS2-2f3b5a3e00004c1d9abc0123456789ab-{name}\n");
+            host.write(&format!("/sys/block/dm-{number}/dm/uuid"), &told);
+            host.write(&format!("/sys/block/dm-{number}/dm/name"), &format!("{name}\n"));
+            host.write(&format!("/sys/block/dm-{number}/slaves/sdb1"), "");
+        }
+        let node = PathBuf::from("/dev/dm-0");
+        assert_eq!(own_mappings(&root), [(uuid, node.clone())]);
+        assert!(lies_on(&root, &node, &disk.node) && !lies_on(&root, &node, Path::new("/dev/sdc")));
     }
 }

@@ -21,6 +21,7 @@ mod in_use;
 mod label;
 mod luks;
 mod mounts;
+mod plug_in;
 mod poweroff;
 mod prepare;
 mod receivers;
@@ -37,9 +38,12 @@ pub use devices::Devices;
 pub use find::FindError;
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
-pub use luks::{LuksDevice, LuksMapping, find_luks, luks_below, luks_mappings, members_in_luks};
+pub use luks::{
+    LuksDevice, LuksMapping, closed_luks, find_luks, lies_on, luks_below, luks_mappings, members_in_luks,
+    own_mappings,
+};
 pub use mounts::{Mounted, mounts_of};
-pub use poweroff::{Outcome, PowerOffError, power_off};
+pub use poweroff::{Outcome, PowerOffError, ask_for_udisks, power_off};
 pub use prepare::{Claimed, Holds, Partition, find_partition};
 pub use receivers::{is_dying, list_receivers};
 pub use rescue::{RescuePartition, is_mount_point, rescue_partitions};

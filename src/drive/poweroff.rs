@@ -74,6 +74,20 @@ pub fn power_off(
     PowerOff { root, runner, disk, cancel, pause: Duration::from_secs(1), disappear: DISAPPEAR }.run(imported)
 }
 
+/// Whether udisks is there to be asked for a power-off; why not.
+///
+/// # Errors
+/// When it is not installed, or does not answer.
+pub fn ask_for_udisks(runner: &dyn Runner, cancel: &Cancel) -> Result<(), String> {
+    match runner.run(&Invocation::new(Tool::Udisksctl, ["status"], REQUEST), cancel) {
+        Ok(output) if is_no_service(&output) => Err("it does not answer".to_owned()),
+        Err(RunError::NotFound { .. }) => Err("udisksctl is not installed".to_owned()),
+        Err(RunError::Deadline { .. }) => Err("it does not answer in time".to_owned()),
+        // What else goes wrong is told when a drive is powered off.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// One power-off. The times are fields so that tests need not wait.
 struct PowerOff<'a> {
     root: &'a Root,

@@ -172,6 +172,34 @@ fn unlock(host: &Host<'_>, drive: &str, luks: &Luks, node: &Path) -> Result<(), 
     Err(LuksError::Wrong { drive: drive.to_owned() })
 }
 
+/// Whether what a person types opens the container of a drive, open or not. Nothing is opened.
+///
+/// # Errors
+/// When nobody types anything, or `cryptsetup` does not say.
+pub fn try_passphrase(
+    host: &Host<'_>,
+    drive: &str,
+    luks: &Luks,
+    device: &LuksDevice,
+) -> Result<bool, LuksError> {
+    let node = device.node.display().to_string();
+    let arguments = ["open", "--test-passphrase", "--type", "luks", "--key-file", "-", &node];
+    for attempt in 0..TRIES {
+        let typed = (host.ask)(&format!("the LUKS container of {drive}"), attempt > 0);
+        let secret = typed.map_err(|source| LuksError::NotTyped { drive: drive.to_owned(), source })?;
+        let command = Invocation::new(Tool::Cryptsetup, arguments, DERIVE);
+        match host.client.run(&Invocation { stdin: secret.bytes().to_owned(), ..command }) {
+            Ok(_) => return Ok(true),
+            Err(ZfsError::Failed { exit: WRONG, .. }) => {}
+            Err(source) => {
+                let what = format!("what opens the LUKS container {} of {drive} cannot be tried", luks.uuid);
+                return Err(LuksError::Tool { what, source });
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Closes what zferry opened of a container, and what others did if `foreign`. Says what stays open, and why, for who
 /// wants to unplug the drive.
 pub fn close(host: &Host<'_>, drive: &str, uuid: &LuksUuid, foreign: bool) -> Option<String> {

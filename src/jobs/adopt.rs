@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::config::edit::{NewDrive, Proposal};
 use crate::config::preparing::AdoptRequest;
-use crate::drive::{is_removable, luks_below, resolve};
+use crate::drive::{closed_luks, is_removable, luks_below, resolve};
 use crate::event::{Event, ImportHow, Unplug};
 use crate::execute::session::{After, Session, SessionError, Wanted, altroot};
-use crate::model::{DatasetName, Guid, PoolName};
+use crate::model::{DatasetName, Guid, Luks, PoolName};
 use crate::plan::Afterwards;
 use crate::plan::adopt::{Adoption, Seen, examine, refuse};
 use crate::zfs::argv::{Access, Reach};
@@ -26,11 +26,16 @@ pub fn adopt(request: &AdoptRequest, env: &Environment<'_>) -> Result<(), JobErr
     let (pool, guid) = find(request, env)?;
     let _lock = take_lock(env, guid)?;
     let host = env.host();
+    // Whoever adopts it has opened it.
+    let members = env.root.members().unwrap_or_default();
+    let mut devices = members.iter().filter(|member| member.pool_guid == guid);
+    let luks = devices.find_map(|member| luks_below(env.root, &member.node));
+    let luks = luks.map(|uuid| Luks { uuid, key_file: None });
     let wanted = Wanted {
         drive: request.drive.as_str(),
         pool: &pool,
         guid,
-        luks: None,
+        luks: luks.as_ref(),
         access: Access::ReadOnly,
         wait: Duration::ZERO,
         last_used_by: request.last_used_by.as_deref(),
@@ -42,7 +47,7 @@ pub fn adopt(request: &AdoptRequest, env: &Environment<'_>) -> Result<(), JobErr
     let found = look(request, env, &session);
     let unplug = session.close(&env.host(), After::Export, false);
     let found = found?;
-    let luks = session.members.first().and_then(|member| luks_below(env.root, &member.node));
+    let luks = luks.as_ref().map(|luks| luks.uuid.clone());
     let (name, pool) = (request.drive.clone(), session.pool.clone());
     let drive = NewDrive { name, pool, guid, luks, rescue: false };
     let proposals = proposals(request, &found);
@@ -71,6 +76,10 @@ fn find(request: &AdoptRequest, env: &Environment<'_>) -> Result<(PoolName, Guid
         let node = resolve(env.root, Path::new(typed)).map_err(PrepareError::from)?;
         let on_it = members.iter().filter(|member| member.node == node || member.disk.node == node);
         found.extend(on_it.map(|member| (member.pool_name.clone(), member.pool_guid)));
+        let closed = closed_luks(env.root, &node).pop().filter(|_| found.is_empty());
+        if let Some(container) = closed {
+            return Err(PrepareError::ClosedLuks(container).into());
+        }
     } else {
         let is_meant = |name: &str, guid: Guid| name == typed || guid.to_string() == typed;
         let connected = members.iter().filter(|member| is_meant(&member.pool_name, member.pool_guid));

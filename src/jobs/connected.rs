@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::config::Drive;
 use crate::config::request::{Selection, Wait};
 use crate::drive::{Member, Root, find_luks};
+use crate::event::Event;
 use crate::execute::session::Wanted;
 use crate::zfs::argv::Access;
 
@@ -13,8 +14,6 @@ use super::{Environment, JobError};
 
 /// A person who typed the command looks for the drive this long.
 const PERSON: Duration = Duration::from_secs(60);
-/// "Until it comes", in numbers.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long to wait for a drive.
@@ -22,7 +21,7 @@ pub fn patience(wait: Wait, env: &Environment<'_>) -> Duration {
     match wait {
         Wait::Unsaid if env.interactive => PERSON,
         Wait::Unsaid => Duration::ZERO,
-        Wait::Forever => FOREVER,
+        Wait::Forever => Duration::MAX,
         Wait::For(time) => time,
     }
 }
@@ -84,7 +83,7 @@ pub fn select<'a>(
         if !told {
             told = true;
             let drive = names.join(" or ");
-            env.sink.event(crate::event::Event::Waiting { drive, seconds: patience.as_secs() });
+            env.sink.event(Event::waiting(drive, patience));
         }
         std::thread::sleep(PAUSE);
     }

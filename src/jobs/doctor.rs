@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::config::Drive;
 use crate::config::request::DoctorRequest;
 use crate::drive::hostid;
-use crate::event::{Event, Sink};
+use crate::event::{Event, Sink, Unplug};
 use crate::execute::chain;
 use crate::execute::session::{After, Session, SessionError};
 use crate::model::{Consents, Guid, Policy, PoolName, SendMode, Side};
@@ -47,6 +47,9 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     let known: BTreeSet<Guid> = request.known.iter().copied().collect();
     findings.extend(of_sources(&policies, &sources, &imported, &known));
     findings.extend(around::holds(env, &policies, &sources, &known)?);
+    findings.extend(around::left_by_init(request, env, &all));
+    let (found, hints) = around::plug_in(request, env);
+    findings.extend(found);
     let members = env.root.members().unwrap_or_default();
     let mut away = Vec::new();
     for (drive, remembered) in request.drives.iter().zip(&remembered) {
@@ -60,7 +63,7 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     // What ZFS itself is told of by each drive is said once.
     let mut told = BTreeSet::new();
     findings.retain(|finding| told.insert(finding.what.clone()));
-    Ok(Checkup { findings, away })
+    Ok(Checkup { findings, hints, away })
 }
 
 fn host_facts(
@@ -153,7 +156,8 @@ fn look(request: &DoctorRequest, drive: &Drive, env: &Environment<'_>) -> Result
     session.tell_damage(&host, &afterwards);
     let unplug = session.close(&host, After::Export, false);
     let mut found = looked?;
-    if !matches!(unplug, crate::event::Unplug::Safe { .. } | crate::event::Unplug::LeftImported { .. }) {
+    // What else uses the drive did so before, as a container that somebody has open.
+    if matches!(unplug, Unplug::Unsafe { .. } | Unplug::Gone { .. }) {
         let what = crate::report::summary::truth(name, &unplug).text;
         found.push(Finding { about: name.to_owned(), what, remedies: Vec::new() });
     }

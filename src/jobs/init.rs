@@ -16,7 +16,7 @@ use crate::drive::{Claimed, Disk, Holds, Partition, Watcher, find_partition, res
 use crate::event::Event;
 use crate::execute::session::SessionError;
 use crate::execute::{lock, luks};
-use crate::model::{FoundDisk, Guid, PoolName};
+use crate::model::{FoundDisk, Guid, LuksUuid, PoolName};
 use crate::plan::init::{self, Layout, NotPrepared, Taken, Wishes};
 use crate::plan::rescue::PARTITION;
 use crate::process::{Invocation, Tool};
@@ -30,9 +30,9 @@ pub use error::PrepareError;
 use pool::{export, make_pool};
 
 /// Where a pool is imported below while it is made: the mark by which the pool of an `init` that died is known.
-const ALTROOT: &str = "/run/zferry/init";
+pub(super) const ALTROOT: &str = "/run/zferry/init";
 /// There is one `init` at a time. No pool has this guid.
-const LOCK: Guid = Guid(0);
+pub(super) const LOCK: Guid = Guid(0);
 /// How long udev and the kernel may take to know what was written.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -168,7 +168,8 @@ fn look(request: &InitRequest, env: &Environment<'_>) -> Result<(FoundDisk, Disk
     let client = env.client();
     let node = resolve(env.root, &request.device).map_err(PrepareError::from)?;
     let mut pools = pools_and_devices(&client)?;
-    if let Some(left) = left_over(&pools, &node) {
+    let containers = encased::left_open(env, &node);
+    if let Some(left) = left_over(&pools, &node, &containers) {
         note(env, format!("An earlier `init` was cut off: exporting the pool {left} that it left."));
         export(&client, &left).map_err(|source| JobError::Zfs {
             what: "the pool that an earlier `init` left cannot be exported",
@@ -177,6 +178,7 @@ fn look(request: &InitRequest, env: &Environment<'_>) -> Result<(FoundDisk, Disk
         settle(env);
         pools = pools_and_devices(&client)?;
     }
+    encased::close_left(request, env, &containers, &pools);
     let names: Vec<_> = pools.iter().map(|(pool, nodes)| (pool.name.to_string(), nodes.clone())).collect();
     let (disk, found) = survey(env.root, &node, &names).map_err(PrepareError::from)?;
     let taken = Taken {
@@ -194,8 +196,13 @@ fn look(request: &InitRequest, env: &Environment<'_>) -> Result<(FoundDisk, Disk
     Ok((found, disk, layout))
 }
 
-/// The pool on this disk that an `init` made and did not export. The lock is held: that one is dead.
-fn left_over(pools: &[(Imported, Vec<PathBuf>)], node: &Path) -> Option<PoolName> {
+/// The pool on this disk, or in a container on it, that an `init` made and did not export. The lock is held: that one is
+/// dead.
+fn left_over(
+    pools: &[(Imported, Vec<PathBuf>)],
+    node: &Path,
+    containers: &[(LuksUuid, PathBuf)],
+) -> Option<PoolName> {
     let disk = node.display().to_string();
     let ours = |(pool, nodes): &&(Imported, Vec<PathBuf>)| {
         // `/dev/sdb` has `/dev/sdb1` and not `/dev/sdba1`, `/dev/nvme0n1` has `/dev/nvme0n1p1`.
@@ -203,8 +210,10 @@ fn left_over(pools: &[(Imported, Vec<PathBuf>)], node: &Path) -> Option<PoolName
             let digits = rest.strip_prefix('p').unwrap_or(rest);
             !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit())
         };
-        let is_on_it =
-            |part: &PathBuf| part.to_str().and_then(|part| part.strip_prefix(&disk)).is_some_and(is_number);
+        let is_on_it = |part: &PathBuf| {
+            part.to_str().and_then(|part| part.strip_prefix(&disk)).is_some_and(is_number)
+                || containers.iter().any(|(_, mapped)| mapped == part)
+        };
         pool.altroot.as_deref() == Some(ALTROOT) && !nodes.is_empty() && nodes.iter().all(is_on_it)
     };
     pools.iter().find(ours).map(|(pool, _)| pool.name.clone())

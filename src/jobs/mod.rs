@@ -20,6 +20,7 @@ pub mod plan;
 mod remedies;
 pub mod replicate;
 pub mod rescue;
+pub mod rescue_page;
 pub mod restore;
 pub mod run;
 mod scrubbing;

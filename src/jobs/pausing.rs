@@ -6,6 +6,7 @@ use crate::config::request::Common;
 use crate::event::Event;
 use crate::state::{NotChanged, Paused};
 
+use super::connected::device;
 use super::drive_run::take_lock;
 use super::handover::stop_run;
 use super::{Environment, JobError};
@@ -15,32 +16,43 @@ use super::{Environment, JobError};
 pub struct PauseRequest {
     /// What every request carries.
     pub common: Common,
-    /// The drive.
-    pub drive: Drive,
+    /// The drives that were named, or all.
+    pub drives: Vec<Drive>,
 }
 
-/// Keeps runs of the drive from starting, and ends the one that it has.
-///
-/// # Errors
-/// When that cannot be written down, or a run does not end.
-pub fn pause(request: &PauseRequest, env: &Environment<'_>) -> Result<(), JobError> {
-    let PauseRequest { common, drive } = request;
+/// Keeps runs of the drives from starting, and ends those that they have. How it went, for each drive.
+pub fn pause(request: &PauseRequest, env: &Environment<'_>) -> Vec<Result<(), JobError>> {
+    let PauseRequest { common, drives } = request;
+    // First the word for all of them, then the runs: one that starts in between takes its lock, and then looks for the
+    // word; and while one is being stopped, none of another drive starts.
+    let said: Vec<_> = drives.iter().map(|drive| write_down(common, drive, env)).collect();
+    said.into_iter()
+        .zip(drives)
+        .map(|(said, drive)| said.and_then(|()| end_run(common, drive, env)))
+        .collect()
+}
+
+fn write_down(common: &Common, drive: &Drive, env: &Environment<'_>) -> Result<(), JobError> {
     let name = &drive.name;
-    // First the word, then the run: one that starts in between takes its lock, and then looks for the word.
     let paused = env.store.pause(drive.guid, (env.clock)()).map_err(not(format!("{name} is not paused")))?;
     let text = format!(
-        "{}: no run of it starts before `{} resume {name}`.",
-        told(request, paused, env),
+        "{name} is paused{}: no run of it starts before `{} resume {name}`.",
+        since(paused, env),
         common.command
     );
     env.sink.event(Event::Note { text });
+    Ok(())
+}
+
+fn end_run(common: &Common, drive: &Drive, env: &Environment<'_>) -> Result<(), JobError> {
+    let name = &drive.name;
     match take_lock(env, drive.guid) {
         Ok(_) => {}
         Err(JobError::Lock(busy)) if busy.is_run() => {
             stop_run(env, drive, busy)?;
             // How it left the drive is said by its own last line, wherever that is read.
             let members = env.root.members().unwrap_or_default();
-            let text = if members.iter().any(|member| member.pool_guid == drive.guid) {
+            let text = if device(drive, &members, env.root).is_some() {
                 format!("{name} is still connected: `{} eject {name}` before you unplug it.", common.command)
             } else {
                 format!("{name} is not connected any more.")
@@ -55,12 +67,12 @@ pub fn pause(request: &PauseRequest, env: &Environment<'_>) -> Result<(), JobErr
     Ok(())
 }
 
-/// Lets runs of the drive start again.
-///
-/// # Errors
-/// When it stays paused.
-pub fn resume(request: &PauseRequest, env: &Environment<'_>) -> Result<(), JobError> {
-    let PauseRequest { common, drive } = request;
+/// Lets runs of the drives start again. How it went, for each drive.
+pub fn resume(request: &PauseRequest, env: &Environment<'_>) -> Vec<Result<(), JobError>> {
+    request.drives.iter().map(|drive| resume_one(&request.common, drive, env)).collect()
+}
+
+fn resume_one(common: &Common, drive: &Drive, env: &Environment<'_>) -> Result<(), JobError> {
     let name = &drive.name;
     let was = env.store.resume(drive.guid).map_err(not(format!("{name} stays paused")))?;
     let text = if was {
@@ -74,10 +86,6 @@ pub fn resume(request: &PauseRequest, env: &Environment<'_>) -> Result<(), JobEr
 
 fn not(what: String) -> impl FnOnce(NotChanged) -> JobError {
     move |source| JobError::NotChanged { what, source }
-}
-
-fn told(request: &PauseRequest, paused: Paused, env: &Environment<'_>) -> String {
-    format!("{} is paused{}", request.drive.name, since(paused, env))
 }
 
 /// ` since 2026-11-23 04:00`, by the clock on the wall.

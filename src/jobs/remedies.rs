@@ -67,8 +67,8 @@ impl JobError {
             }
             Self::NotRestored(NotRestored::Readable(_)) => vec![
                 "name a dataset below an encrypted one".to_owned(),
-                "the same command with --allow-plaintext, if that is what you want".to_owned(),
-                "the same command without --decrypted: it stays encrypted, with its own passphrase"
+                "the same command with --decrypted --allow-plaintext, if that is what you want".to_owned(),
+                "if the drive has it encrypted: the same command without --decrypted, and it stays so, with its own passphrase"
                     .to_owned(),
             ],
             Self::Files(error) => error.remedies(),

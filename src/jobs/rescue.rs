@@ -68,6 +68,7 @@ impl Rescue {
             policies: subject.policies,
             config: &self.config,
             program: &decided,
+            printed: false,
         };
         let program = self.program.clone().filter(|_| decided == Program::Copied);
         Contents { texts: texts(&facts), program }
@@ -92,7 +93,7 @@ impl DriveRun<'_> {
             Ok(partition) => partition,
             Err(error) => return rescue::warn(&host, self.drive, &error),
         };
-        let (side, details) = match self.look(env, session) {
+        let (side, details) = match look(env, session) {
             Ok(seen) => seen,
             Err(error) => {
                 let why = crate::execute::chain(&error);
@@ -111,18 +112,17 @@ impl DriveRun<'_> {
         };
         write(env, rescue, &partition, &subject);
     }
+}
 
-    /// What is on the drive after the work.
-    fn look(
-        &self,
-        env: &Environment<'_>,
-        session: &Session,
-    ) -> Result<(Side, HashMap<String, SnapshotDetail>), ZfsError> {
-        let client = env.client();
-        let side = crate::observe::list_drive(&client, &session.pool)?;
-        let details = client.details(&questions(&side))?;
-        Ok((side, details))
-    }
+/// What is on the drive.
+pub(super) fn look(
+    env: &Environment<'_>,
+    session: &Session,
+) -> Result<(Side, HashMap<String, SnapshotDetail>), ZfsError> {
+    let client = env.client();
+    let side = crate::observe::list_drive(&client, &session.pool)?;
+    let details = client.details(&questions(&side))?;
+    Ok((side, details))
 }
 
 fn write(env: &Environment<'_>, rescue: &Rescue, partition: &RescuePartition, subject: &Subject<'_>) {

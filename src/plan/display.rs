@@ -17,6 +17,10 @@ impl fmt::Display for Drop {
             Self::SnapshotGone(guid) => {
                 write!(f, "the snapshot that was being received (guid {guid}) is no longer on the source")
             }
+            Self::NotRestoredNow(guid) => write!(
+                f,
+                "the snapshot that was being received (guid {guid}) is none of those that are restored now"
+            ),
             Self::OtherBase => f.write_str("it builds on another snapshot than the newest one there"),
             Self::OtherMode => f.write_str("it is raw where plain is wanted, or the other way round"),
             Self::NoRoom { rest, available } => write!(

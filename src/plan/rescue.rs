@@ -96,6 +96,13 @@ pub struct Facts<'a> {
     pub config: &'a str,
     /// Whether the program is there.
     pub program: &'a Program,
+    /// The page is on no rescue file system, but printed for somebody to keep.
+    pub printed: bool,
+}
+
+/// The page alone, for a drive that has no place for it.
+pub fn page(facts: &Facts<'_>) -> String {
+    page::readme(facts, &copies(facts))
 }
 
 /// The texts, by the names of their files.

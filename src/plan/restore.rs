@@ -6,7 +6,7 @@ pub mod way;
 use crate::model::{Dataset, DatasetName, Inventory, Policy, ResumeState};
 
 use super::swap::is_placeholder;
-use super::{DatasetPlan, Plan, Step, Verdict};
+use super::{DatasetPlan, Drop, Plan, Step, Verdict};
 
 /// Why a copy is not restored there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +88,7 @@ pub fn restoring(plan: Plan, inventory: &Inventory) -> Result<Plan, NotRestored>
             let finding = refusal.finding(&dataset.source, &dataset.target).to_string();
             return Err(NotRestored::InUse { dataset: dataset.target, finding });
         }
-        let steps = dataset.steps.into_iter().filter(needed).collect();
+        let steps = dataset.steps.into_iter().filter(needed).map(in_words_of_restore).collect();
         datasets.push(DatasetPlan {
             steps,
             held_back: None,
@@ -98,4 +98,14 @@ pub fn restoring(plan: Plan, inventory: &Inventory) -> Result<Plan, NotRestored>
         });
     }
     Ok(Plan { datasets, warnings: Vec::new() })
+}
+
+/// What was planned with may be only some of what the drive has: a snapshot that is not in it need not be gone.
+fn in_words_of_restore(step: Step) -> Step {
+    match step {
+        Step::DropPartial(target, Drop::SnapshotGone(guid)) => {
+            Step::DropPartial(target, Drop::NotRestoredNow(guid))
+        }
+        step => step,
+    }
 }

@@ -61,6 +61,8 @@ pub enum Drop {
     Unreadable(String),
     /// The snapshot that was being received is no longer on the source.
     SnapshotGone(Guid),
+    /// The snapshot that was being received is none of those that are restored now.
+    NotRestoredNow(Guid),
     /// It continues from something else than the target's newest snapshot.
     OtherBase,
     /// It is raw and plain is configured, or the other way round.

@@ -14,6 +14,8 @@ const VERSION: u32 = 1;
 pub struct Checkup {
     /// What should be otherwise.
     pub findings: Vec<Finding>,
+    /// What could be otherwise, and makes no run fail.
+    pub hints: Vec<Finding>,
     /// The drives that were not looked at, since they are not connected.
     pub away: Vec<String>,
 }
@@ -23,6 +25,10 @@ pub fn lines(checkup: &Checkup) -> Vec<Line> {
     let mut lines = Vec::new();
     for Finding { about, what, remedies } in &checkup.findings {
         lines.push(Line::new(Tone::Warning, &format!("{about}: {what}")));
+        lines.extend(remedies.iter().map(|remedy| Line::new(Tone::Detail, &format!("  try: {remedy}"))));
+    }
+    for Finding { about, what, remedies } in &checkup.hints {
+        lines.push(Line::new(Tone::Plain, &format!("Hint, {about}: {what}")));
         lines.extend(remedies.iter().map(|remedy| Line::new(Tone::Detail, &format!("  try: {remedy}"))));
     }
     if !checkup.away.is_empty() {
@@ -40,6 +46,7 @@ pub fn lines(checkup: &Checkup) -> Vec<Line> {
 struct Told<'a> {
     v: u32,
     findings: &'a [Finding],
+    hints: &'a [Finding],
     #[serde(rename = "not-connected")]
     away: &'a [String],
 }
@@ -49,5 +56,6 @@ struct Told<'a> {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn json(checkup: &Checkup) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Told { v: VERSION, findings: &checkup.findings, away: &checkup.away })
+    let Checkup { findings, hints, away } = checkup;
+    serde_json::to_string(&Told { v: VERSION, findings, hints, away })
 }

@@ -102,7 +102,8 @@ fn beginning() -> Vec<(Event, &'static str)> {
             Event::DriveStarted { drive: t7(), pool: pool(), guid: Guid(1190) },
             "t7: pool “backup”, guid 1190.",
         ),
-        (Event::Waiting { drive: t7(), seconds: 60 }, "Plug in t7; waiting up to 1 min."),
+        (Event::Waiting { drive: t7(), seconds: Some(60) }, "Plug in t7; waiting up to 1 min."),
+        (Event::Waiting { drive: t7(), seconds: None }, "Plug in t7; waiting until it is there."),
         (
             Event::WaitingForReplug { drive: t7(), seconds: 60 },
             "Unplug t7 and plug it in again, with another cable or at another port; waiting up to 1 min.",

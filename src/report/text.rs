@@ -61,9 +61,10 @@ fn sentences(event: &Event) -> Vec<Line> {
 fn sentence(event: &Event) -> String {
     match event {
         Event::DriveStarted { drive, pool, guid } => format!("{drive}: pool “{pool}”, guid {guid}."),
-        Event::Waiting { drive, seconds } => {
+        Event::Waiting { drive, seconds: Some(seconds) } => {
             format!("Plug in {drive}; waiting up to {}.", duration(Duration::from_secs(*seconds)))
         }
+        Event::Waiting { drive, seconds: None } => format!("Plug in {drive}; waiting until it is there."),
         Event::WaitingForReplug { drive, seconds } => format!(
             "Unplug {drive} and plug it in again, with another cable or at another port; waiting up to {}.",
             duration(Duration::from_secs(*seconds))

@@ -26,9 +26,9 @@ pub struct Open {
 /// `zferry pause` and `zferry resume`
 #[derive(Debug, Args)]
 pub struct Pause {
-    /// Name of a drive in the configuration
+    /// Names of drives in the configuration [default: all]
     #[arg(value_name = "DRIVE")]
-    pub drive: DriveName,
+    pub drives: Vec<DriveName>,
 }
 
 /// `zferry close`

@@ -44,6 +44,14 @@ pub struct Rehearse {
     pub wait: Option<Option<Duration>>,
 }
 
+/// `zferry rescue-page`
+#[derive(Debug, Args)]
+pub struct RescuePage {
+    /// Name of a drive in the configuration
+    #[arg(value_name = "DRIVE")]
+    pub drive: DriveName,
+}
+
 /// `zferry list`
 #[derive(Debug, Args)]
 pub struct List {

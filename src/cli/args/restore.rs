@@ -37,7 +37,8 @@ pub struct Restore {
     /// one of them
     #[arg(long, value_name = "DATASET")]
     pub into: Option<DatasetName>,
-    /// With --into: not as it lies on the drive, but decrypted, and encrypted as what is above DATASET
+    /// With --into: not as it lies on the drive, but decrypted, and encrypted as what is above DATASET; what was sent
+    /// plain always is
     #[arg(long, requires = "into", conflicts_with_all = ["paths", "to"])]
     pub decrypted: bool,
     /// With --decrypted: also where that is not encrypted, so that anyone who has the disk can read it

@@ -94,6 +94,20 @@ fn what_is_not_configured_and_consents_for_something_else_are_usage_errors() {
 }
 
 #[test]
+fn all_drives_are_paused_unless_some_are_named() {
+    for (line, expected) in [("zferry pause", "a b"), ("zferry resume b", "b"), ("zferry pause b a b", "b a")]
+    {
+        let settings = crate::config::parse(CONFIG, Path::new("config.toml"), "laptop").unwrap();
+        let (Command::Pause(arguments) | Command::Resume(arguments), common) = typed(line) else {
+            panic!("{line}")
+        };
+        let request = crate::cli::pausing::request(&arguments, settings, common).unwrap();
+        let names: Vec<_> = request.drives.iter().map(|drive| drive.name.as_str()).collect();
+        assert_eq!(names.join(" "), expected, "{line}");
+    }
+}
+
+#[test]
 fn a_snapshot_is_taken_first_only_when_that_was_asked_for() {
     let taking = |line: &str| {
         let request = run_of(line).unwrap();

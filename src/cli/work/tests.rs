@@ -7,7 +7,7 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::args::{Arguments, Command};
-use crate::cli::{diff, files, request};
+use crate::cli::{diff, files, request, rescue_page};
 use crate::config::Settings;
 use crate::execute::files::{Ask, NotTyped, Secret};
 use crate::execute::session::SessionError;
@@ -129,6 +129,10 @@ fn failure(host: &Host, line: &str) -> Failure {
             let request = files::rehearse_request(&typed, settings(), common).unwrap();
             host.job(|env| jobs::files::rehearse(&request, env, &mut Nobody)).map(drop)
         }
+        Command::RescuePage(typed) => {
+            let request = rescue_page::request(&typed, settings(), common).unwrap();
+            host.job(|env| jobs::rescue_page::rescue_page(&request, env)).map(drop)
+        }
         Command::Close(typed) => {
             let request = files::close_request(&typed, settings(), common).unwrap();
             host.job(|env| jobs::files::close(&request, env)).map(drop)
@@ -182,10 +186,11 @@ impl Ask for Nobody {
     }
 }
 
-const LINES: [&str; 12] = [
+const LINES: [&str; 13] = [
     "zferry diff t7 home",
     "zferry verify t7",
     "zferry list t7",
+    "zferry rescue-page t7",
     "zferry run t7",
     "zferry plan t7",
     "zferry replicate rpool/home backup/eds",

@@ -68,6 +68,19 @@ fn it_is_opened_with_what_is_typed_and_three_wrong_ones_end_it() {
 }
 
 #[test]
+fn what_is_tried_opens_nothing() {
+    let tried = |types: &[&str]| {
+        with(&Imitation::new(), types, |host, device| try_passphrase(host, "t7", &luks(None), device))
+    };
+    let (commands, opens) = tried(&["wrong", "right"]);
+    assert!(opens.unwrap());
+    assert_eq!(commands[1], "cryptsetup open --test-passphrase --type luks --key-file - /dev/sdb1");
+    let (commands, opens) = tried(&["a", "b", "c", "right"]);
+    assert!(!opens.unwrap() && commands.len() == TRIES);
+    assert!(matches!(tried(&[]).1, Err(LuksError::NotTyped { .. })));
+}
+
+#[test]
 fn a_key_file_is_handed_on_by_name_and_nobody_is_asked() {
     for (file, opens) in [("/good", true), ("/bad", false)] {
         let (commands, opened) = with(&Imitation::new(), &["right"], |host, device| {

@@ -240,7 +240,7 @@ pub(super) fn wait(host: &Host<'_>, wanted: &Wanted<'_>) -> Result<Vec<Member>, 
     let mut tick = |_left: Duration| {
         if !told && !within.is_zero() {
             told = true;
-            host.sink.event(Event::Waiting { drive: drive.clone(), seconds: within.as_secs() });
+            host.sink.event(Event::waiting(drive.clone(), within));
         }
     };
     let cancel = host.client.cancel();

@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 
 use crate::config::request::DoctorRequest;
 use crate::config::{Drive, PowerOff};
-use crate::drive::Boot;
-use crate::execute::chain;
+use crate::drive::{Boot, ask_for_udisks, own_mappings};
 use crate::execute::rescue::{self, outdated};
 use crate::execute::session::Session;
+use crate::execute::{chain, lock};
 use crate::model::{DatasetName, Guid, Policy, Side};
 use crate::plan::doctor::Finding;
-use crate::plan::doctor::around::{AtStart, of_holds, of_power, of_rescue, of_start};
+use crate::plan::doctor::around::{AtStart, of_holds, of_init, of_power, of_rescue, of_start};
+use crate::plan::doctor::plug_in::{Installed, PlugIn, command, hint_of_plug_in, hint_of_udisks, of_plug_in};
 use crate::plan::rescue::{CONFIG, config};
 use crate::zfs::parse::Imported;
 
-use super::super::drive_run::not_listed;
+use super::super::drive_run::{not_listed, owner};
+use super::super::init::{ALTROOT, LOCK};
 use super::super::rescue::mount_point;
 use super::super::{Environment, JobError};
 
@@ -37,6 +39,41 @@ pub(super) fn at_start(
         scans: boot.scans,
         here: sources.find(|pool| imported.iter().any(|imported| imported.name == *pool)),
     })
+}
+
+/// What an `init` left that was cut off. One that is at it holds its lock.
+pub(super) fn left_by_init(
+    request: &DoctorRequest,
+    env: &Environment<'_>,
+    imported: &[Imported],
+) -> Option<Finding> {
+    let _lock = lock::take(env.locks, LOCK, &owner(env)).ok()?;
+    let pools = imported.iter().filter(|pool| pool.altroot.as_deref() == Some(ALTROOT));
+    let pools: Vec<_> = pools.map(|pool| pool.name.clone()).collect();
+    let open = own_mappings(env.root).into_iter().map(|(uuid, _)| uuid);
+    let open: Vec<_> = open.filter(|uuid| !request.containers.contains(uuid)).collect();
+    of_init(&pools, &open)
+}
+
+/// Whether a drive that is plugged in starts a run, and can be powered off after it: what is wrong, and what could be
+/// better.
+pub(super) fn plug_in(request: &DoctorRequest, env: &Environment<'_>) -> (Vec<Finding>, Vec<Finding>) {
+    let (mut found, mut hints) = (Vec::new(), Vec::new());
+    if env.root.is_run_by_systemd() {
+        let read = |(path, text)| Installed { path, text };
+        let unit = env.root.unit("zferry@.service").map(read);
+        let installed = PlugIn {
+            rule: env.root.udev_rule("90-zferry.rules").map(read),
+            lacks_program: unit.as_ref().is_some_and(|unit| !env.root.has_program(command(&unit.text).0)),
+            unit,
+        };
+        found.extend(of_plug_in(&installed));
+        hints.extend(hint_of_plug_in(&installed));
+    }
+    if request.drives.iter().any(|drive| drive.power_off == PowerOff::Yes) {
+        hints.extend(ask_for_udisks(env.runner, env.cancel).err().map(|why| hint_of_udisks(&why)));
+    }
+    (found, hints)
 }
 
 /// What runs left held on the sources.

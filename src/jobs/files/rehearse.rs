@@ -1,12 +1,16 @@
 //! `rehearse`: a person proves that the passphrase opens what is on the drive. The drive is imported read-only, and no key is
 //! loaded.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::config::Drive;
+use crate::drive::find_luks;
 use crate::event::Event;
 use crate::execute::files::{Ask, Trial, Tried};
+use crate::execute::luks;
 use crate::execute::session::Session;
+use crate::model::Luks;
 use crate::plan::recurring::{When, age, when};
 use crate::plan::rehearse::roots;
 use crate::report::status::due;
@@ -26,25 +30,46 @@ use super::{FilesError, RehearseRequest};
 pub fn rehearse(request: &RehearseRequest, env: &Environment<'_>, ask: &mut dyn Ask) -> DriveResult {
     let drive = &request.drive;
     let visit = Visit { drive, access: Access::ReadOnly, wait: request.wait, retry: &request.retry };
-    checked(&visit, env, |env, session, _| work(drive, env, session, ask))
+    // What opened the container was typed by a person, unless it was open or there is a key file.
+    let typed = Cell::new(false);
+    let asking = |of: &str, again| (env.ask)(of, again).inspect(|_| typed.set(true));
+    let env = &Environment { ask: &asking, ..*env };
+    checked(&visit, env, |env, session, _| {
+        let container = drive.luks.as_ref().map(|luks| match typed.get() {
+            true => Ok(true),
+            false => try_container(drive, luks, env),
+        });
+        work(drive, env, session, container.transpose()?, ask)
+    })
 }
 
-/// How many roots do not open.
+/// Whether what a person types opens the container that the drive's pool lies in.
+fn try_container(drive: &Drive, luks: &Luks, env: &Environment<'_>) -> Result<bool, JobError> {
+    let name = drive.name.to_string();
+    let missing =
+        || FilesError::Lost { drive: name.clone(), why: "its LUKS container is not there".to_owned() };
+    let device = find_luks(env.root, &luks.uuid).ok().flatten().ok_or_else(missing)?;
+    Ok(luks::try_passphrase(&env.host(), &name, luks, &device)?)
+}
+
+/// How many roots do not open. `container`: whether the LUKS container does, if there is one.
 fn work(
     drive: &Drive,
     env: &Environment<'_>,
     session: &Session,
+    container: Option<bool>,
     ask: &mut dyn Ask,
 ) -> Result<usize, JobError> {
     let side = datasets(env, drive, session)?;
     let tops: Vec<_> = drive.backups.iter().map(|backup| &backup.target).collect();
     let roots = roots(&tops, &side);
-    if roots.is_empty() {
+    if roots.is_empty() && container.is_none() {
         let tops: Vec<_> = tops.iter().map(|top| top.as_str()).collect();
         return Err(
             FilesError::NothingEncrypted { drive: drive.name.to_string(), tops: tops.join(", ") }.into()
         );
     }
+    tell_of_container(drive, env, container);
     let mut trial = Trial::new(ask);
     let mut closed = 0;
     for (root, wanted) in &roots {
@@ -64,11 +89,7 @@ fn work(
         env.sink.event(Event::Warning { text });
     }
     go_on(env, drive)?;
-    if closed == 0 {
-        let all = count(roots.len(), "encryption root");
-        env.sink.event(Event::Note { text: format!("The passphrase opens all of {}: {all}.", drive.name) });
-        remember(drive, env);
-    } else {
+    if closed > 0 {
         let text = format!(
             "{closed} of {} on {} did not open. A copy wants the passphrase that its source had when its newest snapshot was backed up. If nobody knows that one any more, the copy is lost: while the source is there, begin another copy of it.",
             count(roots.len(), "encryption root"),
@@ -76,7 +97,34 @@ fn work(
         );
         env.sink.event(Event::Warning { text });
     }
-    Ok(closed)
+    if closed == 0 && container != Some(false) {
+        let all = count(roots.len(), "encryption root");
+        let all = match container {
+            None => all,
+            Some(_) if roots.is_empty() => "its LUKS container".to_owned(),
+            Some(_) => format!("its LUKS container and {all}"),
+        };
+        env.sink.event(Event::Note { text: format!("The passphrase opens all of {}: {all}.", drive.name) });
+        remember(drive, env);
+    }
+    Ok(closed + usize::from(container == Some(false)))
+}
+
+fn tell_of_container(drive: &Drive, env: &Environment<'_>, opens: Option<bool>) {
+    match (opens, &drive.luks) {
+        (Some(true), _) => {
+            env.sink.event(Event::Note { text: format!("The LUKS container of {} opens.", drive.name) });
+        }
+        (Some(false), Some(luks)) => {
+            let text = format!(
+                "The LUKS container of {} does NOT open with what was typed. While something opens it, add a passphrase that you know:\n  cryptsetup luksAddKey {}",
+                drive.name,
+                luks.uuid.link().display()
+            );
+            env.sink.event(Event::Warning { text });
+        }
+        (_, None) | (None, _) => {}
+    }
 }
 
 /// Only what a person typed proves that somebody knows it.

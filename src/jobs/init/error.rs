@@ -25,6 +25,9 @@ pub enum PrepareError {
         /// Their guids.
         guids: String,
     },
+    /// Nobody can look into it.
+    #[error("{} is a LUKS container that is closed, so that nobody sees the pool in it", .0.display())]
+    ClosedLuks(PathBuf),
     /// Nothing is known of the device.
     #[error(transparent)]
     Survey(#[from] SurveyError),
@@ -81,6 +84,12 @@ impl PrepareError {
             Self::NotAdopted(refused) => refused.remedies(),
             Self::Several { .. } => {
                 vec!["the same command with the guid of the one that you mean".to_owned()]
+            }
+            Self::ClosedLuks(node) => {
+                vec![format!(
+                    "cryptsetup open {} mine, and then the same command again with its pool",
+                    node.display()
+                )]
             }
             Self::Survey(SurveyError::Missing(_) | SurveyError::NoDevice(_)) => {
                 vec!["find the disk: lsblk -o NAME,TRAN,SIZE,MODEL,SERIAL,MOUNTPOINTS".to_owned()]

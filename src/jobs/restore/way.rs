@@ -6,7 +6,7 @@ use crate::config::request::{Form, RestoreRequest};
 use crate::event::Event;
 use crate::execute::files::Keyring;
 use crate::execute::session::Session;
-use crate::model::{Inventory, Policy, PoolFacts, PoolName};
+use crate::model::{Inventory, Policy, PoolFacts, PoolName, SendMode};
 use crate::plan::files::{Dated, Wanted};
 use crate::plan::restore::way::{self, Becomes, Choice};
 
@@ -56,7 +56,8 @@ pub(super) fn settle(
         settled.choice = Some(choice);
     }
     if let Form::Decrypted { allow_plaintext } = request.form {
-        settled.becomes = Some(way::decrypt(policy, inventory, allow_plaintext)?);
+        let was_decrypted = request.backup.send == SendMode::Plain;
+        settled.becomes = Some(way::decrypt(policy, inventory, was_decrypted, allow_plaintext)?);
     }
     Ok(settled)
 }
@@ -110,7 +111,7 @@ pub(super) fn remark(request: &RestoreRequest, way: &Way) -> String {
         Some(Becomes::Readable) => text.push_str("\nIt is not encrypted."),
         None => {}
     }
-    if way.becomes.is_some() {
+    if way.becomes.is_some() && request.backup.send == SendMode::Raw {
         text.push_str(&format!(
             "\nRuns cannot go on from it to {}, whose copy has another key. As a source, give it a target of its own.",
             request.backup.target

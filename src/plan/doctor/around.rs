@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Guid, PoolName, SnapshotName};
+use crate::model::{Guid, LuksUuid, PoolName, SnapshotName};
 use crate::process::{printable, quoted};
 
 use super::{Finding, HERE, NAMED, some_of};
@@ -65,6 +65,18 @@ pub fn of_holds(held: &[(SnapshotName, String)], drives: &BTreeSet<Guid>) -> Vec
     forgotten.into_iter().map(finding).collect()
 }
 
+/// What an `init` that was cut off has left: pools that are still imported, and LUKS containers that are still open and
+/// whose drives are in no configuration.
+pub fn of_init(pools: &[PoolName], open: &[LuksUuid]) -> Option<Finding> {
+    if pools.is_empty() && open.is_empty() {
+        return None;
+    }
+    let pools = pools.iter().map(|pool| format!("zpool export {pool}"));
+    let open = open.iter().map(|uuid| format!("cryptsetup close {}", uuid.mapping()));
+    let what = "A `zferry init` was cut off, and left the pool or the LUKS container of its disk in use. The same `init` again, with --wipe, lets go of it too.";
+    Some(Finding { about: HERE.to_owned(), what: what.to_owned(), remedies: pools.chain(open).collect() })
+}
+
 /// A drive that is to be switched off and cannot be: only USB can be told to.
 pub fn of_power(drive: &str, disks: &[(String, bool)]) -> Option<Finding> {
     let (disk, _) = disks.iter().find(|(_, is_usb)| !is_usb)?;
@@ -91,7 +103,8 @@ pub fn of_rescue(drive: &str, looked: &Result<Vec<&'static str>, String>) -> Opt
             let remedy = format!(
                 "if it has none, set rescue = false for the drive {drive} in the configuration: only `zferry init` makes one"
             );
-            Some(Finding::new(drive, what, &[&remedy]))
+            let page = format!("zferry rescue-page {drive} > page.txt   (and keep that page elsewhere)");
+            Some(Finding::new(drive, what, &[&remedy, &page]))
         }
     }
 }
@@ -123,6 +136,16 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].remedies, ["zfs release zferry:8 rpool/home@a"]);
         assert_eq!(of_holds(&all[1..], &[Guid(7)].into()), []);
+    }
+
+    #[test]
+    fn what_an_init_left_is_let_go_from_the_top() {
+        assert_eq!(of_init(&[], &[]), None);
+        let uuid = || "2f3b5a3e-0000-4c1d-9abc-0123456789ab".parse().unwrap();
+        let found = of_init(&[name("t7")], &[uuid()]).unwrap();
+        let close = "cryptsetup close zferry-2f3b5a3e-0000-4c1d-9abc-0123456789ab";
+        assert_eq!(found.remedies, ["zpool export t7", close]);
+        assert_eq!(of_init(&[], &[uuid()]).unwrap().remedies, [close]);
     }
 
     #[test]

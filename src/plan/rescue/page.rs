@@ -57,12 +57,22 @@ fn head(facts: &Facts<'_>) -> String {
         }
         None => format!("What was encrypted on {host}\nis so here, and opens with the same passphrase."),
     };
+    let about = if facts.printed {
+        format!(
+            "This is about the drive {drive}, as zferry {version} on {host} saw it at\n\
+             {now}. It has a ZFS pool called {pool} (guid {guid}) with the backups.\n"
+        )
+    } else {
+        format!(
+            "This is the drive {drive}. It was last written by zferry {version} on {host},\n\
+             at {now}. It has two partitions: a small one with this page, and a ZFS pool\n\
+             called {pool} (guid {guid}) with the backups. "
+        )
+    };
     format!(
         "RESTORE WITHOUT THE COMPUTER THAT MADE THIS\n\
          ===========================================\n\n\
-         This is the drive {drive}. It was last written by zferry {version} on {host},\n\
-         at {now}. It has two partitions: a small one with this page, and a ZFS pool\n\
-         called {pool} (guid {guid}) with the backups. {opens}\n\n\
+         {about}{opens}\n\n\
          You need a computer with Linux and ZFS, the drive, and the passphrase. No other\n\
          program is needed. A line that is indented is a command: type it as it stands,\n\
          as root (`sudo -i`). Nothing here writes to the backups.\n\n"
@@ -227,11 +237,15 @@ fn close(facts: &Facts<'_>) -> String {
 
 fn ending(facts: &Facts<'_>) -> String {
     let (pool, close) = (facts.pool, close(facts));
+    let then = if facts.printed {
+        "Then unplug the drive."
+    } else {
+        "Then unmount the small partition with this page (`umount`, or in the file\nmanager), and unplug the drive."
+    };
     format!(
         "7. When you are done\n\nLeave the directories, and\n\n    \
          zpool export {pool}\n{close}\n\
-         Then unmount the small partition with this page (`umount`, or in the file\n\
-         manager), and unplug the drive.\n\n"
+         {then}\n\n"
     )
 }
 
@@ -257,6 +271,9 @@ fn list(facts: &Facts<'_>, copied: &[&Copy<'_>]) -> String {
 }
 
 fn contents(facts: &Facts<'_>) -> String {
+    if facts.printed {
+        return String::new();
+    }
     let mut text = "The other files here\n\n\
          - config.toml: the configuration of zferry for this drive\n\
          - datasets.txt: all datasets, and what opens them\n"

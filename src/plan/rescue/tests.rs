@@ -34,13 +34,22 @@ fn page(side: &Side, program: &Program) -> BTreeMap<&'static str, String> {
 }
 
 fn page_of(side: &Side, program: &Program, luks: Option<&LuksUuid>) -> BTreeMap<&'static str, String> {
+    with_facts(side, program, luks, texts)
+}
+
+fn with_facts<T>(
+    side: &Side,
+    program: &Program,
+    luks: Option<&LuksUuid>,
+    make: impl FnOnce(&Facts<'_>) -> T,
+) -> T {
     let mut details = HashMap::new();
     for asked in questions(side) {
         let mut known = detail(Guid(1));
         known.creation = Some(Timestamp::from_second(1_800_000_000).unwrap());
         details.insert(asked, known);
     }
-    texts(&Facts {
+    make(&Facts {
         drive: "t7",
         pool: &name("backup"),
         guid: Guid(7),
@@ -53,7 +62,20 @@ fn page_of(side: &Side, program: &Program, luks: Option<&LuksUuid>) -> BTreeMap<
         policies: &[policy()],
         config: "[drives.t7]\n",
         program,
+        printed: false,
     })
+}
+
+#[test]
+fn a_printed_page_has_the_same_commands_and_nothing_of_a_second_partition() {
+    let printed =
+        with_facts(&side(), &Program::Copied, None, |facts| super::page(&Facts { printed: true, ..*facts }));
+    let there = page(&side(), &Program::Copied);
+    assert_eq!(commands(&printed), commands(&there["README.txt"]));
+    for word in ["partition", "config.toml", "other files here"] {
+        assert!(!printed.contains(word), "{word}\n{printed}");
+    }
+    assert!(printed.lines().all(|line| line.starts_with("    ") || line.chars().count() <= 160), "{printed}");
 }
 
 /// The lines that are to be typed.

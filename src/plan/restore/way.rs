@@ -106,7 +106,8 @@ pub enum Becomes {
 }
 
 /// Whether a copy may come back decrypted, and what it then is. From here on what is there counts as unencrypted: it is of
-/// no key of the copy's, and whatever arrives takes the encryption of what is above it.
+/// no key of the copy's, and whatever arrives takes the encryption of what is above it. `was_decrypted`: it came to the drive
+/// so, and what it is a copy of may well be encrypted.
 ///
 /// # Errors
 /// When the key that it would be encrypted with is not loaded; when nothing would encrypt it and nobody said that this is
@@ -114,11 +115,12 @@ pub enum Becomes {
 pub fn decrypt(
     policy: &Policy,
     inventory: &mut Inventory,
+    was_decrypted: bool,
     allow_plaintext: bool,
 ) -> Result<Becomes, NotRestored> {
     let above = std::iter::successors(policy.target.parent(), DatasetName::parent);
     let above = above.filter_map(|name| inventory.target.get(&name)).next();
-    let secret = copies(policy, inventory).any(|copy| copy.encryption.is_some());
+    let secret = was_decrypted || copies(policy, inventory).any(|copy| copy.encryption.is_some());
     let becomes = match above.and_then(|above| above.encryption.as_ref()) {
         Some(encryption) => {
             let root = encryption.root.clone();

@@ -35,7 +35,7 @@ pub enum Scrub {
     },
     /// Somebody ended it.
     Canceled,
-    /// Something else is told, such as a resilver.
+    /// Something else is told, such as a resilver that goes on.
     Unknown,
 }
 
@@ -48,7 +48,9 @@ pub(super) fn scrub(text: &str) -> Scrub {
     let first = first.trim();
     let more = || lines.clone().take_while(|line| line.starts_with('\t'));
     let done = || more().find_map(percent);
-    let read = if first == "none requested" {
+    // ZFS keeps one of them only: behind a resilver that is over, as after a drive was pulled out and came back, nothing is
+    // known of scrubs any more.
+    let read = if first == "none requested" || first.starts_with("resilvered ") {
         Some(Scrub::Never)
     } else if first.starts_with("scrub in progress since") {
         Some(Scrub::Running { done: done().unwrap_or_default(), left: more().find_map(time_left) })
@@ -150,10 +152,8 @@ mod tests {
                 Scrub::Paused { done: 5000 },
             ),
             ("  scan: scrub canceled on Sun Nov 22 21:48:45 2026\n", Scrub::Canceled),
-            (
-                "  scan: resilvered 1.2M in 00:00:01 with 0 errors on Sun Nov 22 21:48:45 2026\n",
-                Scrub::Unknown,
-            ),
+            ("  scan: resilvered 1.2M in 00:00:01 with 0 errors on Sun Nov 22 21:48:45 2026\n", Scrub::Never),
+            ("  scan: resilver in progress since Sun Nov 22 21:48:45 2026\n", Scrub::Unknown),
             (
                 "  scan: scrub repaired 0B in 00:00:01 with 0 errors on Sun Nov 99 21:48:45 2026\n",
                 Scrub::Unknown,

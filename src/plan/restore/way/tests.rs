@@ -1,8 +1,9 @@
 use super::*;
 use crate::model::{Guid, ResumeState};
 use crate::plan::restore::{find_obstacle, restoring};
+use crate::plan::testing::tokens::token;
 use crate::plan::testing::{DRIVE, World, encryption, epoch, guid_of, name, streams};
-use crate::plan::{self, Refusal, Verdict};
+use crate::plan::{self, Refusal, Step, Verdict};
 
 /// The drive is `tank`, the computer's pool `backup`: the fixtures have the names of the other direction.
 fn policy() -> Policy {
@@ -32,8 +33,8 @@ fn chosen(world: &World, policy: &Policy, wanted: &str) -> Result<String, Unclea
     Ok(all.join(" "))
 }
 
-/// What a restore as of this snapshot does, dataset by dataset.
-fn restored(world: &World, policy: &Policy, wanted: &str) -> Vec<(String, String)> {
+/// What a restore as of this snapshot does.
+fn planned(world: &World, policy: &Policy, wanted: &str) -> plan::Plan {
     let policies = std::slice::from_ref(policy);
     let mut inventory = world.look(policies);
     set_others_aside(policy, &mut inventory);
@@ -43,7 +44,12 @@ fn restored(world: &World, policy: &Policy, wanted: &str) -> Vec<(String, String
     find_obstacle(policy, &inventory).unwrap();
     let plan = plan::plan(policies, &inventory, &epoch());
     assert_eq!(plan::check::check(policies, &inventory, &plan, &epoch()), []);
-    let plan = restoring(plan, &inventory).unwrap();
+    restoring(plan, &inventory).unwrap()
+}
+
+/// The streams of it, dataset by dataset.
+fn restored(world: &World, policy: &Policy, wanted: &str) -> Vec<(String, String)> {
+    let plan = planned(world, policy, wanted);
     plan.datasets.iter().map(|dataset| (dataset.target.to_string(), streams(dataset))).collect()
 }
 
@@ -127,13 +133,15 @@ fn what_is_decrypted_takes_the_encryption_of_what_is_above_it_or_is_asked_about(
     });
     let settled = |world: &World, allow| {
         let mut inventory = world.look(std::slice::from_ref(&policy));
-        decrypt(&policy, &mut inventory, allow).map(|becomes| (becomes, inventory))
+        decrypt(&policy, &mut inventory, false, allow).map(|becomes| (becomes, inventory))
     };
     let readable = NotRestored::Readable(name("backup/new/eds"));
-    assert_eq!(settled(&world, false).map(|(becomes, _)| becomes), Err(readable));
+    assert_eq!(settled(&world, false).map(|(becomes, _)| becomes), Err(readable.clone()));
     assert_eq!(settled(&world, true).unwrap().0, Becomes::Readable);
     let public = world.clone().edit_source("tank/data", |dataset| dataset.encryption = None);
     assert_eq!(settled(&public, false).unwrap().0, Becomes::Readable);
+    let sent_plain = decrypt(&policy, &mut public.look(std::slice::from_ref(&policy)), true, false);
+    assert_eq!(sent_plain, Err(readable), "it is not known to be public");
 
     let below = |key| {
         let locked = move |dataset: &mut Dataset| {
@@ -167,11 +175,26 @@ fn what_was_decrypted_in_part_is_gone_on_with() {
         });
     let mut inventory = world.look(std::slice::from_ref(&policy));
     set_others_aside(&policy, &mut inventory);
-    decrypt(&policy, &mut inventory, true).unwrap();
+    decrypt(&policy, &mut inventory, false, true).unwrap();
     find_obstacle(&policy, &inventory).unwrap();
     let plan = plan::plan(std::slice::from_ref(&policy), &inventory, &epoch());
     assert_eq!(plan::check::check(std::slice::from_ref(&policy), &inventory, &plan, &epoch()), []);
     assert_eq!(streams(&plan.datasets[0]), "1-I-3");
+}
+
+/// An earlier restore of another snapshot ended in its midst. That snapshot is still on the drive.
+#[test]
+fn what_was_begun_with_another_snapshot_is_dropped_in_words_that_are_true() {
+    let policy = policy();
+    let world = World::new()
+        .source("tank/data", "@a,1 @b,2")
+        .target("backup/eds", "")
+        .edit_target("backup/eds", |there| there.resume = ResumeState::Token(token(None, Guid(2), true)));
+    let plan = planned(&world, &policy, "a");
+    let dropped =
+        plan.datasets[0].steps.iter().find(|step| matches!(step, Step::DropPartial(..))).unwrap().to_string();
+    assert!(dropped.ends_with("(guid 2) is none of those that are restored now"), "{dropped}");
+    assert_eq!(restored(&world, &policy, "a"), [("backup/eds".to_owned(), "full 1".to_owned())]);
 }
 
 #[test]

@@ -13,10 +13,20 @@ pub fn scenarios() -> Vec<Scenario> {
             checkup,
         ),
         Scenario::full("doctor finds what lies around a backup, and what it prints mends it", around),
+        Scenario::full(
+            "doctor tells whether plugging a drive in starts a run, and what powers it off",
+            started,
+        ),
     ]
 }
 
 const SOUND: &str = "Nothing was found that would make the next run fail.";
+
+/// There may be hints.
+fn is_sound(output: &Output) -> Result<()> {
+    output.exits(0)?.last_line(SOUND)?.says_nothing_of("finding")?;
+    Ok(())
+}
 
 /// The command that is printed below a finding.
 fn remedy(output: &Output, words: &str) -> Result<String> {
@@ -37,8 +47,7 @@ fn checkup(lab: &mut Lab) -> Result<()> {
     lab.plug(&t7)?;
     let disk = t7.sha256()?;
     let sound = lab.run("zferry doctor")?;
-    ensure!(sound.stdout().trim() == SOUND, "{}{}", sound.stdout(), sound.stderr());
-    sound.exits(0)?;
+    is_sound(&sound)?;
     lab.not_imported("backup")?;
     ensure!(t7.sha256()? == disk, "doctor wrote to the drive");
 
@@ -70,8 +79,7 @@ fn checkup(lab: &mut Lab) -> Result<()> {
     lab.run(&line)?.exits(0)?;
     lab.plug(&t7)?;
     let again = lab.run("zferry doctor t7")?;
-    ensure!(again.stdout().trim() == SOUND, "{}", again.stdout());
-    again.exits(0)?;
+    is_sound(&again)?;
     lab.run("zferry doctor t8")?.exits(2)?.says("t7")?;
     Ok(())
 }
@@ -89,7 +97,7 @@ fn around(lab: &mut Lab) -> Result<()> {
     .exits(0)?;
     let disk = t7.sha256()?;
     let sound = lab.run("zferry doctor t7")?;
-    ensure!(sound.stdout().trim() == SOUND, "{}{}", sound.stdout(), sound.stderr());
+    is_sound(&sound)?;
     ensure!(t7.sha256()? == disk, "doctor wrote to the drive");
     nothing_is_mounted(lab)?;
 
@@ -109,7 +117,7 @@ fn around(lab: &mut Lab) -> Result<()> {
     mended(lab, "rescue file system is not up to date: config.toml", "zferry run t7")?;
     lab.plug(&t7)?;
     let sound = lab.run("zferry doctor t7")?;
-    ensure!(sound.stdout().trim() == SOUND, "{}{}", sound.stdout(), sound.stderr());
+    is_sound(&sound)?;
     // Its partition is not there any more, or never was.
     lab.run(&format!(
         "sgdisk --change-name=2:other {0} && udevadm settle && partprobe {0}; udevadm settle",
@@ -121,8 +129,56 @@ fn around(lab: &mut Lab) -> Result<()> {
     ensure!(text.contains("cannot be looked at: there is none on the drive"), "{text}");
     lab.run("sed -i 's/^rescue = true.*/rescue = false/' /etc/zferry/config.toml")?.exits(0)?;
     let sound = lab.run("zferry doctor t7")?;
-    ensure!(sound.stdout().trim() == SOUND, "{}{}", sound.stdout(), sound.stderr());
+    is_sound(&sound)?;
     nothing_is_mounted(lab)
+}
+
+/// The rule and the unit that start a run, and udisks.
+fn started(lab: &mut Lab) -> Result<()> {
+    let (t7, _) = lab.setting("512M")?;
+    lab.run("zgenhostid -f; zferry run t7")?.exits(0)?;
+    let (unit, rule) = ("/etc/systemd/system/zferry@.service", "/etc/udev/rules.d/90-zferry.rules");
+    let neither = lab.run("zferry doctor")?;
+    is_sound(&neither)?;
+    neither.says("Hint, this computer: Plugging a drive in starts no run")?.says_nothing_of("udisks")?;
+    lab.run("zferry doctor --json")?.exits(0)?.says(r#""hints":[{"about":"this computer""#)?;
+
+    let shipped = "/usr/local/share/zferry/udev-rules";
+    lab.run(&format!("cp {shipped}/90-zferry.rules {rule}; udevadm control --reload"))?.exits(0)?;
+    lab.run("zferry doctor")?.exits(1)?.says("and not the unit zferry@.service")?.last_line("1 finding.")?;
+    // What is found is so: nothing starts.
+    lab.plug(&t7)?;
+    lab.run("zferry doctor")?.exits(1)?.last_line("1 finding.")?;
+    lab.pull(&t7)?;
+    lab.run(&format!("cp {shipped}/zferry@.service {unit}; systemctl daemon-reload"))?.exits(0)?;
+    let both = lab.run("zferry doctor")?;
+    is_sound(&both)?;
+    both.says_nothing_of("Hint")?;
+    lab.run(&format!("rm {rule}"))?.exits(0)?;
+    lab.run("zferry doctor")?.exits(1)?.says("and not udev's rule 90-zferry.rules")?;
+    lab.run(&format!("cp {shipped}/90-zferry.rules {rule}; sed -i 's,^ExecStart=zferry,ExecStart=/opt/zferry,; /^KillMode/d' {unit}"))?
+        .exits(0)?;
+    lab.run("zferry doctor")?
+        .exits(1)?
+        .says("starts /opt/zferry, which is not there")?
+        .says("KillMode is otherwise there")?
+        .last_line("2 findings.")?;
+    // What a person adds is their own business.
+    let added = "[Service]\\nKillMode=mixed\\nExecStart=\\nExecStart=/usr/bin/env zferry run --triggered --pool-guid %%i\\n";
+    lab.run(&format!("mkdir {unit}.d; printf '{added}' > {unit}.d/own.conf"))?.exits(0)?;
+    lab.run("zferry doctor")?.exits(1)?.says("starts `/usr/bin/env zferry run")?.last_line("1 finding.")?;
+    lab.run(&format!("rm -r {unit}.d; ln -sf /dev/null {unit}"))?.exits(0)?;
+    let hidden = lab.run("zferry doctor")?;
+    is_sound(&hidden)?;
+    hidden.says_nothing_of("Hint")?;
+    lab.run("mv $(command -v udisksctl) /root/udisksctl")?.exits(0)?;
+    let without = lab.run("zferry doctor")?;
+    is_sound(&without)?;
+    without.says("by the kernel and not by udisks (udisksctl is not installed)")?;
+    // It is told truly: the drive is powered off all the same.
+    lab.plug(&t7)?;
+    lab.run("zferry run t7")?.exits(0)?.last_word("Safe to unplug t7 (exported and powered off)")?;
+    lab.gone(&t7)
 }
 
 fn nothing_is_mounted(lab: &mut Lab) -> Result<()> {

@@ -21,16 +21,16 @@ pub fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-const CONFIG: &str = "/etc/zferry/config.toml";
-const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
+pub(super) const CONFIG: &str = "/etc/zferry/config.toml";
+pub(super) const SAFE: &str = "Safe to unplug t7 (exported and powered off)";
 /// Of the container. That of the source is another one.
-const OWN: &str = "hunter2 hunter2";
-const KEY_FILE: &str = "/etc/zferry/t7.key";
+pub(super) const OWN: &str = "hunter2 hunter2";
+pub(super) const KEY_FILE: &str = "/etc/zferry/t7.key";
 /// Lies in a file of the source, where nothing compresses it away.
 const MARK: &str = "zferry-lab-is-readable-on-the-drive";
 
 /// A line with this on its standard input, which may take as long as an emulated guest needs to derive a key.
-fn with_input(lab: &mut Lab, line: &str, typed: &str) -> Result<Output> {
+pub(super) fn with_input(lab: &mut Lab, line: &str, typed: &str) -> Result<Output> {
     lab.execute(Command::shell(line).stdin(typed).within(Duration::from_secs(400)))
 }
 
@@ -65,14 +65,14 @@ fn made(lab: &mut Lab, size: &str) -> Result<Drive> {
 }
 
 /// No pool of a drive is imported, and no container is open.
-fn nothing_is_open(lab: &mut Lab) -> Result<()> {
+pub(super) fn nothing_is_open(lab: &mut Lab) -> Result<()> {
     lab.not_imported("t7")?;
     lab.run("ls /dev/mapper")?.prints("control").context("a container is open")?;
     Ok(())
 }
 
 /// Has the container opened by a key file as well.
-fn add_key_file(lab: &mut Lab, drive: &Drive) -> Result<()> {
+pub(super) fn add_key_file(lab: &mut Lab, drive: &Drive) -> Result<()> {
     let line = format!(
         "set -e; (umask 077; head -c 64 /dev/urandom > {KEY_FILE}); \
          cryptsetup luksAddKey --key-file - --pbkdf pbkdf2 --pbkdf-force-iterations 1000 {} {KEY_FILE}; \
@@ -177,8 +177,14 @@ fn by_the_page(lab: &mut Lab, t7: &Drive) -> Result<()> {
          cat /media/t7/README.txt; umount /media/t7",
     )?;
     let page = page.exits(0)?.stdout();
+    to_the_files(lab, &page)?;
+    lab.pull(t7)
+}
+
+/// The page's way to the files and out again.
+pub(super) fn to_the_files(lab: &mut Lab, page: &str) -> Result<()> {
     for section in [2, 4, 7] {
-        for command in rescue::commands(&page, section)? {
+        for command in rescue::commands(page, section)? {
             with_input(lab, &command, &format!("{OWN}\n"))?
                 .exits(0)
                 .with_context(|| format!("section {section}"))?;
@@ -187,8 +193,7 @@ fn by_the_page(lab: &mut Lab, t7: &Drive) -> Result<()> {
             lab.run("cmp /mnt/t7/eds+anna/letter /home/anna/letter")?.exits(0)?;
         }
     }
-    nothing_is_open(lab)?;
-    lab.pull(t7)
+    nothing_is_open(lab)
 }
 
 /// In mid-send. The kernel keeps what is left of the container, so that only a restart helps; the next run completes.

@@ -92,7 +92,7 @@ fn paused(lab: &mut Lab) -> Result<()> {
     // Whoever came to look is there before the drive is, and nothing starts in between.
     let waiting = Command::shell("zferry open t7 --wait").stdin(format!("{PASSPHRASE}\n"));
     let mut open = lab.start_command(waiting.within(Duration::from_secs(300)))?;
-    lab.until_says(&mut open, "Plug in t7")?;
+    lab.until_says(&mut open, "Plug in t7; waiting until it is there.")?;
     lab.run("zferry run t7")?.exits(75)?.says("another zferry is busy with this drive")?;
     lab.plug(&t7)?;
     // Of the first backup the top had arrived, and of what is below it a part.
@@ -108,6 +108,9 @@ fn paused(lab: &mut Lab) -> Result<()> {
     nothing_is_left(lab)?;
 
     lab.run("zferry resume t7")?.exits(0)?.says("t7 is not paused any more")?;
+    // All drives that there are.
+    lab.run("zferry pause")?.exits(0)?.says("t7 is paused since")?;
+    lab.run("zferry resume")?.exits(0)?.says("t7 is not paused any more")?;
     lab.run("zferry resume t7")?.exits(0)?.says("t7 was not paused")?;
     goes_on_where_it_was(lab, &t7)
 }

@@ -5,6 +5,7 @@ mod backup;
 pub(crate) mod boundaries;
 mod checkup;
 mod compared;
+mod container;
 mod contract;
 mod drilled;
 mod drives;
@@ -26,6 +27,7 @@ mod peers;
 mod plugged;
 mod preparing;
 mod pruning;
+mod pulled;
 mod reading;
 mod rebuilt;
 mod refusals;
@@ -137,11 +139,13 @@ pub fn all() -> Vec<Scenario> {
         verified::scenarios(),
         drilled::scenarios(),
         scrubbed::scenarios(),
+        pulled::scenarios(),
         rescue::scenarios(),
         ahead::scenarios(),
         plugged::scenarios(),
         packaged::scenarios(),
         encased::scenarios(),
+        container::scenarios(),
     ]
     .concat()
 }

@@ -32,7 +32,7 @@ fn patiently(lab: &mut Lab, line: &str) -> Result<Output> {
 }
 
 /// A drive of the smallest size that gets a rescue file system, beside a source.
-fn prepared(lab: &mut Lab) -> Result<Drive> {
+pub(super) fn prepared(lab: &mut Lab) -> Result<Drive> {
     lab.encrypted_source("rpool")?;
     let t7 = lab.drive("t7", "1G")?;
     lab.plug(&t7)?;
@@ -170,7 +170,7 @@ fn is_safe(lab: &mut Lab, t7: &Drive, run: &Output) -> Result<()> {
 }
 
 /// Mounts it, as somebody would who looks into it; does something, and leaves it unmounted.
-fn within(lab: &mut Lab, t7: &Drive, what: &str) -> Result<Output> {
+pub(super) fn within(lab: &mut Lab, t7: &Drive, what: &str) -> Result<Output> {
     let part = small(t7);
     let line = format!("set -e; mount {part} /mnt; cd /mnt; {what}; cd /; umount /mnt; udevadm settle");
     let output = patiently(lab, &line)?;

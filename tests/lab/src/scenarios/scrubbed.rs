@@ -10,7 +10,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![Scenario::full("a drive is scrubbed when that is due, until somebody wants it", due)]
 }
 
-fn configure(lab: &mut Lab, guid: u64, every: &str) -> Result<()> {
+pub(super) fn configure(lab: &mut Lab, guid: u64, every: &str) -> Result<()> {
     let text = format!(
         "[drives.t7]\npool = \"backup\"\npool-guid = \"{guid}\"\nscrub = \"{every}\"\n\n\
          [backups.home]\nsource = \"rpool/nixos/home\"\ntarget = \"eds\"\nprune = \"mirror\"\n"

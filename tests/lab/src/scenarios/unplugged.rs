@@ -56,7 +56,7 @@ pub(super) fn give_way(lab: &mut Lab, run: &Background) -> Result<()> {
 }
 
 /// Pulls the drive out, and waits until the run has said so.
-fn pull(lab: &mut Lab, drive: &Drive, run: &mut Background) -> Result<()> {
+pub(super) fn pull(lab: &mut Lab, drive: &Drive, run: &mut Background) -> Result<()> {
     pull_in_mid_run(lab, drive, run)?;
     let pulled = Instant::now();
     lab.until_says(run, "t7 is gone")?;
