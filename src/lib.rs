@@ -14,17 +14,19 @@
 //! | [`config`] | the configuration file: as written, validated, printed |
 //! | [`jobs`] | one file per command, as the user would tell it |
 //! | [`event`], [`report`] | what happened as data; bars, lines, JSON, summary |
+//! | [`alert`] | others who are told: monitors on the network, programs of the user's |
 //! | [`state`] | what is remembered between runs |
 //! | `sim` | a host in memory, for tests: text in, text out, with faults |
 //! | [`cli`] | what the user typed; errors to headings, hints and exit codes |
 //!
 //! # Dependencies point down only
 //!
-//! `main → cli → jobs → {config, observe, plan, execute, report}`, `execute → {plan, zfs, drive, state, event}`,
-//! `report → {event, plan, state} → model`, `observe → plan → {zfs, model}`, `{zfs, drive} → {process, model}`,
+//! `main → cli → jobs → {alert, config, observe, plan, execute, report}`, `execute → {plan, zfs, drive, state, event}`,
+//! `alert → {config, report, state, process}`, `report → {event, plan, state} → model`, `observe → plan → {zfs, model}`, `{zfs, drive} → {process, model}`,
 //! `model → nothing`. Spawning only in `process`, the wall clock only in `cli` (fenced by clippy's
 //! `disallowed-methods`), printing only in `report` and `cli`.
 
+pub mod alert;
 pub mod cli;
 pub mod config;
 pub mod drive;

@@ -5,9 +5,11 @@
 
 mod handled;
 mod paused;
+mod watched;
 
 pub use handled::{handled, remember_handled};
 pub use paused::{NotChanged, Paused};
+pub use watched::Watched;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
@@ -180,18 +182,25 @@ pub struct Loaded {
 impl RunRecord {
     /// The record of a run that ended with `summary`.
     pub fn new(summary: &Summary, started: Timestamp, ended: Timestamp) -> Self {
+        let outcome = Outcome::of(summary);
+        let Summary { sent, snapshots, pruned, failed, warnings, .. } = *summary;
+        Self { started, ended, outcome, sent, snapshots, pruned, failed, warnings }
+    }
+}
+
+impl Outcome {
+    /// What a run that ended with `summary` is called.
+    pub fn of(summary: &Summary) -> Self {
         let left_well = matches!(
             summary.unplug,
             Unplug::Safe { .. } | Unplug::OthersInUse { .. } | Unplug::LeftImported { .. }
         );
-        let outcome = match summary {
-            Summary { interrupted: true, .. } => Outcome::Interrupted,
-            Summary { failed: 0, .. } if left_well => Outcome::Complete,
-            Summary { done: 0, .. } => Outcome::Failed,
-            _ => Outcome::Partial,
-        };
-        let Summary { sent, snapshots, pruned, failed, warnings, .. } = *summary;
-        Self { started, ended, outcome, sent, snapshots, pruned, failed, warnings }
+        match summary {
+            Summary { interrupted: true, .. } => Self::Interrupted,
+            Summary { failed: 0, .. } if left_well => Self::Complete,
+            Summary { done: 0, .. } => Self::Failed,
+            _ => Self::Partial,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
-pub use drives::{Adopt, Doctor, Eject, Init, Status};
+pub use drives::{Adopt, Check, Doctor, Eject, Init, Status};
 pub use files::{Close, Open, Pause};
 pub use looking::{Diff, List, Log, Rehearse, RescuePage, Verify};
 pub use restore::Restore;
@@ -76,6 +76,12 @@ pub enum Command {
     /// Show how old each drive's backups are, also while the drive is away
     #[command(before_help = "Example: zferry status")]
     Status(Status),
+    /// Say which drives were not backed up to for too long; as root, raise an alert
+    #[command(
+        before_help = "Example: zferry check",
+        after_help = "Exit codes: 0 no drive is overdue, 1 one is; others as for every command"
+    )]
+    Check(Check),
     /// Look for what could make the next run fail, with what mends it
     #[command(
         before_help = "Example: sudo zferry doctor",

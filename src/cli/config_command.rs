@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::ConfigCommand;
 use super::failure::Failure;
 use super::print;
+use crate::alert;
 use crate::config::request::{Common, Format};
 use crate::config::{self, ConfigError, Settings};
 
@@ -30,7 +31,11 @@ pub fn run(command: ConfigCommand, path: &Path, common: &Common) -> Result<(), F
 }
 
 fn check(path: &Path, common: &Common) -> Result<(), Failure> {
-    let checked = config::load(path, &common.host);
+    let mut checked = config::load(path, &common.host);
+    if let Ok(settings) = &mut checked {
+        let is_root = rustix::process::geteuid().is_root();
+        settings.warnings.extend(alert::check::problems(&settings.drives, is_root));
+    }
     match (&checked, common.format) {
         (Ok(settings), Format::Human) => print(&summary(settings)),
         (Ok(settings), Format::Json) => {

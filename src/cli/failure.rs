@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{ConfigError, ReadError};
+use crate::config::{ConfigError, Problem, ReadError};
 use crate::live::Ending;
 
 /// Done; there may have been warnings.
@@ -111,7 +111,22 @@ impl Failure {
     /// Tells it on standard error. Nobody is left to tell when that is closed; the exit code still does.
     pub fn tell(&self) {
         use std::io::Write as _;
-        let _ = anstream::stderr().write_all(self.text().as_bytes());
+        let text = self.text();
+        // The journal takes a priority per line, not per message: 3 is an error.
+        let mark = if super::logging::is_journal() { "<3>" } else { "" };
+        let marked: String = text.lines().map(|line| format!("{mark}{line}\n")).collect();
+        let _ = anstream::stderr().write_all(marked.as_bytes());
+    }
+
+    /// The error and, of a configuration, what is wrong in it: in one line, without what stands there.
+    pub fn sentence(&self) -> String {
+        let mut all = vec![self.heading()];
+        if let Self::Config(ConfigError::Invalid { problems, .. }) = self {
+            let problem =
+                |problem: &Problem| format!("line {}: {}: {}", problem.line, problem.key, problem.what);
+            all.extend(problems.iter().map(problem));
+        }
+        all.join(". ") + "."
     }
 
     /// What the user reads: the error, its causes, and what to try.

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use env_logger::{Builder, Target, TimestampPrecision};
-use log::{Level, LevelFilter};
+use env_logger::{Builder, Logger, Target, TimestampPrecision};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::config::request::Verbosity;
 
@@ -26,8 +26,32 @@ pub fn start(verbosity: Verbosity) {
     } else {
         builder.format_target(false).format_timestamp(Some(TimestampPrecision::Millis));
     }
+    let logger = Discreet(builder.build());
+    let most = logger.0.filter();
     // It fails only when logging was started before, which tests do.
-    let _ = builder.try_init();
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+        log::set_max_level(most);
+    }
+}
+
+/// Leaves out what speaks to monitors on the network: it logs their addresses, which are secrets (S17).
+struct Discreet(Logger);
+
+impl Log for Discreet {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let talks = ["ureq", "rustls"].iter().any(|name| metadata.target().starts_with(name));
+        !talks && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 /// Whether standard error goes to the journal. That the variable is set is not enough, since children inherit it

@@ -6,6 +6,7 @@
 pub mod args;
 mod ask;
 mod awake;
+mod check;
 mod complete;
 mod config_command;
 mod diff;
@@ -108,6 +109,7 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             let (settings, common) = call.configured(Root::NotNeeded)?;
             work::status(&request::status(&typed, settings, common)?, interruptible()?)
         }
+        Command::Check(typed) => check::run(typed, &call),
         Command::Verify(typed) => {
             call.as_root(|settings, common| request::verify(&typed, settings, common), work::verify)
         }

@@ -3,16 +3,38 @@
 use super::failure::{self, Failure};
 use super::work::{self, World};
 use super::{Call, Root, interruptible};
+use crate::alert::alarm::{Alarm, Subject};
+use crate::alert::told::Moment;
+use crate::config;
 use crate::config::request::{Export, RunRequest, Selection, Wait};
 use crate::jobs;
 use crate::model::{Consents, Guid};
+use crate::process::Cancel;
+
+/// Nobody looks at the terminal of a run that udev has started: who is to be told of the drive is told that its
+/// configuration is wrong, as far as that can still be read.
+fn tell(pool: Guid, call: &Call<'_>, failure: &Failure) {
+    let Some((name, pool_name, alerts)) = config::alerts_despite_problems(&call.path, pool) else { return };
+    let world = World::new(&call.common(Vec::new()), Cancel::new());
+    let env = world.environment();
+    let subject =
+        Subject { drive: name.as_str(), pool: &pool_name, guid: pool, host: &call.host, alerts: &alerts };
+    let message = format!("{name} was plugged in, and no run of it can start: {}", failure.sentence());
+    Alarm::of_drive(subject, env.sink).raise(Moment::Failure, &message);
+}
 
 /// Most pools that appear are nobody's drive: nothing is said of them, also before there is a configuration.
 pub(super) fn run(pool: Guid, call: &Call<'_>) -> Result<u8, Failure> {
     if !call.path.exists() {
         return Ok(failure::DONE);
     }
-    let (settings, common) = call.configured(Root::Needed)?;
+    let configured = call.configured(Root::Needed);
+    if let Err(failure) = &configured
+        && call.caller.is_root
+    {
+        tell(pool, call, failure);
+    }
+    let (settings, common) = configured?;
     let Some(drive) = settings.drives.into_iter().find(|drive| drive.guid == pool) else {
         log::info!("the pool {pool} is none of the drives in {}", call.path.display());
         return Ok(failure::DONE);

@@ -6,12 +6,12 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::age::{AgeLimit, Length};
-use super::keys::{BACKUP, DRIVE, KEEP, SNAPSHOTS, TOP};
+use super::keys::{ALERTS, BACKUP, DRIVE, KEEP, SNAPSHOTS, TOP};
 use super::name::{BackupName, DriveName};
 use super::problem::{Problems, place};
 use super::property;
 use super::reader::{Reader, Written};
-use crate::model::{DatasetName, Guid, HistoryMode, Keep, LuksUuid, PoolName, SendMode, glob_set};
+use crate::model::{DatasetName, Guid, HistoryMode, Keep, LuksUuid, Ping, PoolName, SendMode, glob_set};
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -49,8 +49,27 @@ pub struct DriveFile {
     pub rehearse: Option<AgeLimit>,
     /// `min-interval`
     pub min_interval: Option<Length>,
+    /// `warn-after`
+    pub warn_after: Option<AgeLimit>,
+    /// `[drives.NAME.alerts]`
+    pub alerts: Option<AlertsFile>,
     /// `[drives.NAME.override.BACKUP]`.
     pub overrides: Vec<BackupFile>,
+    /// For `config show`.
+    pub written: Written,
+}
+
+/// `[drives.NAME.alerts]`.
+#[derive(Debug)]
+pub struct AlertsFile {
+    /// `ping`
+    pub ping: Option<Ping>,
+    /// `on-start`
+    pub on_start: Vec<String>,
+    /// `on-success`
+    pub on_success: Vec<String>,
+    /// `on-failure`
+    pub on_failure: Vec<String>,
     /// For `config show`.
     pub written: Written,
 }
@@ -200,6 +219,8 @@ fn read_drive(name: Spanned<DriveName>, mut reader: Reader<'_, '_>) -> DriveFile
         scrub: reader.parsed("scrub").map(Spanned::into_inner),
         rehearse: reader.parsed("rehearse").map(Spanned::into_inner),
         min_interval: reader.parsed("min-interval").map(Spanned::into_inner),
+        warn_after: reader.parsed("warn-after").map(Spanned::into_inner),
+        alerts: reader.nested("alerts", ALERTS, read_alerts),
         overrides: reader.sections("override", BACKUP, read_backup),
         written: reader.into_written(),
     }
@@ -230,6 +251,21 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
         max_age: reader.parsed("max-age").map(Spanned::into_inner),
         written: reader.into_written(),
     }
+}
+
+fn read_alerts(reader: &mut Reader<'_, '_>) -> AlertsFile {
+    let mut program = |name| {
+        let words: Vec<Spanned<String>> = reader.list(name).unwrap_or_default();
+        if let Some(first) = words.first().filter(|first| first.get_ref().is_empty()) {
+            let hint = "the first text is the program".to_owned();
+            reader.problem(first.span(), name, "names no program", Some(hint));
+        }
+        words.into_iter().map(Spanned::into_inner).collect()
+    };
+    let (on_start, on_success, on_failure) =
+        (program("on-start"), program("on-success"), program("on-failure"));
+    let ping = reader.parsed("ping").map(Spanned::into_inner);
+    AlertsFile { ping, on_start, on_success, on_failure, written: reader.take_written() }
 }
 
 const PRUNE: [(&str, PruneWord); 3] =

@@ -1,7 +1,11 @@
 //! Every key of the configuration, once: what a value looks like, what holds without it, what it means. Unknown keys,
 //! wrong types and the table in docs/configuration.md all come from here.
 
+mod alerts;
+
 use std::fmt::Write as _;
+
+pub use alerts::ALERTS;
 
 /// What a value has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub enum Kind {
     Texts,
     /// A whole number.
     Number,
+    /// A text in quotes that is never shown, unless it only names a file.
+    Secret,
     /// A table with keys of its own.
     Table,
 }
@@ -22,7 +28,7 @@ impl Kind {
     /// For a person who wrote something else.
     pub fn expected(self) -> &'static str {
         match self {
-            Self::Text => "a text in quotes",
+            Self::Text | Self::Secret => "a text in quotes",
             Self::Flag => "true or false",
             Self::Texts => "a list of texts",
             Self::Number => "a whole number",
@@ -160,8 +166,20 @@ pub const DRIVE: &[Key] = &[
         Means("\"6h\""),
         "A drive that is plugged in again within this time after a complete run is left as it is by the run that udev starts. One that you type is not kept from anything. `0s`: each plugging in is a run.",
     ),
-    key("warn-after", Text, "", NotYet, "How long a drive may stay away."),
-    key("alerts", Table, "", NotYet, "Who is told."),
+    key(
+        "warn-after",
+        Text,
+        "\"14d\"",
+        Means("\"never\""),
+        "When the last complete run is older than this, `zferry check` says so and raises an alert, once a day. The timer zferry-check.timer runs it. `never`: it says nothing of this drive.",
+    ),
+    key(
+        "alerts",
+        Table,
+        "[drives.t7.alerts]",
+        Described("nobody is told"),
+        "`[drives.NAME.alerts]`: who is told how a run went. See below.",
+    ),
 ];
 
 /// In `[backups.NAME]` and `[drives.DRIVE.override.NAME]`.
@@ -310,8 +328,9 @@ pub const SNAPSHOTS: &[Key] = &[
 ];
 
 /// The sections with the keys in each, in the order of the documentation.
-const SECTIONS: [(&str, &[Key]); 4] = [
+const SECTIONS: [(&str, &[Key]); 5] = [
     ("[drives.NAME]", DRIVE),
+    ("[drives.NAME.alerts]", ALERTS),
     ("[backups.NAME]", BACKUP),
     ("snapshots = { … } of a backup", SNAPSHOTS),
     ("keep = { … } and snapshot-keep = { … } of a backup", KEEP),

@@ -32,6 +32,8 @@ pub use retention::OWN as OWN_KEEP;
 pub use settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, TargetError};
 pub use show::{Origin, Row, Section, Shown};
 
+use crate::model::{Alerts, Guid, PoolName};
+
 /// A commented configuration to start from.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
@@ -49,6 +51,17 @@ pub fn load(path: &Path, host: &str) -> Result<Settings, ConfigError> {
 /// With everything that is wrong in it.
 pub fn parse(text: &str, path: &Path, host: &str) -> Result<Settings, ConfigError> {
     checked(text, path, host).map(|(_, settings)| settings)
+}
+
+/// The drive with this pool and who is to be told about it, of a configuration that is wrong somewhere: as much of that as
+/// can be read. Nothing of a file that others could have written.
+pub fn alerts_despite_problems(path: &Path, pool: Guid) -> Option<(DriveName, PoolName, Alerts)> {
+    let text = read::read(path).ok()?;
+    let file = file::File::read(&text, &mut problem::Problems::default());
+    let is_meant = |drive: &file::DriveFile| drive.guid.as_ref().is_some_and(|guid| *guid.get_ref() == pool);
+    let drive = file.drives.into_iter().find(is_meant)?;
+    let alerts = resolve::alerts(drive.alerts.as_ref()?);
+    Some((drive.name.into_inner(), drive.pool?.into_inner(), alerts))
 }
 
 /// The effective configuration with where each value comes from.

@@ -21,7 +21,7 @@ pub struct Problem {
     pub what: String,
     /// What could be written instead.
     pub hint: Option<String>,
-    /// The line itself, control characters made visible.
+    /// The line itself, control characters made visible and addresses made invisible.
     pub excerpt: String,
 }
 
@@ -104,7 +104,21 @@ impl Problems {
 fn locate(found: Found, text: &str) -> Problem {
     let (line, column, excerpt) = place(text, found.at.start);
     let (key, what) = (printable(&found.key), printable(&found.what));
-    Problem { line, column, key, what, hint: found.hint, excerpt: printable(excerpt.trim_end()) }
+    let excerpt = printable(&without_addresses(excerpt.trim_end()));
+    Problem { line, column, key, what, hint: found.hint, excerpt }
+}
+
+/// The address of a monitor is a secret (S17), also behind a key that is mistyped: nothing of any address is shown but
+/// how it begins. One character for each.
+fn without_addresses(line: &str) -> String {
+    let mut inside = false;
+    let mut shown = String::with_capacity(line.len());
+    for c in line.chars() {
+        inside &= !(c.is_whitespace() || "\"'".contains(c));
+        shown.push(if inside { '·' } else { c });
+        inside |= shown.ends_with("://");
+    }
+    shown
 }
 
 /// One character for each, so that the mark below the line stays in place.
@@ -159,6 +173,14 @@ mod tests {
         ] {
             assert_eq!(place(text, offset), expected, "{offset}");
         }
+    }
+
+    #[test]
+    fn addresses_are_not_shown_and_marks_stay_in_place() {
+        let line = "pnig = [\"https://hc-ping.com/5c7b\", 'get:http://a/ü'] # ntfy://x y";
+        let shown = without_addresses(line);
+        assert_eq!(shown, "pnig = [\"https://················\", 'get:http://···'] # ntfy://· y");
+        assert_eq!(shown.chars().count(), line.chars().count());
     }
 
     #[test]

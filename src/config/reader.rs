@@ -11,7 +11,8 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{Absent, Key, Kind};
 use super::problem::{Problems, Span, nearest};
 
-/// What was written for each key: the value in TOML on one line, and where it stands. For `config show`.
+/// What was written for each key: the value in TOML on one line (nothing of a secret), and where it stands. For
+/// `config show`.
 pub type Written = BTreeMap<&'static str, Spanned<String>>;
 
 /// Said of what a later version will know.
@@ -73,11 +74,23 @@ impl<'a, 'i> Reader<'a, 'i> {
         self.written
     }
 
+    /// The same of a table within another one, whose reader is only lent.
+    pub fn take_written(&mut self) -> Written {
+        std::mem::take(&mut self.written)
+    }
+
     /// The value, if it is written and of the right kind.
     fn value(&mut self, name: &str) -> Option<&'a Spanned<DeValue<'i>>> {
         let key = self.keys.iter().find(|key| key.name == name)?;
         let value = self.table.get(name)?;
-        self.written.insert(key.name, Spanned::new(value.span(), on_one_line(value.get_ref())));
+        // What is in a section of its own is written there, key by key; a secret nowhere.
+        let is_section = key.kind == Kind::Table && key.example.starts_with('[');
+        let shown = match key.kind {
+            Kind::Secret if !names_a_file(value.get_ref()) => String::new(),
+            _ if is_section => String::new(),
+            _ => on_one_line(value.get_ref()),
+        };
+        self.written.insert(key.name, Spanned::new(value.span(), shown));
         if !is_kind(value.get_ref(), key.kind) {
             let found = value.get_ref().type_str();
             let what = format!("expected {}, found {found}", key.kind.expected());
@@ -233,9 +246,14 @@ fn suggestion(name: &Spanned<impl AsRef<str>>, keys: &[Key]) -> Option<String> {
     }
 }
 
+/// A secret that stands elsewhere: where it does is none.
+fn names_a_file(value: &DeValue<'_>) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(crate::model::PING_FILE))
+}
+
 fn is_kind(value: &DeValue<'_>, kind: Kind) -> bool {
     match kind {
-        Kind::Text => value.is_str(),
+        Kind::Text | Kind::Secret => value.is_str(),
         Kind::Flag => value.is_bool(),
         Kind::Texts => value.is_array(),
         Kind::Number => matches!(value, DeValue::Integer(_)),

@@ -30,6 +30,10 @@ mod tests {
             pool = "t7"
             pool-guid = "7"
             rescue = true
+            warn-after = "14d"
+            [drives.t7.alerts]
+            ping = "https://hc-ping.com/12345"
+            on-failure = ["/root/12345"]
             [drives.t7.override.home]
             prune = "never"
             [drives."other.one"]

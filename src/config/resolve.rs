@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::age::{AgeLimit, Length};
-use super::file::{BackupFile, DriveFile, File, Glob, SnapshotGlobs};
+use super::file::{AlertsFile, BackupFile, DriveFile, File, Glob, SnapshotGlobs};
 use super::keys::{Absent, BACKUP, DRIVE, Key};
 use super::name::BackupName;
 use super::problem::{Problems, Span, nearest};
 use super::reader::Written;
 use super::retention;
 use super::settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, target_on};
-use crate::model::{DatasetFilter, DatasetName, Luks, PoolName, SnapshotFilter, glob_set};
+use crate::model::{Alerts, DatasetFilter, DatasetName, Luks, PoolName, SnapshotFilter, glob_set};
 
 /// Puts the settings together. They are only good when nothing was noted in `problems`.
 pub fn resolve(file: &File, path: PathBuf, host: &str, problems: &mut Problems) -> Settings {
@@ -84,8 +84,20 @@ fn resolve_drive(file: &File, drive: &DriveFile, host: &str, problems: &mut Prob
         scrub: drive.scrub.unwrap_or(AgeLimit::Never).limit(),
         rehearse: drive.rehearse.unwrap_or(AgeLimit::Never).limit(),
         min_interval: drive.min_interval.map_or(MIN_INTERVAL, |Length(time)| time),
+        warn_after: drive.warn_after.unwrap_or(AgeLimit::Never).limit(),
+        alerts: drive.alerts.as_ref().map(alerts).unwrap_or_default(),
         backups: backups.into_iter().collect::<Option<_>>()?,
     })
+}
+
+/// Who is told. What is wrong in it was noted when it was read.
+pub fn alerts(written: &AlertsFile) -> Alerts {
+    Alerts {
+        ping: written.ping.clone(),
+        on_start: written.on_start.clone(),
+        on_success: written.on_success.clone(),
+        on_failure: written.on_failure.clone(),
+    }
 }
 
 /// How the drive's container is opened, if its pool lies in one.

@@ -11,8 +11,8 @@ use super::name::DriveName;
 use super::rescued::rescued;
 use super::retention::OWN as OWN_KEEP;
 use crate::model::{
-    Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Luks, Policy, PoolName, Prune, SendMode,
-    SnapshotFilter,
+    Alerts, Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Luks, Policy, PoolName, Prune,
+    SendMode, SnapshotFilter,
 };
 
 /// The effective configuration.
@@ -69,6 +69,10 @@ pub struct Drive {
     pub rehearse: Option<Duration>,
     /// How soon after a complete run another one may start by itself.
     pub min_interval: Duration,
+    /// How old its last complete run may be before `check` raises an alert; nothing: however old.
+    pub warn_after: Option<Duration>,
+    /// Who is told how its runs went.
+    pub alerts: Alerts,
     /// What it carries, in the order of the file; at least one.
     pub backups: Vec<Backup>,
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Spanned;
 
 use super::file::{BackupFile, File};
-use super::keys::{Absent, BACKUP, DRIVE, Key};
+use super::keys::{ALERTS, Absent, BACKUP, DRIVE, Key, Kind};
 use super::problem::place;
 use super::reader::Written;
 
@@ -61,6 +61,10 @@ pub fn show(file: &File, text: &str) -> Shown {
         let name = format!("drives.{}", drive.name.get_ref().as_key());
         sections
             .push(Section { rows: rows(DRIVE, &drive.written, text, Defaults::Shown), name: name.clone() });
+        sections.extend(drive.alerts.as_ref().map(|alerts| Section {
+            rows: rows(ALERTS, &alerts.written, text, Defaults::Shown),
+            name: format!("{name}.alerts"),
+        }));
         sections.extend(
             drive.overrides.iter().map(|own| section(&format!("{name}.override"), own, text, Defaults::Left)),
         );
@@ -82,8 +86,8 @@ fn section(above: &str, backup: &BackupFile, text: &str, defaults: Defaults) -> 
 }
 
 fn rows(keys: &'static [Key], written: &Written, text: &str, defaults: Defaults) -> Vec<Row> {
-    // Overrides are sections of their own.
-    let keys = keys.iter().filter(|key| key.name != "override");
+    // These are sections of their own.
+    let keys = keys.iter().filter(|key| !["override", "alerts"].contains(&key.name));
     keys.filter_map(|key| row(key, written.get(key.name), text, defaults)).collect()
 }
 
@@ -104,6 +108,9 @@ fn row(key: &Key, written: Option<&Spanned<String>>, text: &str, defaults: Defau
     match (written, key.absent) {
         (Some(value), _) => {
             let (line, ..) = place(text, value.span().start);
+            if key.kind == Kind::Secret && value.get_ref().is_empty() {
+                return row(None, Some("written here, and not shown"), Origin::File { line });
+            }
             row(Some(value.get_ref().clone()), None, Origin::File { line })
         }
         (None, Absent::Means(toml)) if defaults == Defaults::Shown => {

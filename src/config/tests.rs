@@ -126,6 +126,38 @@ fn all_problems_are_told_at_once_with_their_places() {
 }
 
 #[test]
+fn the_address_of_a_monitor_is_shown_nowhere_and_found_where_the_rest_is_wrong() {
+    let with = |ping: &str| {
+        format!("{MINIMAL}[drives.t7.alerts]\nping = \"{ping}\"\non-failure = [\"tell-me\", \"x y\"]\n")
+    };
+    let text = with("https://hc-ping.com/5c7b-secret");
+    let (file, settings) = checked(&text, Path::new("config.toml"), "laptop").unwrap();
+    let shown = show::show(&file, &text);
+    let all = format!("{file:?} {settings:?} {shown} {}", serde_json::to_string(&shown).unwrap());
+    assert!(!all.contains("5c7b"), "{all}");
+    assert!(shown.to_string().contains("# ping: written here, and not shown"), "{shown}");
+    assert_eq!(settings.drives[0].alerts.on_failure, ["tell-me", "x y"]);
+    let text = with("file:/etc/zferry/ping");
+    let shown = show::show(&checked(&text, Path::new("config.toml"), "laptop").unwrap().0, &text).to_string();
+    assert!(shown.contains("[drives.t7.alerts]\nping = \"file:/etc/zferry/ping\""), "{shown}");
+
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("config.toml");
+    for (text, found) in [
+        (text.replace("mirror", "sometimes"), true),
+        (text.replace("source", "sauce"), true),
+        (text.replace("pool-guid = \"1\"", "pool-guid = \"2\""), false),
+        (text.replace("[backups", "[[backups"), false),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        assert!(load(&path, "laptop").is_err() || !found);
+        let alerts = alerts_despite_problems(&path, Guid(1));
+        assert_eq!(alerts.is_some(), found, "{text}");
+        assert!(alerts.is_none_or(|(name, _, alerts)| name.as_str() == "t7" && alerts.ping.is_some()));
+    }
+}
+
+#[test]
 fn every_key_of_a_later_version_is_refused() {
     for (section, keys) in [("[backups.home]", keys::BACKUP), ("[drives.t7]", keys::DRIVE)] {
         for key in keys.iter().filter(|key| key.absent == keys::Absent::NotYet) {

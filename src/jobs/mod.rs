@@ -14,6 +14,7 @@ pub mod follow;
 mod handover;
 pub mod init;
 pub mod list;
+pub mod overdue;
 mod own;
 pub mod pausing;
 pub mod plan;

@@ -1,7 +1,9 @@
 //! `run`: the whole job, drive after drive.
 
-use crate::config::PowerOff;
+use crate::alert::alarm::{Alarm, Subject};
 use crate::config::request::{Export, RunRequest};
+use crate::config::{Drive, PowerOff};
+use crate::execute::chain;
 use crate::execute::session::After;
 
 use super::connected::{patience, select};
@@ -41,14 +43,32 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             foreboding: crate::execute::FOREBODING,
         };
         files::remind(drive, &request.common.command, env);
-        results.push(run.run(env).map_err(|error| match error {
+        let alarm = Alarm::of_run(subject(drive, &request.common.host), env.sink);
+        let result = run.run(&Environment { sink: &alarm, ..*env }).map_err(|error| match error {
             JobError::Lock(busy) if busy.is_run() => {
                 JobError::Running { drive: drive.name.to_string(), guid: drive.guid, busy }
             }
             other => other,
-        }));
+        });
+        if let Err(error) = &result {
+            let message = told(drive, error);
+            alarm.ended_early((env.ending)(&result).code, &message);
+        }
+        results.push(result);
     }
     Ok(results)
+}
+
+/// Whom an alert about this drive is about, and who gets it.
+pub(super) fn subject<'a>(drive: &'a Drive, host: &'a str) -> Subject<'a> {
+    let (pool, guid, alerts) = (&drive.pool, drive.guid, &drive.alerts);
+    Subject { drive: drive.name.as_str(), pool, guid, host, alerts }
+}
+
+/// What others are told of a run that had no last event.
+fn told(drive: &Drive, error: &JobError) -> String {
+    let tried = error.remedies().into_iter().map(|remedy| format!(" Try: {remedy}")).collect::<String>();
+    format!("{}: {}.{tried}", drive.name, chain(error))
 }
 
 /// What happens after the work, as the configuration says.

@@ -3,6 +3,7 @@
 //! No I/O, no clock and no decisions here. Names are parsed once at the border into types that cannot become
 //! each other, so that a value proves that its check was made.
 
+mod alerts;
 mod bytes;
 mod change;
 mod disk;
@@ -15,6 +16,7 @@ mod nvlist;
 mod policy;
 mod snapshot;
 
+pub use alerts::{Address, AddressError, Alerts, FILE as PING_FILE, Ping, Service};
 pub use bytes::{Bytes, BytesError};
 pub use change::{Change, FileKind, How};
 pub use disk::{Content, DeviceKind, DiskIdentity, DiskUse, Extent, FoundDisk, Holding};

@@ -23,6 +23,7 @@ mod grace;
 pub mod init;
 mod keep;
 mod keys;
+pub mod overdue;
 mod own;
 mod parents;
 mod prune;

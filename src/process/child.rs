@@ -68,6 +68,19 @@ impl Child {
     /// # Errors
     /// When the program cannot be started or its streams cannot be prepared; nothing is left running then.
     pub(super) fn start(program: &Path, arguments: &[String], wiring: &Wiring) -> io::Result<Self> {
+        Self::start_with(program, arguments, &[], wiring)
+    }
+
+    /// The same, with these variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(super) fn start_with(
+        program: &Path,
+        arguments: &[String],
+        variables: &[(&str, String)],
+        wiring: &Wiring,
+    ) -> io::Result<Self> {
         let piped_if = |wanted: bool| if wanted { Stdio::piped() } else { Stdio::null() };
         #[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
         let mut command = Command::new(program);
@@ -79,6 +92,7 @@ impl Child {
             .env("TZ", "UTC0")
             .env("PATH", DIRECTORIES.join(":"))
             .env("HOME", "/")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .process_group(0)
             .stdin(piped_if(matches!(wiring, Wiring::Sink | Wiring::Command { input: true })))

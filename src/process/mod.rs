@@ -17,6 +17,7 @@ use std::time::Duration;
 mod cancel;
 mod child;
 mod complaint;
+mod program;
 mod pump;
 mod supervisor;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod transfer;
 
 pub use cancel::{Cancel, Interruption};
 pub(crate) use complaint::{printable, quoted};
+pub use program::{Program, find_program};
 pub use supervisor::{Kept, System};
 
 /// The programs that zferry runs. Looked for in fixed system directories, never in the caller's PATH.

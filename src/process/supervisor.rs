@@ -119,7 +119,7 @@ fn refuse_if_lost(cancel: &Cancel, command: &str) -> Result<(), RunError> {
 }
 
 /// How the wait for a command came to its end.
-enum End {
+pub(super) enum End {
     Exited(Exit),
     Late,
     Cancelled,
@@ -127,16 +127,16 @@ enum End {
 }
 
 /// A command that runs.
-struct Call<'a> {
-    child: Child,
-    unwritten: &'a [u8],
-    stdout: Vec<u8>,
+pub(super) struct Call<'a> {
+    pub(super) child: Child,
+    pub(super) unwritten: &'a [u8],
+    pub(super) stdout: Vec<u8>,
 }
 
 impl Call<'_> {
     /// Feeds and reads the child until it has ended. A first request to stop is not heeded: commands are short, and
     /// the export that follows one must still work.
-    fn finish(&mut self, deadline: Duration, cancel: &Cancel) -> io::Result<End> {
+    pub(super) fn finish(&mut self, deadline: Duration, cancel: &Cancel) -> io::Result<End> {
         let deadline = Instant::now().checked_add(deadline);
         let (mut last_chance, mut watched_at): (_, Option<Instant>) = (None, None);
         loop {

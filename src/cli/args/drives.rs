@@ -15,6 +15,14 @@ pub struct Status {
     pub drives: Vec<DriveName>,
 }
 
+/// `zferry check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Names of drives in the configuration [default: all]
+    #[arg(value_name = "DRIVE")]
+    pub drives: Vec<DriveName>,
+}
+
 /// `zferry eject`
 #[derive(Debug, Args)]
 pub struct Eject {

@@ -167,7 +167,7 @@ fn failure(host: &Host, line: &str) -> Failure {
             host.job(|env| jobs::diff::diff(&request, env)?.into_iter().collect::<Result<Vec<_>, _>>())
                 .map(drop)
         }
-        Command::Pause(_) | Command::Resume(_) => panic!("{line}"),
+        Command::Check(_) | Command::Pause(_) | Command::Resume(_) => panic!("{line}"),
         // They begin without a configuration, and with a disk.
         Command::Init(_) | Command::Adopt(_) => panic!("{line}"),
         Command::Log(_) | Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => {

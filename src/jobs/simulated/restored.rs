@@ -44,6 +44,8 @@ fn request(into: &str) -> RestoreRequest {
         scrub: None,
         rehearse: None,
         min_interval: crate::config::MIN_INTERVAL,
+        warn_after: None,
+        alerts: crate::model::Alerts::default(),
         backups: vec![backup.clone()],
     };
     let retry = format!("zferry restore t7 home --into {into}");

@@ -1,6 +1,7 @@
 //! What is tried. A scenario's name is a sentence that is true when it passes.
 
 mod ahead;
+mod alerted;
 mod backup;
 pub(crate) mod boundaries;
 mod checkup;
@@ -144,6 +145,7 @@ pub fn all() -> Vec<Scenario> {
         ahead::scenarios(),
         plugged::scenarios(),
         packaged::scenarios(),
+        alerted::scenarios(),
         encased::scenarios(),
         container::scenarios(),
     ]

@@ -21,7 +21,7 @@ pub fn scenarios() -> Vec<Scenario> {
 pub(super) const RUN: Duration = Duration::from_secs(180);
 
 /// The rule and the unit where a package puts them.
-fn install(lab: &mut Lab) -> Result<()> {
+pub(super) fn install(lab: &mut Lab) -> Result<()> {
     lab.run(
         "set -e; cd /usr/local/share/zferry/udev-rules; \
          cp 90-zferry.rules /usr/lib/udev/rules.d/; cp zferry@.service /usr/lib/systemd/system/; \
