@@ -21,6 +21,13 @@ let
     "run ${drive}"
     "eject ${drive}"
   ]) (lib.attrNames drives);
+  # The tools of the system that was booted: they fit to the kernel module that is loaded.
+  path = [
+    "/run/booted-system/sw"
+    pkgs.cryptsetup
+    pkgs.udisks2
+    pkgs.util-linux
+  ];
   program = "/run/current-system/sw/bin/zferry";
   isSecretInStore = value: lib.isString value && !lib.hasPrefix "file:" value;
 in
@@ -132,17 +139,15 @@ in
     services.udev.packages = lib.mkIf cfg.onPlug [ cfg.package ];
 
     systemd.services."zferry@" = {
-      # The tools of the system that was booted: they fit to the kernel module that is loaded.
-      path = [
-        "/run/booted-system/sw"
-        pkgs.cryptsetup
-        pkgs.udisks2
-        pkgs.util-linux
-      ];
+      inherit path;
       # A new system configuration is no reason to stop a backup.
       restartIfChanged = false;
       stopIfChanged = false;
     };
+
+    # Drives that were away for too long: what `warn-after` is for.
+    systemd.services.zferry-check = { inherit path; };
+    systemd.timers.zferry-check.wantedBy = [ "timers.target" ];
 
     services.udisks2.enable = lib.mkDefault true;
 

@@ -89,14 +89,20 @@ fn the_unit_and_the_rule_are_those_of_every_other_system() {
     assert_eq!(system["systemd"]["packages"], json!(["/nix/store/zferry"]));
     assert_eq!(system["services"]["udev"]["packages"], json!(["/nix/store/zferry"]));
     assert_eq!(all["manual"]["services"]["udev"]["packages"], json!({}), "no rule where none is wanted");
+    let path = json!([
+        "/run/booted-system/sw",
+        "/nix/store/cryptsetup",
+        "/nix/store/udisks2",
+        "/nix/store/util-linux"
+    ]);
     assert_eq!(
         system["systemd"]["services"],
-        json!({"zferry@": {
-            "path": ["/run/booted-system/sw", "/nix/store/cryptsetup", "/nix/store/udisks2", "/nix/store/util-linux"],
-            "restartIfChanged": false,
-            "stopIfChanged": false,
-        }})
+        json!({
+            "zferry@": {"path": path, "restartIfChanged": false, "stopIfChanged": false},
+            "zferry-check": {"path": path},
+        })
     );
+    assert_eq!(system["systemd"]["timers"], json!({"zferry-check": {"wantedBy": ["timers.target"]}}));
     // The package takes them from there, and changes one word in each unit.
     let install = all["flake"]["postInstall"].as_str().unwrap();
     assert!(install.contains("udev-rules/*.rules") && install.contains("udev-rules/*.service"), "{install}");

@@ -73,7 +73,7 @@ fn imported() -> Event {
 
 fn lost() -> [Event; 2] {
     let lost = Event::Lost { drive: "t7".to_owned(), why: "pulled".to_owned(), attached: false };
-    [lost, Event::Waiting { drive: "t7".to_owned(), seconds: 600 }]
+    [lost, Event::Waiting { drive: "t7".to_owned(), seconds: Some(600) }]
 }
 
 fn asked(lines: &Receiver<String>) -> Vec<String> {

@@ -31,6 +31,9 @@ fn from_install_to_purge(lab: &mut Lab) -> Result<()> {
          test -s /usr/share/fish/vendor_completions.d/zferry.fish",
     )?
     .exits(0)?;
+    lab.run("systemctl is-active zferry-check.timer; systemctl start zferry-check.service")?
+        .exits(0)?
+        .prints("active")?;
     much(lab)?;
     lab.plug_slow(&t7)?;
     let unit = format!("zferry@{guid}.service");
@@ -46,6 +49,7 @@ fn from_install_to_purge(lab: &mut Lab) -> Result<()> {
     // What is removed starts nothing any more, and what is remembered stays until the purge.
     lab.run("dpkg -r zferry && test -e /var/lib/zferry/t7.json && ! test -e /usr/lib/udev/rules.d/90-zferry.rules")?
         .exits(0)?;
+    lab.run("systemctl list-timers --all | grep zferry")?.exits(1)?;
     lab.plug(&t7)?;
     lab.run("udevadm settle; systemctl daemon-reload; sleep 3")?.exits(0)?;
     lab.not_imported("backup")?;
