@@ -46,18 +46,12 @@ pub fn of_plug_in(installed: &PlugIn) -> Vec<Finding> {
     let (rule, unit) = match (&installed.rule, &installed.unit) {
         (Some(rule), _) if rule.is_masked() => return Vec::new(),
         (_, Some(unit)) if unit.is_masked() => return Vec::new(),
-        (None, None) => return Vec::new(),
+        // With the module for NixOS, that is how the option to start nothing is carried out.
+        (None, _) => return Vec::new(),
         (Some(rule), None) => {
             let what = format!(
                 "Plugging a drive in starts nothing: there is udev's rule {}, and not the unit zferry@.service that it starts.",
                 rule.path.display()
-            );
-            return finding(what, &[INSTALL]);
-        }
-        (None, Some(unit)) => {
-            let what = format!(
-                "Plugging a drive in starts nothing: there is the unit {}, and not udev's rule 90-zferry.rules that starts it.",
-                unit.path.display()
             );
             return finding(what, &[INSTALL]);
         }
@@ -97,11 +91,20 @@ pub fn of_plug_in(installed: &PlugIn) -> Vec<Finding> {
     found
 }
 
-/// That nothing is installed is no fault, and what many want.
+/// That nothing starts is no fault, and what many want.
 pub fn hint_of_plug_in(installed: &PlugIn) -> Option<Finding> {
-    let neither = installed.rule.is_none() && installed.unit.is_none();
-    let what = "Plugging a drive in starts no run: udev's rule and the unit for it are not installed.";
-    neither.then(|| Finding::new(HERE, what, &["if you want that: docs/how-to/plug-in.md"]))
+    let what = match (&installed.rule, &installed.unit) {
+        (Some(_), _) => return None,
+        (None, Some(unit)) if unit.is_masked() => return None,
+        (None, Some(unit)) => format!(
+            "Plugging a drive in starts no run: there is the unit {}, and not udev's rule 90-zferry.rules that starts it.",
+            unit.path.display()
+        ),
+        (None, None) => {
+            "Plugging a drive in starts no run: udev's rule and the unit for it are not installed.".to_owned()
+        }
+    };
+    Some(Finding::new(HERE, what, &["if you want that: docs/how-to/plug-in.md"]))
 }
 
 /// What powering a drive off is like without udisks; why it does not answer.
@@ -172,21 +175,22 @@ mod tests {
     }
 
     #[test]
-    fn one_without_the_other_starts_nothing() {
+    fn a_rule_without_its_unit_is_a_finding_and_a_unit_without_its_rule_a_hint() {
         let alone = told(&PlugIn { unit: None, ..both(UNIT) });
         assert!(alone.contains("/etc/udev/rules.d/90-zferry.rules, and not the unit"), "{alone}");
-        let alone = told(&PlugIn { rule: None, ..both(UNIT) });
-        assert!(alone.contains("/etc/systemd/system/zferry@.service, and not udev's rule"), "{alone}");
-        for half in [PlugIn { unit: None, ..both(UNIT) }, PlugIn { rule: None, ..both(UNIT) }] {
-            assert_eq!(hint_of_plug_in(&half), None);
-        }
+        assert_eq!(hint_of_plug_in(&PlugIn { unit: None, ..both(UNIT) }), None);
+        let unit = PlugIn { rule: None, ..both(UNIT) };
+        assert_eq!(told(&unit), "");
+        let hint = hint_of_plug_in(&unit).unwrap();
+        assert!(hint.what.contains("/etc/systemd/system/zferry@.service, and not udev's rule"), "{hint:?}");
     }
 
     #[test]
     fn what_somebody_has_hidden_is_wanted_so() {
         let hidden = installed("/etc/systemd/system/zferry@.service", "");
         assert_eq!(told(&PlugIn { unit: hidden.clone(), ..both(UNIT) }), "");
-        assert_eq!(told(&PlugIn { unit: hidden.clone(), rule: None, ..both(UNIT) }), "");
+        let alone = PlugIn { unit: hidden.clone(), rule: None, ..both(UNIT) };
+        assert_eq!((told(&alone), hint_of_plug_in(&alone)), (String::new(), None));
         assert_eq!(told(&PlugIn { rule: hidden, ..both(UNIT) }), "");
     }
 

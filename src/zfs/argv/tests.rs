@@ -19,7 +19,7 @@ fn sends_and_receives_are_written_as_the_design_says() {
         ),
         (
             send(SendMode::Plain, &From::Range("a".parse().unwrap()), &to),
-            "zfs send -L -e -c -I 'rpool/my home@a' 'rpool/my home@b'",
+            "zfs send -L -c -I 'rpool/my home@a' 'rpool/my home@b'",
         ),
         (
             receive(&"backup/eds".parse().unwrap(), Some(&"b_1".parse().unwrap()), None),
