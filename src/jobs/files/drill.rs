@@ -73,6 +73,7 @@ fn work(
     let point = snapshot_directory(env, session.guid);
     let drill = Drill { request, env, session, inventory: &inventory, sampling, point };
     let wrong = drill.run(&looks, keys);
+    drill.tell_of_what_stays();
     let _ = std::fs::remove_dir(&drill.point);
     let _ = drill.point.parent().map(std::fs::remove_dir);
     let wrong = wrong?;
@@ -141,6 +142,20 @@ impl Drill<'_> {
             Err(source) if is_mounted() => Err(FilesError::Unmount { what, source }),
             _ => Ok(()),
         }
+    }
+
+    /// Of a drive that is gone nothing is unmounted here: whoever still reads from it keeps it.
+    fn tell_of_what_stays(&self) {
+        if self.env.cancel.lost().is_none()
+            || self.session.mounted_below(&self.env.host(), &self.point).is_empty()
+        {
+            return;
+        }
+        let text = format!(
+            "What of {0} was being read is still mounted. `zferry close {0}` lets go of it, or says what does.",
+            self.request.drive.name
+        );
+        self.env.sink.event(Event::Warning { text });
     }
 
     /// Compares a mounted snapshot with that of the source.
