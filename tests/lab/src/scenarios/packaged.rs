@@ -54,7 +54,10 @@ fn from_install_to_purge(lab: &mut Lab) -> Result<()> {
     lab.run("udevadm settle; systemctl daemon-reload; sleep 3")?.exits(0)?;
     lab.not_imported("backup")?;
     lab.run("dpkg -P zferry; ! test -e /var/lib/zferry && test -e /etc/zferry/config.toml")?.exits(0)?;
-    lab.run("dpkg -L zferry 2>/dev/null; find / -xdev -name '*zferry*' -not -path '/proc/*' -not -path '/run/*' -not -path '/root/*' -not -path '/usr/local/*'")?
-        .prints("/etc/zferry")?;
+    lab.run(
+        "find / -xdev -name '*zferry*' -not -name 'zferry-lab*' -not -path '/proc/*' -not -path '/run/*' \
+         -not -path '/root/*' -not -path '/usr/local/*'",
+    )?
+    .prints("/etc/zferry")?;
     Ok(())
 }
