@@ -162,7 +162,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Copies the programs under test from the share, which is unmounted again.
+    /// Copies the programs under test from the share, which is unmounted again. They are written at once: after a power
+    /// cut, half a program would be the lab's fault.
     fn install_programs(&mut self) -> Result<()> {
         self.installed = true;
         if !self.spec.share.join("bin/zferry").exists() {
@@ -174,7 +175,8 @@ impl Lab {
              if [ -d /run/lab/share/udev-rules ]; then \
                  mkdir -p /usr/local/share/zferry && cp -r /run/lab/share/udev-rules /usr/local/share/zferry/; \
              fi; \
-             if [ -d /run/lab/share/packages ]; then cp -r /run/lab/share/packages /root/; fi; umount /run/lab/share",
+             if [ -d /run/lab/share/packages ]; then cp -r /run/lab/share/packages /root/; fi; umount /run/lab/share; \
+             sync -f /usr/local/bin",
         )?
         .exits(0)?;
         Ok(())
