@@ -188,6 +188,14 @@ impl RunRecord {
     }
 }
 
+impl RunRecord {
+    /// The record of a run that failed before it had done anything, of so many backups.
+    pub fn failed(failed: usize, started: Timestamp, ended: Timestamp) -> Self {
+        let (outcome, sent) = (Outcome::Failed, Bytes(0));
+        Self { started, ended, outcome, sent, snapshots: 0, pruned: 0, failed, warnings: 0 }
+    }
+}
+
 impl Outcome {
     /// What a run that ended with `summary` is called.
     pub fn of(summary: &Summary) -> Self {

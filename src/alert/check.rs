@@ -19,6 +19,10 @@ pub fn problems(drives: &[Drive], is_root: bool) -> Vec<String> {
                 ));
             }
         }
+        if let Some(directory) = drive.alerts.metrics.as_ref().filter(|path| !path.is_dir()) {
+            let path = directory.display();
+            all.push(format!("drives.{}.alerts.metrics: {path} is no directory.", drive.name));
+        }
         let Some(ping) = drive.alerts.ping.as_ref().filter(|_| is_root) else { continue };
         match send::address(ping) {
             Ok((_, dangerous)) => {
@@ -46,15 +50,16 @@ mod tests {
             let settings = crate::config::parse(&config(alerts), Path::new("c"), "h").unwrap();
             super::problems(&settings.drives, is_root)
         };
-        let alerts = "ping = \"file:/nonexistent/ping\"\non-start = [\"sh\", \"-c\", \"x\"]\non-failure = [\"/nonexistent/x\"]";
+        let alerts = "ping = \"file:/nonexistent/ping\"\non-start = [\"sh\", \"-c\", \"x\"]\non-failure = [\"/nonexistent/x\"]\nmetrics = \"/nonexistent\"";
         assert_eq!(
             problems(alerts, true),
             [
                 "The program of drives.t7.alerts.on-failure, /nonexistent/x, was not found.",
+                "drives.t7.alerts.metrics: /nonexistent is no directory.",
                 "drives.t7.alerts.ping: /nonexistent/ping cannot be read: No such file or directory (os error 2).",
             ]
         );
-        assert_eq!(problems(alerts, false).len(), 1);
+        assert_eq!(problems(alerts, false).len(), 2);
         assert!(problems("ping = \"https://hc-ping.com/x\"", true).is_empty());
     }
 }

@@ -8,6 +8,7 @@
 //! | [`program`] | runs a program of the user's |
 //! | `lane` | one thread for each of both, which keeps the order and keeps nobody waiting |
 //! | [`alarm`] | listens to the events of one drive's run |
+//! | [`metrics`] | leaves a drive's numbers for Prometheus' node_exporter |
 //! | [`check`] | what would keep anybody from being told |
 //!
 //! Nothing here can fail a run: what was not told is a warning. No address is ever shown (S17).
@@ -15,6 +16,7 @@
 pub mod alarm;
 pub mod check;
 mod lane;
+pub mod metrics;
 pub mod program;
 pub mod request;
 pub mod send;

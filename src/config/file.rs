@@ -1,5 +1,6 @@
 //! The file as written: checked key by key, but without defaults, and nothing is put together yet.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use toml::Spanned;
@@ -70,6 +71,8 @@ pub struct AlertsFile {
     pub on_success: Vec<String>,
     /// `on-failure`
     pub on_failure: Vec<String>,
+    /// `metrics`
+    pub metrics: Option<PathBuf>,
     /// For `config show`.
     pub written: Written,
 }
@@ -265,7 +268,12 @@ fn read_alerts(reader: &mut Reader<'_, '_>) -> AlertsFile {
     let (on_start, on_success, on_failure) =
         (program("on-start"), program("on-success"), program("on-failure"));
     let ping = reader.parsed("ping").map(Spanned::into_inner);
-    AlertsFile { ping, on_start, on_success, on_failure, written: reader.take_written() }
+    let metrics = reader.text("metrics").map(|text| (text.span(), PathBuf::from(text.into_inner())));
+    if let Some((at, _)) = metrics.as_ref().filter(|(_, path)| !path.is_absolute()) {
+        reader.problem(at.clone(), "metrics", "is no absolute path", None);
+    }
+    let metrics = metrics.map(|(_, path)| path);
+    AlertsFile { ping, on_start, on_success, on_failure, metrics, written: reader.take_written() }
 }
 
 const PRUNE: [(&str, PruneWord); 3] =

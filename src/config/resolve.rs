@@ -97,6 +97,7 @@ pub fn alerts(written: &AlertsFile) -> Alerts {
         on_start: written.on_start.clone(),
         on_success: written.on_success.clone(),
         on_failure: written.on_failure.clone(),
+        metrics: written.metrics.clone(),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::model::{Bytes, Change, Consents, Dataset, DatasetName, FileKind, How,
 use crate::plan::diff::{self, Ends, NotCompared, Typed};
 use crate::plan::files::{Dated, SnapPath};
 
-use super::drive_run::{not_listed, warn_of};
+use super::drive_run::not_listed;
+use super::remembered::warn_of;
 use super::{Environment, JobError, standing};
 
 /// `diff`

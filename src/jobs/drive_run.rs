@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 
+use crate::alert::metrics::Metrics;
 use crate::event::{Event, Fault, Sink as _, Summary, Unplug};
 use crate::execute::lock::{self, Lock};
 use crate::execute::session::{After, Session, Wanted};
@@ -11,7 +12,7 @@ use crate::execute::{self, Context, State, Tally};
 use crate::live::record::{self, Recording};
 use crate::model::{DatasetName, Guid, Inventory, Luks, Policy, PoolName};
 use crate::plan::{self, Afterwards, DatasetPlan, Plan};
-use crate::state::{DriveState, KnownCopy, RunRecord, StateWarning};
+use crate::state::KnownCopy;
 use crate::zfs::argv::{self, Access};
 use crate::zfs::{Client, ZfsError};
 
@@ -51,6 +52,8 @@ pub struct DriveRun<'a> {
     pub scrub: Option<Duration>,
     /// What the drive's rescue file system gets; nothing: it has none.
     pub rescue: Option<Rescue>,
+    /// Where its numbers are left for Prometheus.
+    pub metrics: Option<Metrics<'a>>,
     /// How long is looked whether the drive is gone, after a stream failed.
     pub foreboding: Duration,
 }
@@ -286,33 +289,6 @@ impl DriveRun<'_> {
             unplug,
             fault: Fault::None,
         }
-    }
-
-    /// What the host knows of earlier runs: a cache, whose loss costs nothing but the answer to "when was it last?".
-    pub(super) fn recall(&self, env: &Environment<'_>) -> DriveState {
-        let loaded = env.store.load(self.drive, self.guid);
-        warn_of(env, loaded.warning.as_ref());
-        loaded.state
-    }
-
-    pub(super) fn remember(
-        &self,
-        env: &Environment<'_>,
-        mut state: DriveState,
-        summary: &Summary,
-        began: Timestamp,
-        copies: Vec<KnownCopy>,
-    ) {
-        state.record_copies(copies);
-        state.record(RunRecord::new(summary, began, (env.clock)()));
-        warn_of(env, env.store.save(&state).err().as_ref());
-    }
-}
-
-/// What kept something from being remembered is told, and keeps nothing else.
-pub(super) fn warn_of(env: &Environment<'_>, warning: Option<&StateWarning>) {
-    if let Some(warning) = warning {
-        env.sink.event(Event::Warning { text: format!("{}.", execute::chain(warning)) });
     }
 }
 

@@ -9,7 +9,7 @@ use crate::execute::session::Session;
 use crate::plan::scrub::{Due, due};
 use crate::report::text::roughly;
 
-use super::drive_run::{DriveRun, warn_of};
+use super::drive_run::DriveRun;
 use super::scrubbing::{Came, scrub};
 use super::trips::Account;
 use super::{Environment, JobError};
@@ -34,7 +34,7 @@ impl DriveRun<'_> {
                 found.tell(env, self.drive, session.pool.as_str());
                 let mut state = self.recall(env);
                 state.last_scrub = Some(found.record);
-                warn_of(env, env.store.save(&state).err().as_ref());
+                self.save(env, &state);
                 if found.is_damage() {
                     account.fault = Fault::Damage;
                 }

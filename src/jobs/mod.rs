@@ -19,6 +19,7 @@ mod own;
 pub mod pausing;
 pub mod plan;
 mod remedies;
+mod remembered;
 pub mod replicate;
 pub mod rescue;
 pub mod rescue_page;

@@ -17,7 +17,7 @@ use crate::report::text::roughly;
 use crate::state::Watched;
 use crate::zfs::ZfsError;
 
-use super::drive_run::warn_of;
+use super::remembered::warn_of;
 use super::{Environment, run};
 
 /// What was found of one drive.

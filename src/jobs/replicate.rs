@@ -35,6 +35,7 @@ pub fn replicate(request: &ReplicateRequest, env: &Environment<'_>) -> DriveResu
         retry: request.retry.clone(),
         scrub: None,
         rescue: None,
+        metrics: None,
         foreboding: crate::execute::FOREBODING,
     };
     run.run(env)

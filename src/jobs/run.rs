@@ -1,6 +1,7 @@
 //! `run`: the whole job, drive after drive.
 
 use crate::alert::alarm::{Alarm, Subject};
+use crate::alert::told::Moment;
 use crate::config::request::{Export, RunRequest};
 use crate::config::{Drive, PowerOff};
 use crate::execute::chain;
@@ -10,6 +11,7 @@ use super::connected::{patience, select};
 use super::drive_run::DriveRun;
 use super::files;
 use super::own::OwnSnapshots;
+use super::remembered::metrics;
 use super::rescue::Rescue;
 use super::{DriveResult, Environment, JobError};
 
@@ -40,10 +42,12 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             retry: format!("{} run {}", request.common.command, drive.name),
             scrub: drive.scrub,
             rescue: drive.rescue.clone().map(|config| Rescue::new(config, &request.common.host)),
+            metrics: metrics(drive),
             foreboding: crate::execute::FOREBODING,
         };
         files::remind(drive, &request.common.command, env);
         let alarm = Alarm::of_run(subject(drive, &request.common.host), env.sink);
+        let began = (env.clock)();
         let result = run.run(&Environment { sink: &alarm, ..*env }).map_err(|error| match error {
             JobError::Lock(busy) if busy.is_run() => {
                 JobError::Running { drive: drive.name.to_string(), guid: drive.guid, busy }
@@ -51,8 +55,11 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             other => other,
         });
         if let Err(error) = &result {
-            let message = told(drive, error);
-            alarm.ended_early((env.ending)(&result).code, &message);
+            let (message, code) = (told(drive, error), (env.ending)(&result).code);
+            if Moment::of_code(code) == Some(Moment::Failure) {
+                run.remember_failure(env, began);
+            }
+            alarm.ended_early(code, &message);
         }
         results.push(result);
     }

@@ -10,7 +10,8 @@ use crate::report::text::count;
 use crate::zfs::argv::Access;
 
 use super::checked::{Visit, checked};
-use super::drive_run::{not_listed, warn_of};
+use super::drive_run::not_listed;
+use super::remembered::{metrics, save};
 use super::scrubbing::{Came, scrub};
 use super::{DriveResult, Environment, JobError};
 
@@ -54,7 +55,7 @@ fn remember(request: &VerifyRequest, env: &Environment<'_>, found: &super::scrub
     let drive = &request.drive;
     let mut state = env.store.load(drive.name.as_str(), drive.guid).state;
     state.last_scrub = Some(found.record);
-    warn_of(env, env.store.save(&state).err().as_ref());
+    save(env, &state, metrics(drive));
 }
 
 /// Whether the next increment of each copy is possible. Says how many are not, and what was seen.

@@ -17,6 +17,8 @@ pub struct Alerts {
     pub on_success: Vec<String>,
     /// `on-failure`
     pub on_failure: Vec<String>,
+    /// `metrics`: the directory of the textfile collector.
+    pub metrics: Option<PathBuf>,
 }
 
 impl Alerts {

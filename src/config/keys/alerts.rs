@@ -1,7 +1,7 @@
 //! The keys that say who is told.
 
 use super::Absent::{Described, Means};
-use super::Kind::{Secret, Texts};
+use super::Kind::{Secret, Text, Texts};
 use super::{Key, key};
 
 /// In `[drives.NAME.alerts]`.
@@ -33,5 +33,12 @@ pub const ALERTS: &[Key] = &[
         "[\"/usr/local/bin/tell-me\"]",
         Means("[]"),
         "The same when a run was not complete, when the drive was pulled out and is waited for, and when `zferry check` finds it overdue.",
+    ),
+    key(
+        "metrics",
+        Text,
+        "\"/var/lib/prometheus/node-exporter\"",
+        Described("none"),
+        "A directory that exists, in which each run writes its numbers to `zferry_NAME.prom`, for the textfile collector of Prometheus' node_exporter.",
     ),
 ];

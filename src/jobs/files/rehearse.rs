@@ -18,7 +18,7 @@ use crate::report::text::{count, roughly};
 use crate::zfs::argv::Access;
 
 use super::super::checked::{Visit, checked};
-use super::super::drive_run::warn_of;
+use super::super::remembered::{metrics, save};
 use super::super::{DriveResult, Environment, JobError};
 use super::reach::{datasets, go_on};
 use super::{FilesError, RehearseRequest};
@@ -136,7 +136,7 @@ fn remember(drive: &Drive, env: &Environment<'_>) {
     }
     let mut state = env.store.load(drive.name.as_str(), drive.guid).state;
     state.last_rehearsal = Some((env.clock)());
-    warn_of(env, env.store.save(&state).err().as_ref());
+    save(env, &state, metrics(drive));
 }
 
 /// Reminds a person at a terminal, when it is due. `command` is how this program is called.

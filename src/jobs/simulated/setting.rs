@@ -152,6 +152,7 @@ pub fn run_and_scrub(
         retry: "zferry run t7".to_owned(),
         scrub,
         rescue: rescue(root),
+        metrics: None,
         foreboding: Duration::ZERO,
     };
     run.run(&env)

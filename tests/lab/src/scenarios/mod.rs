@@ -23,6 +23,7 @@ mod keys;
 mod laboratory;
 mod losses;
 mod meanwhile;
+mod measured;
 mod packaged;
 mod peers;
 mod plugged;
@@ -146,6 +147,7 @@ pub fn all() -> Vec<Scenario> {
         plugged::scenarios(),
         packaged::scenarios(),
         alerted::scenarios(),
+        measured::scenarios(),
         encased::scenarios(),
         container::scenarios(),
     ]
