@@ -181,6 +181,11 @@ pub fn list_guids<'a>(pools: impl IntoIterator<Item = &'a PoolName>) -> Invocati
     with(zfs(["list", "-Hp", "-r", "-t", "snapshot", "-o", "name,guid,createtxg"], LONG), pools)
 }
 
+/// How often each of these snapshots is held.
+pub fn list_counts(names: &[String]) -> Invocation {
+    with(zfs(["list", "-Hp", "-t", "snapshot", "-o", "name,userrefs"], SHORT), names)
+}
+
 /// Holds on snapshots that are named. Without `-p`, which ZFS 2.1 does not know here: nobody asks when they were made.
 pub fn list_holds(names: &[String]) -> Invocation {
     with(zfs(["holds", "-H"], SHORT), names)

@@ -1,5 +1,7 @@
 //! Requests put to a host. Each call is one command: what it was asked, what came back, or why not.
 
+mod holds;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -260,7 +262,8 @@ impl<'a> Client<'a> {
         &self,
         tops: impl IntoIterator<Item = &'n DatasetName>,
     ) -> Result<Vec<SnapshotName>, ZfsError> {
-        self.ask(&argv::list_held(tops), parse::held)
+        let counts = self.ask(&argv::list_held(tops), parse::counts)?;
+        Ok(counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect())
     }
 
     /// What changed between a snapshot and a later one, or now.
@@ -299,18 +302,6 @@ impl<'a> Client<'a> {
         names: impl IntoIterator<Item = &'n SnapshotName>,
     ) -> Result<HashMap<SnapshotName, (Guid, Option<IvsetGuid>)>, ZfsError> {
         self.ask(&argv::list_named_snapshots(names), parse::named_snapshots)
-    }
-
-    /// The holds on these snapshots: snapshot and tag.
-    ///
-    /// # Errors
-    /// As for every request.
-    pub fn holds(&self, names: &[String]) -> Result<Vec<(SnapshotName, String)>, ZfsError> {
-        let mut all = Vec::new();
-        for chunk in chunks(names) {
-            all.extend(self.ask(&argv::list_holds(chunk), parse::holds)?);
-        }
-        Ok(all)
     }
 
     /// Runs a channel program over its arguments, in transactions of a bounded number of members.

@@ -20,7 +20,7 @@ mod pools;
 mod scrub;
 
 pub use amounts::{amount, available};
-pub use dated::{dated, held};
+pub use dated::{counts, dated};
 pub use diff::changes;
 pub use local::local;
 pub use own::own_snapshots;

@@ -134,6 +134,26 @@ fn after_a_fault_at_any_command_nothing_is_lost_and_the_next_run_completes() {
     tell(&counts);
 }
 
+/// Found by pairs of faults: a release and the question whether it had an effect, both without one.
+#[test]
+fn a_hold_whose_release_and_whose_count_are_not_true_is_released_by_the_next_run() {
+    for (stage, before) in stages() {
+        let (commands, wanted) = undisturbed(&before);
+        let with = |words: &'static str| commands.iter().filter(move |(command, _)| command.contains(words));
+        let pairs: Vec<_> = with("zfs release")
+            .flat_map(|release| {
+                let asked = with("userrefs rpool").chain(with("zfs holds"));
+                asked.map(move |count| [release.clone(), count.clone()])
+            })
+            .collect();
+        assert!(!pairs.is_empty(), "{stage}: {commands:?}");
+        for pair in pairs {
+            let faults = pair.map(|place| (place, Fault::DoesNothing));
+            disturb(&before, &wanted, &faults).unwrap_or_else(|why| panic!("{stage}, {faults:?}: {why}"));
+        }
+    }
+}
+
 /// So many pairs of faults in each run of the tests.
 const PAIRS: usize = 5_000;
 /// And with `cargo lab test --full`.

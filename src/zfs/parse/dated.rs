@@ -19,19 +19,17 @@ pub fn dated(output: &[u8]) -> Result<Vec<(SnapshotName, Timestamp)>, Unreadable
         .collect()
 }
 
-/// Output of [`crate::zfs::argv::list_held`]: those that are held.
+/// Output of [`crate::zfs::argv::list_held`] and [`crate::zfs::argv::list_counts`]: how often each is held.
 ///
 /// # Errors
 /// When a line is not such a line.
-pub fn held(output: &[u8]) -> Result<Vec<SnapshotName>, Unreadable> {
-    let mut held = Vec::new();
-    for row in rows::<2>(output)? {
-        let row = row?;
-        if row.number(1)? > 0 {
-            held.push(row.read(0)?);
-        }
-    }
-    Ok(held)
+pub fn counts(output: &[u8]) -> Result<Vec<(SnapshotName, u64)>, Unreadable> {
+    rows::<2>(output)?
+        .map(|row| {
+            let row = row?;
+            Ok((row.read(0)?, row.number(1)?))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -43,9 +41,10 @@ mod tests {
         let read = dated(b"backup/eds@a\t1764000000\nbackup/eds@b\t1764000001\n").unwrap();
         let shown: Vec<_> = read.iter().map(|(name, at)| format!("{name} {}", at.as_second())).collect();
         assert_eq!(shown, ["backup/eds@a 1764000000", "backup/eds@b 1764000001"]);
-        let read = held(b"backup/eds@a\t0\nbackup/eds@b\t2\n").unwrap();
-        assert_eq!(read.iter().map(ToString::to_string).collect::<Vec<_>>(), ["backup/eds@b"]);
-        assert!(held(b"backup/eds@a\n").is_err());
+        let read = counts(b"backup/eds@a\t0\nbackup/eds@b\t2\n").unwrap();
+        let shown: Vec<_> = read.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        assert_eq!(shown, ["backup/eds@a 0", "backup/eds@b 2"]);
+        assert!(counts(b"backup/eds@a\n").is_err());
         for bad in [&b"backup/eds@a\t-\n"[..], b"backup/eds@a\n", b"backup/eds\t1\n", b"backup/eds@a\t1"] {
             assert!(dated(bad).is_err(), "{bad:?}");
         }
