@@ -28,6 +28,7 @@ mod receivers;
 mod rescue;
 mod returned;
 mod survey;
+mod together;
 mod wait;
 mod watch;
 
@@ -35,7 +36,7 @@ pub use boot::Boot;
 pub use busy::{Holder, list_holders, list_holders_of_device};
 use devices::Attached;
 pub use devices::Devices;
-pub use find::FindError;
+pub use find::{FindError, find_pool};
 pub use in_use::{InUse, find_other_use};
 pub use label::{Label, LabelError, PoolState};
 pub use luks::{
@@ -49,6 +50,7 @@ pub use receivers::{is_dying, list_receivers};
 pub use rescue::{RescuePartition, is_mount_point, rescue_partitions};
 pub use returned::{Handwriting, hostid, newest_committed};
 pub use survey::{Known, SurveyError, is_removable, resolve, survey};
+pub use together::{Together, together, together_with, wait_for_all};
 pub use wait::{WaitError, wait_for_luks, wait_for_pool, wait_until_gone};
 pub use watch::Watcher;
 

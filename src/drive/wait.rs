@@ -77,7 +77,7 @@ pub fn wait_for_luks(
     wait_for(&format!("LUKS container {uuid}"), || find_luks(root, uuid), within, cancel, tick)
 }
 
-fn wait_for<T>(
+pub(super) fn wait_for<T>(
     what: &str,
     look: impl Fn() -> Result<Option<T>, FindError>,
     within: Duration,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Drive;
 use crate::config::request::RunRequest;
-use crate::drive::wait_for_pool;
+use crate::drive::{find_pool, wait_for_pool};
 use crate::event::Event;
 use crate::execute::chain;
 use crate::plan::trigger::{Appearance, Trigger, decide};
@@ -42,7 +42,9 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
                 );
                 env.sink.event(Event::Warning { text });
             }
-            return super::run::run(request, env);
+            let results = super::run::run(request, env);
+            remember_the_others(drive, env);
+            return results;
         }
         Trigger::Handled => {
             format!("{name} was not unplugged since a run was started for it. It is left as it is.")
@@ -56,6 +58,17 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
     };
     env.sink.event(Event::Note { text });
     Ok(Vec::new())
+}
+
+/// The other disks of a mirror came while the run went on, or the drive was plugged in again: that was for this run.
+fn remember_the_others(drive: &Drive, env: &Environment<'_>) {
+    let Ok(members) = find_pool(env.root, drive.guid) else { return };
+    let numbers: BTreeSet<u64> = members.into_iter().filter_map(|member| member.disk.diskseq).collect();
+    if !numbers.is_empty() {
+        let numbers: Vec<u64> = numbers.into_iter().collect();
+        // That it cannot be written was told at the beginning.
+        let _ = state::remember_handled(env.locks, drive.guid, &numbers);
+    }
 }
 
 /// The kernel's numbers of the attachments of the drive's disks, each once. None where one of them has no number.

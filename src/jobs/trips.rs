@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::drive::{Disk, wait_until_gone};
-use crate::execute::lock::Lock;
+use crate::execute::lock::{self, Lock};
 use crate::execute::session::{Lost, Session, SessionError, Wanted};
 use crate::execute::{State, Tally};
 use crate::model::{Fullness, PoolName};
@@ -26,6 +26,8 @@ const MOST: usize = 20;
 const MOST_FAILURES: usize = 2;
 /// What a drive gets before it is said that it fails, or is tried again.
 const BREATH: Duration = Duration::from_secs(4);
+/// How often is looked whether another drive's run has ended.
+const TURN: Duration = Duration::from_millis(500);
 
 /// What all trips of a run came to.
 #[derive(Debug, Default)]
@@ -152,6 +154,32 @@ impl DriveRun<'_> {
         Unplug::Gone { why, then }
     }
 
+    /// Opens the drive. While another drive whose pool has the same name is backed up to, it waits its turn: both may
+    /// have been plugged in at once.
+    fn open(&self, env: &Environment<'_>, wanted: &Wanted<'_>) -> Result<Session, SessionError> {
+        let mut told = false;
+        loop {
+            let opened = Session::open(&env.host(), wanted);
+            let Err(SessionError::NameTaken { name, imported, .. }) = &opened else { return opened };
+            if !lock::taken(env.locks, *imported).is_some_and(|busy| busy.is_run()) {
+                return opened;
+            }
+            if !std::mem::replace(&mut told, true) {
+                let text = format!(
+                    "Another drive whose pool is called “{name}”, too, is backed up to. {} is next.",
+                    self.drive
+                );
+                env.sink.event(Event::Note { text });
+            }
+            while !lock::is_free(env.locks, *imported) {
+                if env.cancel.is_requested() {
+                    return Err(SessionError::Interrupted { drive: self.drive.to_owned() });
+                }
+                std::thread::sleep(TURN);
+            }
+        }
+    }
+
     /// One trip. What it came to goes into the account.
     fn trip(
         &self,
@@ -159,7 +187,7 @@ impl DriveRun<'_> {
         wanted: &Wanted<'_>,
         account: &mut Account,
     ) -> Result<Trip, JobError> {
-        let mut session = match (Session::open(&env.host(), wanted), &wanted.lost) {
+        let mut session = match (self.open(env, wanted), &wanted.lost) {
             (Ok(session), _) => session,
             (Err(SessionError::Lost { why, .. }), _) => {
                 return Ok(Trip::Lost { why, disks: Vec::new(), ours: true, pool: None });

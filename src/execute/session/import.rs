@@ -10,6 +10,7 @@ use crate::zfs::parse::Imported;
 use crate::zfs::{Kind, ZfsError};
 
 use super::open::{LABEL, pools, wait, zfs};
+use super::together;
 use super::{Host, Session, SessionError, Wanted, altroot, guard};
 
 /// How often an import is tried that another one seems to keep from its devices.
@@ -23,7 +24,7 @@ impl Session {
         wanted: &Wanted<'_>,
         imported: &[Imported],
     ) -> Result<Self, SessionError> {
-        let members = wait(host, wanted)?;
+        let members = together::gather(host, wanted, wait(host, wanted)?)?;
         host.sink.event(Event::Found {
             drive: wanted.drive.to_owned(),
             description: members.first().map(|member| member.disk.title()).unwrap_or_default(),
@@ -52,6 +53,10 @@ impl Session {
             let imported = pools(host)?;
             if let Some(pool) = imported.iter().find(|pool| pool.guid == wanted.guid) {
                 return Ok(Self::take_over(host, wanted, pool)?.beside(&imported));
+            }
+            // Another drive's, which was quicker.
+            if let Some(label) = labels.first() {
+                refuse_name(wanted, label, &imported)?;
             }
             std::thread::sleep(PAUSE);
         }

@@ -9,6 +9,7 @@ mod open;
 mod opened;
 mod recover;
 mod streams;
+mod together;
 
 use std::path::{Path, PathBuf};
 

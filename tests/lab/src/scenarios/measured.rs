@@ -85,7 +85,7 @@ fn failed(lab: &mut Lab, t7: &Drive, guid: u64, success: f64) -> Result<()> {
     lab.run("zferry run --no-power-off t7")?
         .exits(0)?
         .says(&format!("the numbers of this run could not be written to {COLLECTED}/zferry_t7.prom"))?
-        .last_line("Safe to unplug t7 (exported)")?;
+        .last_word("Safe to unplug t7 (exported; still powered)")?;
     Ok(())
 }
 

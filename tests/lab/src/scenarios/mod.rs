@@ -24,6 +24,7 @@ mod laboratory;
 mod losses;
 mod meanwhile;
 mod measured;
+mod mirrored;
 mod packaged;
 mod peers;
 mod plugged;
@@ -148,6 +149,7 @@ pub fn all() -> Vec<Scenario> {
         packaged::scenarios(),
         alerted::scenarios(),
         measured::scenarios(),
+        mirrored::scenarios(),
         encased::scenarios(),
         container::scenarios(),
     ]
