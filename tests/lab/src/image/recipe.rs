@@ -90,6 +90,8 @@ pub const TRIXIE: Recipe = Recipe {
         "e2fsprogs",
         // For drives whose pool lies in a LUKS container; without what the package cryptsetup adds to the boot.
         "cryptsetup-bin",
+        // For reading the metrics as Prometheus gets them.
+        "prometheus-node-exporter",
         // For looking into a guest.
         "procps",
         "psmisc",
@@ -112,6 +114,8 @@ pub const TRIXIE: Recipe = Recipe {
         "getty@tty1.service",
         "logrotate.timer",
         "man-db.timer",
+        // A scenario starts it itself.
+        "prometheus-node-exporter.service",
         // Scenarios say themselves when snapshots are made.
         "sanoid.timer",
         "systemd-networkd.service",
