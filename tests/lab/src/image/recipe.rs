@@ -60,76 +60,109 @@ pub struct Recipe {
     pub size: &'static str,
 }
 
+/// The system, ZFS, and what prepares drives.
+const BASE: [&str; 20] = [
+    "systemd",
+    "systemd-sysv",
+    "udev",
+    "kmod",
+    "dbus",
+    "polkitd",
+    "libpam-systemd",
+    "udisks2",
+    // Not the cloud kernel: that one has no USB.
+    "linux-image-amd64",
+    "zfsutils-linux",
+    "zfs-zed",
+    // With syncoid, and what it pipes through when it can.
+    "sanoid",
+    "mbuffer",
+    "pv",
+    "lzop",
+    // For preparing drives.
+    "fdisk",
+    "gdisk",
+    "dosfstools",
+    "e2fsprogs",
+    // For drives whose pool lies in a LUKS container; without what the package cryptsetup adds to the boot.
+    "cryptsetup-bin",
+];
+
+/// For reading the metrics as Prometheus gets them.
+const METRICS: [&str; 1] = ["prometheus-node-exporter"];
+
+/// For looking into a guest, and for the initramfs.
+const LOOKING: [&str; 8] =
+    ["procps", "psmisc", "strace", "less", "iproute2", "busybox-static", "cpio", "xz-utils"];
+
+/// A desktop of somebody who is logged in, as small as it gets: a screen in memory, a daemon that shows notifications, a
+/// terminal. About 250 MB, most of it what Xvfb could draw in three dimensions with.
+const DESKTOP: [&str; 4] = ["dbus-user-session", "dunst", "xvfb", "xterm"];
+
+/// Timers of the system that do things at times of their own.
+const TIMERS: [&str; 9] = [
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty@tty1.service",
+    "logrotate.timer",
+    "man-db.timer",
+];
+
+/// A scenario starts it itself.
+const EXPORTER: [&str; 1] = ["prometheus-node-exporter.service"];
+
+/// What else only slows the boot.
+const SLOW: [&str; 5] = [
+    // Scenarios say themselves when snapshots are made.
+    "sanoid.timer",
+    "systemd-networkd.service",
+    "systemd-pstore.service",
+    "systemd-timesyncd.service",
+    "systemd-tmpfiles-clean.timer",
+];
+
 /// Debian 13 with the newest packaged ZFS.
 pub const TRIXIE: Recipe = Recipe {
     name: "debian13",
     codename: "trixie",
     zfs_from: "trixie-backports",
-    packages: &[
-        "systemd",
-        "systemd-sysv",
-        "udev",
-        "kmod",
-        "dbus",
-        "polkitd",
-        "libpam-systemd",
-        "udisks2",
-        // Not the cloud kernel: that one has no USB.
-        "linux-image-amd64",
-        "zfsutils-linux",
-        "zfs-zed",
-        // With syncoid, and what it pipes through when it can.
-        "sanoid",
-        "mbuffer",
-        "pv",
-        "lzop",
-        // For preparing drives.
-        "fdisk",
-        "gdisk",
-        "dosfstools",
-        "e2fsprogs",
-        // For drives whose pool lies in a LUKS container; without what the package cryptsetup adds to the boot.
-        "cryptsetup-bin",
-        // For reading the metrics as Prometheus gets them.
-        "prometheus-node-exporter",
-        // For looking into a guest.
-        "procps",
-        "psmisc",
-        "strace",
-        "less",
-        "iproute2",
-        // For the initramfs.
-        "busybox-static",
-        "cpio",
-        "xz-utils",
-    ],
+    packages: &joined::<33>(&[&BASE, &METRICS, &LOOKING, &DESKTOP]),
     build_packages: &["linux-headers-amd64", "zfs-dkms", "dkms", "gcc", "make", "libc6-dev"],
-    masked: &[
-        "apt-daily.timer",
-        "apt-daily-upgrade.timer",
-        "dpkg-db-backup.timer",
-        "e2scrub_all.timer",
-        "e2scrub_reap.service",
-        "fstrim.timer",
-        "getty@tty1.service",
-        "logrotate.timer",
-        "man-db.timer",
-        // A scenario starts it itself.
-        "prometheus-node-exporter.service",
-        // Scenarios say themselves when snapshots are made.
-        "sanoid.timer",
-        "systemd-networkd.service",
-        "systemd-pstore.service",
-        "systemd-timesyncd.service",
-        "systemd-tmpfiles-clean.timer",
-    ],
+    masked: &joined::<15>(&[&TIMERS, &EXPORTER, &SLOW]),
     initramfs: &["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"],
     size: "3G",
 };
 
-/// Debian 12 with its own ZFS 2.1: the oldest that is supported.
-pub const BOOKWORM: Recipe =
-    Recipe { name: "debian12", codename: "bookworm", zfs_from: "bookworm", ..TRIXIE };
+/// Debian 12 with its own ZFS 2.1: the oldest that is supported. Metrics and a desktop would show nothing new there.
+pub const BOOKWORM: Recipe = Recipe {
+    name: "debian12",
+    codename: "bookworm",
+    zfs_from: "bookworm",
+    packages: &joined::<28>(&[&BASE, &LOOKING]),
+    masked: &joined::<14>(&[&TIMERS, &SLOW]),
+    ..TRIXIE
+};
+
+/// The lists as one. They are joined while this is compiled: a wrong length does not compile.
+const fn joined<const ALL: usize>(lists: &[&[&'static str]]) -> [&'static str; ALL] {
+    let mut all = [""; ALL];
+    let (mut list, mut at) = (0, 0);
+    while list < lists.len() {
+        let mut place = 0;
+        while place < lists[list].len() {
+            all[at] = lists[list][place];
+            at += 1;
+            place += 1;
+        }
+        list += 1;
+    }
+    assert!(at == ALL, "the length is not that of all lists");
+    all
+}
 
 /// All systems; the first is the one that everything is tried on.
 pub const ALL: &[&Recipe] = &[&TRIXIE, &BOOKWORM];
