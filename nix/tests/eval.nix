@@ -44,6 +44,7 @@ let
         package = stub.pkgs.zferry;
         alias = "backup-to-drive";
         elevate = "sudo";
+        notifier.enable = false;
       }
       // given
     ) { };
@@ -91,6 +92,10 @@ in
   };
   home = home { };
   homeWithout = home { alias = null; };
+  homeNotified = map (package: home { inherit package; notifier.enable = true; }) [
+    stub.pkgs.zferry
+    null
+  ];
   homeWithDoas = home {
     elevate = "doas";
     package = null;

@@ -23,6 +23,7 @@ mod keys;
 mod laboratory;
 mod losses;
 mod meanwhile;
+mod notified;
 mod packaged;
 mod peers;
 mod plugged;
@@ -144,6 +145,7 @@ pub fn all() -> Vec<Scenario> {
         rescue::scenarios(),
         ahead::scenarios(),
         plugged::scenarios(),
+        notified::scenarios(),
         packaged::scenarios(),
         alerted::scenarios(),
         encased::scenarios(),
