@@ -48,6 +48,12 @@ let
       }
       // given
     ) { };
+  notified =
+    package:
+    home {
+      inherit package;
+      notifier.enable = true;
+    };
   operators = {
     group = "wheel";
     via = [
@@ -92,7 +98,7 @@ in
   };
   home = home { };
   homeWithout = home { alias = null; };
-  homeNotified = map (package: home { inherit package; notifier.enable = true; }) [
+  homeNotified = map notified [
     stub.pkgs.zferry
     null
   ];
