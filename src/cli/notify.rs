@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::failure::Failure;
 use super::{Call, work};
 use crate::execute::lock;
+use crate::notify::memory::MemoryError;
 use crate::notify::{NotifyError, Place, serve};
 
 /// Runs until the session ends.
@@ -20,7 +21,9 @@ pub(super) fn run(call: &Call<'_>) -> Result<u8, Failure> {
         cause: anyhow::anyhow!("neither XDG_STATE_HOME nor HOME says where to remember what was told"),
         hints: Vec::new(),
     })?;
-    let place = Place { status: PathBuf::from(lock::DIRECTORY), memory, config: call.path.clone() };
+    // Terminals are opened elsewhere.
+    let config = std::path::absolute(&call.path).unwrap_or_else(|_| call.path.clone());
+    let place = Place { status: PathBuf::from(lock::DIRECTORY), memory, config };
     let quiet = call.global.quiet;
     let say = |text: &str| {
         if !quiet {
@@ -41,18 +44,17 @@ fn memory() -> Option<PathBuf> {
 }
 
 fn failure(error: NotifyError) -> Failure {
-    let not_now = |hint: &str| hint.to_owned();
     let hint = match &error {
-        NotifyError::NoBus(_) => not_now(
-            "start it within a desktop session, where DBUS_SESSION_BUS_ADDRESS names the bus: systemctl --user start zferry-notify",
-        ),
-        NotifyError::BusGone => not_now("it is started again with the next session"),
-        NotifyError::Memory(crate::notify::memory::MemoryError::Taken(_)) => {
-            not_now("one is enough: `systemctl --user status zferry-notify` shows it, if it is the unit")
+        NotifyError::NoBus(_) => {
+            "start it within a desktop session, where DBUS_SESSION_BUS_ADDRESS names the bus: systemctl --user start zferry-notify"
+        }
+        NotifyError::BusGone => "it is started again with the next session",
+        NotifyError::Memory(MemoryError::Taken(_)) => {
+            "one is enough: `systemctl --user status zferry-notify` shows it, if it is the unit"
         }
         NotifyError::Memory(_) | NotifyError::NotWatched { .. } => {
             return Failure::Failed { cause: anyhow::Error::new(error), hints: Vec::new() };
         }
     };
-    Failure::NotNow { cause: anyhow::Error::new(error), hint }
+    Failure::NotNow { hint: hint.to_owned(), cause: anyhow::Error::new(error) }
 }

@@ -126,6 +126,11 @@ fn told(lab: &mut Lab) -> Result<()> {
     // The first terminal is still there; another click shows the runs that were.
     lab.run(&vera("dunstctl action"))?.exits(0)?;
     lab.wait_until("a terminal shows the runs", RUN, "pgrep -u vera -f 'xterm.* log t7$'")?;
+    // The daily look finds the drive overdue, once the clock has gone on.
+    lab.run("sed -i '/^pool-guid/a warn-after = \"14d\"' /etc/zferry/config.toml; date -s '+15 days'; zferry check")?
+        .exits(1)?;
+    let overdue = until_seen(lab, "Time to back up to t7")?;
+    ensure!(overdue.starts_with("NORMAL|0|") && overdue.contains("15 d ago"), "{overdue}");
     // Whoever has not asked for it sees nothing, and a second one is refused.
     lab.run("! pgrep -u otto -f 'zferry notify'; runuser -u otto -- env -u DBUS_SESSION_BUS_ADDRESS zferry notify")?
         .exits(75)?
@@ -216,7 +221,8 @@ fn unwell(lab: &mut Lab) -> Result<()> {
     lab.wait_until("it is shown", RUN, "grep -F 'The backup to --help' /srv/vera/seen")?;
     let line = seen(lab)?.pop().unwrap_or_default();
     ensure!(line.starts_with("CRITICAL|0|") && line.chars().count() < 800, "{line}");
-    ensure!(!line.contains(['\u{1b}', '\u{202e}']) && line.contains("&lt;img src="), "{line}");
+    // As text: of markup, dunst would have taken this away.
+    ensure!(!line.contains(['\u{1b}', '\u{202e}']) && line.contains("<img src="), "{line}");
     lab.run(&vera("dunstctl action; sleep 3; test -e /srv/vera/owned || ! pgrep -u vera xterm"))?.exits(0)?;
     lab.run("test -e /srv/vera/owned")?.exits(1)?;
     // What cannot be read is no reason to end.
