@@ -62,6 +62,9 @@ pub struct DriveNow {
     /// What is seen of a drive that is gone in mid-run or fails, for as long as the run waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
+    /// What somebody has to do so that the run goes on, for as long as it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
     /// What the run said last.
     pub message: String,
     /// The first few datasets that were not backed up, each with why.
@@ -136,6 +139,7 @@ impl DriveNow {
             ended: None,
             found: false,
             lost: None,
+            wanted: None,
             message: format!("The run of {} begins.", run.drive),
             problems: Vec::new(),
             account: None,
@@ -148,7 +152,8 @@ impl DriveNow {
     pub(super) fn goes_on(&mut self, event: &Event, message: String) {
         match event {
             Event::Found { .. } => self.found = true,
-            Event::Imported { .. } => self.lost = None,
+            Event::Imported { .. } => (self.lost, self.wanted) = (None, None),
+            Event::WaitingForReplug { .. } => self.wanted = Some(message.clone()),
             Event::Lost { .. } => self.lost = Some(message.clone()),
             Event::Failed { .. } | Event::Refused { .. } if self.problems.len() < PROBLEMS => {
                 self.problems.push(message.clone());
@@ -169,7 +174,7 @@ impl DriveNow {
     pub(super) fn ended(&mut self, ending: &Ending, at: Timestamp) {
         self.ended = Some(at);
         self.exit = Some(ending.code);
-        self.lost = None;
+        (self.lost, self.wanted) = (None, None);
         self.state = match ending.code {
             0 => State::Succeeded,
             75 => State::NotNow,

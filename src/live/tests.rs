@@ -92,14 +92,16 @@ fn the_public_status_tells_what_somebody_else_has_to_know() {
     for (event, _) in one_of_each() {
         let found = matches!(event, Event::Found { .. });
         let lost = matches!(event, Event::Lost { .. });
+        let wanted = matches!(event, Event::WaitingForReplug { .. });
         recording.event(event);
         assert!(!found || now().found);
-        assert_eq!(lost, lost && now().lost.is_some());
+        assert!(!lost || now().lost.is_some());
+        assert!(!wanted || now().wanted.is_some());
     }
     let imported =
         Event::Imported { pool: "backup".parse().unwrap(), how: crate::event::ImportHow::Recovered };
     recording.event(imported);
-    assert_eq!(now().lost, None, "it is back");
+    assert_eq!((now().lost, now().wanted), (None, None), "it is back");
     let problems = now().problems;
     assert!(!problems.is_empty() && problems.len() <= 3, "{problems:?}");
     recording.event(finished());
@@ -156,6 +158,7 @@ fn the_schema_knows_every_field_of_the_public_status() {
     let mut written = serde_json::to_value(status(directory.path())).unwrap();
     // As long as the drive is gone.
     written["drives"][0]["lost"] = "t7 is gone".into();
+    written["drives"][0]["wanted"] = "Plug in t7".into();
     let keys = |value: &serde_json::Value| -> Vec<String> {
         let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
         keys.sort();

@@ -95,6 +95,7 @@ fn so_far(drive: &DriveNow, is_alive: &dyn Fn(Guid) -> bool) -> Option<Said> {
     match drive.state {
         State::Running if !drive.found => None,
         State::Running if !is_alive(drive.guid) => Some(Said::Vanished),
+        State::Running if drive.wanted.is_some() => Some(Said::Awaited),
         State::Running if drive.lost.is_some() => Some(Said::Lost),
         State::Running => Some(Said::Begun),
         _ => Some(Said::Ended),

@@ -26,8 +26,10 @@ const DRIVES: usize = 100;
 pub enum Said {
     /// That it backs up.
     Begun,
-    /// That the drive is gone, and waited for.
+    /// That the drive is gone, or fails.
     Lost,
+    /// What has to be done so that the run goes on.
+    Awaited,
     /// That it was cut off.
     Vanished,
     /// How it ended.

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Offer;
 use super::decide::{News, decide};
 use super::desktop::{Daemon, Desktop, Heard};
 use super::memory::{Memory, MemoryError, Told};
 use super::terminal::Terminal;
-use super::{Offer, watch};
+use super::watch::{Changed, watch};
 use crate::execute::{chain, lock};
 use crate::live::public::{self, State, Status};
 
@@ -19,6 +20,9 @@ use crate::live::public::{self, State, Status};
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest of them.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// After a run may have let go of its lock it is looked again, so often and at this distance.
+const LOOKS: u8 = 3;
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -55,7 +59,7 @@ pub enum NotifyError {
 
 /// What wakes it.
 enum Wake {
-    Status,
+    Changed(Changed),
     NotWatched(String),
     Desktop(Heard),
 }
@@ -75,7 +79,7 @@ pub fn serve(
     desktop.listen(&tell, Wake::Desktop).map_err(NotifyError::NoBus)?;
     let directory = place.status.clone();
     let watching = move || {
-        let why = match watch::watch(&directory, || tell.send(Wake::Status).is_ok()) {
+        let why = match watch(&directory, |what| tell.send(Wake::Changed(what)).is_ok()) {
             Ok(()) => return,
             Err(error) => chain(&error),
         };
@@ -104,6 +108,7 @@ pub fn serve(
         daemon: None,
         offers: HashMap::new(),
         pause: None,
+        looks: 0,
     };
     service.until_the_end(&wakes, &not_watched)
 }
@@ -121,6 +126,8 @@ struct Service<'a> {
     offers: HashMap<u32, Offer>,
     /// Since nothing could be shown: how long until the next try.
     pause: Option<Duration>,
+    /// So many looks come without a reason of their own.
+    looks: u8,
 }
 
 impl Service<'_> {
@@ -130,12 +137,22 @@ impl Service<'_> {
         not_watched: &dyn Fn(String) -> NotifyError,
     ) -> Result<std::convert::Infallible, NotifyError> {
         loop {
-            let wake = match self.pause {
+            let limit = if self.looks > 0 { Some(BETWEEN) } else { self.pause };
+            let wake = match limit {
                 None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(pause) => wakes.recv_timeout(pause),
             };
             match wake {
-                Ok(Wake::Status) | Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(Wake::Changed(what)) => {
+                    if what == Changed::Lock {
+                        self.looks = LOOKS;
+                    }
+                    self.look();
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.looks = self.looks.saturating_sub(1);
+                    self.look();
+                }
                 Ok(Wake::Desktop(Heard::Wanted(id))) => self.open(id),
                 Ok(Wake::Desktop(Heard::Closed(id))) => drop(self.offers.remove(&id)),
                 Ok(Wake::Desktop(Heard::Changed)) => {

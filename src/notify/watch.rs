@@ -15,15 +15,25 @@ use crate::live::public::FILE;
 /// Room for a few events with the longest names.
 const ROOM: usize = 8 * 1024;
 
+/// What may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The status.
+    Status,
+    /// A run has its drive's lock no longer, or will not have it in a moment: the kernel tells that a file is closed
+    /// before it lets go of the lock.
+    Lock,
+}
+
 /// Calls `changed` whenever the status, or whether a run has its drive's lock, may have changed; at first at once. It
 /// returns when `changed` wants no more.
 ///
 /// # Errors
 /// When the kernel watches nothing more for this user.
-pub fn watch(directory: &Path, mut changed: impl FnMut() -> bool) -> io::Result<()> {
+pub fn watch(directory: &Path, mut changed: impl FnMut(Changed) -> bool) -> io::Result<()> {
     loop {
         let there = Watch::begin(directory)?;
-        if !changed() {
+        if !changed(Changed::Status) {
             return Ok(());
         }
         match there {
@@ -55,7 +65,7 @@ impl Watch {
     }
 
     /// Returns whether somebody wants more, once the directory is gone.
-    fn until_gone(self, changed: &mut impl FnMut() -> bool) -> io::Result<bool> {
+    fn until_gone(self, changed: &mut impl FnMut(Changed) -> bool) -> io::Result<bool> {
         let mut room = [MaybeUninit::uninit(); ROOM];
         let mut events = Reader::new(self.0, &mut room);
         loop {
@@ -69,7 +79,8 @@ impl Watch {
             }
             let missed = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             let name = event.file_name().map(|name| name.to_bytes().to_vec()).unwrap_or_default();
-            if (missed || matters(&name)) && !changed() {
+            let what = if missed { Some(Changed::Lock) } else { matters(&name) };
+            if what.is_some_and(|what| !changed(what)) {
                 return Ok(false);
             }
         }
@@ -77,9 +88,9 @@ impl Watch {
 }
 
 /// The status itself, and the lock of a drive.
-fn matters(name: &[u8]) -> bool {
+fn matters(name: &[u8]) -> Option<Changed> {
     let drive = name.strip_suffix(b".lock").is_some_and(|guid| guid.iter().all(u8::is_ascii_digit));
-    name == FILE.as_bytes() || drive
+    if name == FILE.as_bytes() { Some(Changed::Status) } else { drive.then_some(Changed::Lock) }
 }
 
 /// Waits in the nearest directory above it that is there.
@@ -111,7 +122,7 @@ mod tests {
 
     fn watched(directory: PathBuf) -> Receiver<()> {
         let (tell, told) = channel();
-        std::thread::spawn(move || watch(&directory, || tell.send(()).is_ok()));
+        std::thread::spawn(move || watch(&directory, |_| tell.send(()).is_ok()));
         told
     }
 

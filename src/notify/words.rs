@@ -32,14 +32,14 @@ pub fn of_run(drive: &DriveNow, said: Said) -> Note {
                 &["Do not unplug it yet."],
             )
         },
-        Said::Lost => Note {
+        Said::Lost | Said::Awaited => Note {
             offer: offer(name, Offer::Run),
             ..note(
                 drive,
                 Urgency::Critical,
                 Lasts::UntilDismissed,
-                &format!("{name} is gone in the middle of its backup"),
-                &[drive.lost.as_deref().unwrap_or_default(), &drive.message],
+                &format!("Trouble with {name} in the middle of its backup"),
+                &[drive.wanted.as_deref().unwrap_or_default(), drive.lost.as_deref().unwrap_or_default()],
             )
         },
         Said::Vanished => note(

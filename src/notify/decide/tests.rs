@@ -21,6 +21,7 @@ fn drive(state: State) -> DriveNow {
         ended: over.then(|| at(60)),
         found: true,
         lost: None,
+        wanted: None,
         message: "Safe to unplug t7 (exported and powered off).".to_owned(),
         problems: Vec::new(),
         account: over.then(|| "t7: 2 datasets backed up, 1 min".to_owned()),
@@ -139,14 +140,17 @@ fn a_failure_is_urgent_and_tells_what_happened_and_what_to_type() {
 fn a_drive_that_is_pulled_out_is_told_at_once_and_when_it_is_back() {
     let mut told = Told::default();
     tell(&status(drive(State::Running)), true, &mut told, 1);
-    let lost = DriveNow {
-        lost: Some("t7 is gone: its device vanished.".to_owned()),
-        message: "Plug in t7 again to continue (10 min left).".to_owned(),
-        ..drive(State::Running)
-    };
-    let note = only(tell(&status(lost), true, &mut told, 5));
+    let lost =
+        DriveNow { lost: Some("t7 is gone: its device vanished.".to_owned()), ..drive(State::Running) };
+    let note = only(tell(&status(lost.clone()), true, &mut told, 5));
     assert_eq!((note.urgency, note.lasts), (Urgency::Critical, Lasts::UntilDismissed));
-    assert!(note.title.contains("gone") && note.body.contains("Plug in t7 again"), "{note:?}");
+    assert!(
+        note.title.starts_with("Trouble with t7") && note.body == "t7 is gone: its device vanished.",
+        "{note:?}"
+    );
+    let wanted = Some("Plug in t7 again to continue (10 min left).".to_owned());
+    let note = only(tell(&status(DriveNow { wanted, ..lost }), true, &mut told, 6));
+    assert!(note.body.starts_with("Plug in t7 again") && note.body.contains("is gone"), "{note:?}");
     let back = only(tell(&status(drive(State::Running)), true, &mut told, 9));
     assert_eq!(back.title, "Backing up to t7");
     assert_eq!(tell(&status(drive(State::Succeeded)), true, &mut told, 61).len(), 1);

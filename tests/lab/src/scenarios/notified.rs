@@ -159,8 +159,12 @@ fn pulled(lab: &mut Lab) -> Result<()> {
     let run = lab.run(&format!("systemctl show -P MainPID {unit}"))?.number()?;
     give_way_to(lab, run)?;
     lab.pull(&t7)?;
-    let gone = until_seen(lab, "t7 is gone in the middle of its backup")?;
-    ensure!(gone.starts_with("CRITICAL|0|") && gone.contains("Plug in t7"), "{gone}");
+    let trouble =
+        "tail -n 1 /srv/vera/seen | grep -F '|Trouble with t7 in the middle of its backup|Plug in t7'";
+    lab.wait_until("what to do is shown", RUN, trouble)?;
+    let all = seen(lab)?;
+    ensure!(all.iter().any(|line| line.starts_with("CRITICAL|0|Trouble with t7")), "{all:#?}");
+    ensure!(all.iter().any(|line| line.contains("t7 is gone: ")), "{all:#?}");
     plug_again(lab, &t7)?;
     let ended = format!("test $(systemctl show -P ActiveState {unit}) != activating");
     lab.wait_until("the run has ended", RUN, &ended)?;
