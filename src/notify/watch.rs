@@ -98,7 +98,12 @@ fn await_directory(directory: &Path) -> io::Result<()> {
     let mut above: PathBuf = directory.to_owned();
     while !above.is_dir() && above.pop() {}
     let fd = inotify::init(CreateFlags::CLOEXEC)?;
-    inotify::add_watch(&fd, &above, WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF)?;
+    match inotify::add_watch(&fd, &above, WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF)
+    {
+        // It went meanwhile: somebody looks again at what is there.
+        Err(Errno::NOENT) => return Ok(()),
+        watched => watched?,
+    };
     // What came between the look and the watch is there now.
     let awaited =
         directory.strip_prefix(&above).ok().and_then(|rest| rest.iter().next()).map(OsStr::to_owned);
