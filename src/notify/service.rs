@@ -157,7 +157,6 @@ impl Service<'_> {
                 Ok(Wake::Desktop(Heard::Closed(id))) => drop(self.offers.remove(&id)),
                 Ok(Wake::Desktop(Heard::Changed)) => {
                     self.daemon = None;
-                    self.offers.clear();
                     self.look();
                 }
                 Ok(Wake::Desktop(Heard::Gone)) => return Err(NotifyError::BusGone),
@@ -236,6 +235,10 @@ impl Service<'_> {
         }
         let daemon = self.desktop.daemon()?;
         (self.say)(&format!("Notifications are shown by {}.", crate::process::printable(&daemon.name)));
+        // One that was started for the first notification is heard of after that was shown: it is the same.
+        if self.told.daemon.as_ref() != Some(&daemon.identity) {
+            self.offers.clear();
+        }
         self.told.shown_by(&daemon.identity);
         self.daemon = Some(daemon.clone());
         Ok(daemon)
