@@ -39,9 +39,46 @@ in
         {option}`services.zferry.operators.via` of the NixOS module.
       '';
     };
+
+    notifier.enable = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = ''
+        Whether what becomes of the drives is shown on the desktop: that a backup began, that a drive can be unplugged,
+        what went wrong, what is overdue. It starts with desktops that start {file}`graphical-session.target`.
+      '';
+    };
   };
 
   config = lib.mkIf cfg.enable {
+    # What packaging/zferry-notify.service says, which other systems have.
+    systemd.user.services = lib.mkIf cfg.notifier.enable {
+      zferry-notify = {
+        Unit = {
+          Description = "Show what becomes of the backup drives on the desktop";
+          Documentation = "man:zferry-notify(1)";
+          PartOf = "graphical-session.target";
+          After = "graphical-session.target";
+        };
+        Service = {
+          ExecStart = "${
+            if cfg.package == null then "/run/current-system/sw/bin/zferry" else lib.getExe cfg.package
+          } notify";
+          Restart = "on-failure";
+          RestartSec = "10";
+          RestartPreventExitStatus = "2 75";
+          NoNewPrivileges = "yes";
+          LockPersonality = "yes";
+          MemoryDenyWriteExecute = "yes";
+          RestrictRealtime = "yes";
+          RestrictAddressFamilies = "AF_UNIX";
+          SystemCallArchitectures = "native";
+          UMask = "0077";
+        };
+        Install.WantedBy = "graphical-session.target";
+      };
+    };
+
     # Completions come with the package.
     home.packages = lib.optional (cfg.package != null) cfg.package;
     home.shellAliases = lib.mkIf (cfg.alias != null) {

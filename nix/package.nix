@@ -22,6 +22,7 @@ rustPlatform.buildRustPackage {
       ../src
       ../tests
       ../docs
+      ../packaging
       ../udev-rules
     ];
   };
@@ -48,7 +49,8 @@ rustPlatform.buildRustPackage {
         install -Dm644 -t $out/lib/systemd/system "$unit"
       fi
     done
-    substituteInPlace $out/lib/systemd/system/*.service \
+    install -Dm644 -t $out/lib/systemd/user packaging/zferry-notify.service
+    substituteInPlace $out/lib/systemd/*/*.service \
       --replace-fail "ExecStart=zferry" "ExecStart=$out/bin/zferry"
     mkdir -p $out/share/man/man1
     $out/bin/zferry man $out/share/man/man1

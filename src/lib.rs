@@ -15,6 +15,8 @@
 //! | [`jobs`] | one file per command, as the user would tell it |
 //! | [`event`], [`report`] | what happened as data; bars, lines, JSON, summary |
 //! | [`alert`] | others who are told: monitors on the network, programs of the user's |
+//! | [`live`] | what others may see of a run while it goes on |
+//! | [`notify`] | the user's own process: that status as notifications on the desktop |
 //! | [`state`] | what is remembered between runs |
 //! | `sim` | a host in memory, for tests: text in, text out, with faults |
 //! | [`cli`] | what the user typed; errors to headings, hints and exit codes |
@@ -22,7 +24,7 @@
 //! # Dependencies point down only
 //!
 //! `main → cli → jobs → {alert, config, observe, plan, execute, report}`, `execute → {plan, zfs, drive, state, event}`,
-//! `alert → {config, report, state, process}`, `report → {event, plan, state} → model`, `observe → plan → {zfs, model}`, `{zfs, drive} → {process, model}`,
+//! `alert → {config, report, state, process}`, `notify → {live, config, report, process}`, `report → {event, plan, state} → model`, `observe → plan → {zfs, model}`, `{zfs, drive} → {process, model}`,
 //! `model → nothing`. Spawning only in `process`, the wall clock only in `cli` (fenced by clippy's
 //! `disallowed-methods`), printing only in `report` and `cli`.
 
@@ -35,6 +37,7 @@ pub mod execute;
 pub mod jobs;
 pub mod live;
 pub mod model;
+pub mod notify;
 pub mod observe;
 pub mod plan;
 pub mod process;

@@ -168,6 +168,38 @@ fn the_alias_is_the_run_behind_what_makes_it_root() {
     assert_eq!(all["homeWithout"]["home"]["shellAliases"], json!({}));
 }
 
+/// The unit of home-manager is the one that every other system has, but for where the program lies.
+#[test]
+fn the_notifier_is_the_unit_of_every_other_system() {
+    let unit = fs::read_to_string(root().join("packaging/zferry-notify.service")).unwrap();
+    let mut expected: Vec<(String, String, String)> = Vec::new();
+    let mut section = String::new();
+    for line in unit.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match line.split_once('=') {
+            Some((key, value)) => expected.push((section.clone(), key.to_owned(), value.to_owned())),
+            None => line.trim_matches(['[', ']']).clone_into(&mut section),
+        }
+    }
+    expected.sort();
+    let all = evaluated();
+    assert_eq!(all["home"]["systemd"]["user"]["services"], json!({}), "nobody has asked for it");
+    let programs = ["/nix/store/zferry/bin/zferry", "/run/current-system/sw/bin/zferry"];
+    for (home, program) in all["homeNotified"].as_array().unwrap().iter().zip(programs) {
+        let sections = home["systemd"]["user"]["services"]["zferry-notify"].as_object().unwrap();
+        let mut written: Vec<(String, String, String)> = Vec::new();
+        for (section, keys) in sections {
+            for (key, value) in keys.as_object().unwrap() {
+                let value = value.as_str().unwrap().replace(program, "zferry");
+                written.push((section.clone(), key.clone(), value));
+            }
+        }
+        written.sort();
+        assert_eq!(written, expected);
+    }
+    let install = all["flake"]["postInstall"].as_str().unwrap();
+    assert!(install.contains("$out/lib/systemd/user packaging/zferry-notify.service"), "{install}");
+}
+
 #[test]
 fn the_flake_has_what_flakes_have() {
     let flake = &evaluated()["flake"];

@@ -44,9 +44,16 @@ let
         package = stub.pkgs.zferry;
         alias = "backup-to-drive";
         elevate = "sudo";
+        notifier.enable = false;
       }
       // given
     ) { };
+  notified =
+    package:
+    home {
+      inherit package;
+      notifier.enable = true;
+    };
   operators = {
     group = "wheel";
     via = [
@@ -91,6 +98,10 @@ in
   };
   home = home { };
   homeWithout = home { alias = null; };
+  homeNotified = map notified [
+    stub.pkgs.zferry
+    null
+  ];
   homeWithDoas = home {
     elevate = "doas";
     package = null;

@@ -82,6 +82,12 @@ pub enum Command {
         after_help = "Exit codes: 0 no drive is overdue, 1 one is; others as for every command"
     )]
     Check(Check),
+    /// Show what becomes of the drives on this desktop, until the session ends
+    #[command(
+        before_help = "Example: zferry notify",
+        after_help = "Exit codes: 75 there is no session, or another one runs; others as for every command"
+    )]
+    Notify,
     /// Look for what could make the next run fail, with what mends it
     #[command(
         before_help = "Example: sudo zferry doctor",

@@ -13,6 +13,7 @@ mod diff;
 pub mod failure;
 mod files;
 mod logging;
+mod notify;
 mod pausing;
 mod prepare;
 mod request;
@@ -149,6 +150,7 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
         }
         Command::RescuePage(typed) => call
             .as_root(|settings, common| rescue_page::request(&typed, settings, common), rescue_page::print),
+        Command::Notify => notify::run(&call),
         Command::Init(typed) => prepare::init(typed, &call),
         Command::Adopt(typed) => prepare::adopt(typed, &call),
         Command::Eject(typed) => {

@@ -5,22 +5,41 @@ use super::work::{self, World};
 use super::{Call, Root, interruptible};
 use crate::alert::alarm::{Alarm, Subject};
 use crate::alert::told::Moment;
-use crate::config;
 use crate::config::request::{Export, RunRequest, Selection, Wait};
+use crate::config::{self, Despite};
 use crate::jobs;
+use crate::live::record::Run;
+use crate::live::{Ending, public};
 use crate::model::{Consents, Guid};
 use crate::process::Cancel;
 
-/// Nobody looks at the terminal of a run that udev has started: who is to be told of the drive is told that its
-/// configuration is wrong, as far as that can still be read.
+/// Nobody looks at the terminal of a run that udev has started: the desktop, and who is to be told of the drive, are told
+/// that its configuration is wrong, as far as that can still be read.
 fn tell(pool: Guid, call: &Call<'_>, failure: &Failure) {
-    let Some((name, pool_name, alerts)) = config::alerts_despite_problems(&call.path, pool) else { return };
     let world = World::new(&call.common(Vec::new()), Cancel::new());
     let env = world.environment();
-    let subject =
-        Subject { drive: name.as_str(), pool: &pool_name, guid: pool, host: &call.host, alerts: &alerts };
+    let now = (env.clock)();
+    let (name, pool_name, alerts) = match config::despite_problems(&call.path, pool) {
+        Despite::Drive { name, pool, alerts } => (name, pool, alerts),
+        Despite::Nobodys => return,
+        Despite::Unknown => {
+            let message =
+                format!("A pool was plugged in, and no run of it can start: {}", failure.sentence());
+            return public::unclear(env.locks, message, now);
+        }
+    };
     let message = format!("{name} was plugged in, and no run of it can start: {}", failure.sentence());
-    Alarm::of_drive(subject, env.sink).raise(Moment::Failure, &message);
+    let run = Run { drive: name.as_str(), pool: &pool_name, guid: pool, owner: "", began: now };
+    let hints = vec![
+        "`zferry config check` names each mistake, and `sudo zferry run` starts the run then.".to_owned(),
+    ];
+    let ending = Ending { code: failure.code(), error: vec![message.clone()], hints };
+    jobs::triggered::left(env.locks, &run, &ending);
+    if let Some(alerts) = alerts {
+        let subject =
+            Subject { drive: name.as_str(), pool: &pool_name, guid: pool, host: &call.host, alerts: &alerts };
+        Alarm::of_drive(subject, env.sink).raise(Moment::Failure, &message);
+    }
 }
 
 /// Most pools that appear are nobody's drive: nothing is said of them, also before there is a configuration.

@@ -109,7 +109,7 @@ fn is_interactive() -> bool {
     clippy::disallowed_methods,
     reason = "the one place where the wall clock is read; jobs get it as an argument"
 )]
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 

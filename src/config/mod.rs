@@ -53,15 +53,40 @@ pub fn parse(text: &str, path: &Path, host: &str) -> Result<Settings, ConfigErro
     checked(text, path, host).map(|(_, settings)| settings)
 }
 
-/// The drive with this pool and who is to be told about it, of a configuration that is wrong somewhere: as much of that as
-/// can be read. Nothing of a file that others could have written.
-pub fn alerts_despite_problems(path: &Path, pool: Guid) -> Option<(DriveName, PoolName, Alerts)> {
-    let text = read::read(path).ok()?;
+/// What can still be told of a pool from a configuration that is wrong somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Despite {
+    /// It is this drive's.
+    Drive {
+        /// Its name.
+        name: DriveName,
+        /// Its pool.
+        pool: PoolName,
+        /// Who is to be told, if anybody is.
+        alerts: Option<Alerts>,
+    },
+    /// All drives can be told, and it is none of theirs.
+    Nobodys,
+    /// It may be a drive's.
+    Unknown,
+}
+
+/// Whose pool it is, of a configuration that is wrong somewhere: as much of that as can be read. Nothing of a file that
+/// others could have written.
+pub fn despite_problems(path: &Path, pool: Guid) -> Despite {
+    let Ok(text) = read::read(path) else { return Despite::Unknown };
     let file = file::File::read(&text, &mut problem::Problems::default());
+    let unread = file.drives.is_empty() || file.drives.iter().any(|drive| drive.guid.is_none());
     let is_meant = |drive: &file::DriveFile| drive.guid.as_ref().is_some_and(|guid| *guid.get_ref() == pool);
-    let drive = file.drives.into_iter().find(is_meant)?;
-    let alerts = resolve::alerts(drive.alerts.as_ref()?);
-    Some((drive.name.into_inner(), drive.pool?.into_inner(), alerts))
+    match file.drives.into_iter().find(is_meant) {
+        Some(file::DriveFile { name, pool: Some(pool), alerts, .. }) => Despite::Drive {
+            name: name.into_inner(),
+            pool: pool.into_inner(),
+            alerts: alerts.as_ref().map(resolve::alerts),
+        },
+        None if !unread => Despite::Nobodys,
+        _ => Despite::Unknown,
+    }
 }
 
 /// The effective configuration with where each value comes from.

@@ -151,9 +151,22 @@ fn the_address_of_a_monitor_is_shown_nowhere_and_found_where_the_rest_is_wrong()
     ] {
         std::fs::write(&path, &text).unwrap();
         assert!(load(&path, "laptop").is_err() || !found);
-        let alerts = alerts_despite_problems(&path, Guid(1));
-        assert_eq!(alerts.is_some(), found, "{text}");
-        assert!(alerts.is_none_or(|(name, _, alerts)| name.as_str() == "t7" && alerts.ping.is_some()));
+        match despite_problems(&path, Guid(1)) {
+            Despite::Drive { name, alerts, .. } => {
+                assert!(found && name.as_str() == "t7" && alerts.unwrap().ping.is_some(), "{text}");
+            }
+            _ => assert!(!found, "{text}"),
+        }
+    }
+    assert_eq!(despite_problems(&path, Guid(1)), Despite::Unknown, "it is not TOML");
+    for (text, known) in [
+        (text.replace("mirror", "sometimes"), Despite::Nobodys),
+        // Whichever pool that one meant.
+        (text.replace("pool-guid = \"1\"", "pool-guid = \"one\""), Despite::Unknown),
+        (text.replace("pool-guid = \"1\"", ""), Despite::Unknown),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(despite_problems(&path, Guid(9)), known, "{text}");
     }
 }
 

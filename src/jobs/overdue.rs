@@ -10,6 +10,7 @@ use crate::alert::told::Moment;
 use crate::config::Drive;
 use crate::config::request::StatusRequest;
 use crate::execute::chain;
+use crate::live::public::{self, Overdue};
 use crate::model::{Consents, PoolName};
 use crate::plan::overdue::{Judgement, Known, Since, judge};
 use crate::plan::{Ours, Standing};
@@ -82,6 +83,9 @@ fn one(
         } else {
             watched.last_alert
         };
+        let at = last_alert.unwrap_or(now);
+        let overdue = Overdue { drive: drive.name.to_string(), guid: drive.guid, at, message: text.clone() };
+        public::overdue(env.locks, drive.guid, judgement.overdue.then_some(overdue));
         let remembered = env.store.remember_watched(drive.guid, &Watched { last_alert, ..watched });
         warn_of(env, remembered.as_ref().err());
     }

@@ -1,13 +1,16 @@
 //! `run --triggered`: the run that udev starts when a drive appears, unless there is nothing to start it for.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::Drive;
 use crate::config::request::RunRequest;
 use crate::drive::{find_pool, wait_for_pool};
 use crate::event::Event;
-use crate::execute::chain;
+use crate::execute::{chain, lock};
+use crate::live::record::Run;
+use crate::live::{Ending, public};
 use crate::plan::trigger::{Appearance, Trigger, decide};
 use crate::report::text::roughly;
 use crate::state;
@@ -31,7 +34,8 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
         min_interval: Some(drive.min_interval),
     };
     let name = &drive.name;
-    let text = match decide(&appearance, (env.clock)()) {
+    let decision = decide(&appearance, (env.clock)());
+    let text = match decision {
         Trigger::Run => {
             if let Err(error) =
                 state::remember_handled(env.locks, drive.guid, &attachments.unwrap_or_default())
@@ -56,7 +60,17 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
             request.common.command
         ),
     };
-    env.sink.event(Event::Note { text });
+    env.sink.event(Event::Note { text: text.clone() });
+    if matches!(decision, Trigger::TooSoon { .. }) {
+        let run = Run {
+            drive: name.as_str(),
+            pool: &drive.pool,
+            guid: drive.guid,
+            owner: "",
+            began: (env.clock)(),
+        };
+        left(env.locks, &run, &Ending { code: 0, error: vec![text], hints: Vec::new() });
+    }
     Ok(Vec::new())
 }
 
@@ -68,6 +82,14 @@ fn remember_the_others(drive: &Drive, env: &Environment<'_>) {
         let numbers: Vec<u64> = numbers.into_iter().collect();
         // That it cannot be written was told at the beginning.
         let _ = state::remember_handled(env.locks, drive.guid, &numbers);
+    }
+}
+
+/// Whoever looks at the desktop is told of a drive that was plugged in and gets no run; unless it has one, of which more
+/// is to be told.
+pub fn left(directory: &Path, run: &Run<'_>, ending: &Ending) {
+    if lock::is_free(directory, run.guid) {
+        public::left(directory, run, ending);
     }
 }
 

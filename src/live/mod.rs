@@ -3,7 +3,7 @@
 //! | file | holds | written by |
 //! |---|---|---|
 //! | `GUID.events` | what has happened in the run that has the drive, from its beginning: [`follow`] shows it on another terminal | [`record`] |
-//! | `status.json` | what is under way with each drive, or how its last run ended (docs/status-v1.schema.json) | [`public`] |
+//! | `status.json` | what is under way with each drive, or how its last run ended (docs/status-v1.schema.json); [`crate::notify`] shows it | [`public`] |
 //!
 //! Everybody may read both: nothing in them is a secret (S17). Nothing in a run depends on them.
 

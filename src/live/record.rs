@@ -61,7 +61,7 @@ impl<'a> Recording<'a> {
             file,
             pace: Pace::new(PACE),
             progress: Progress::default(),
-            now: DriveNow::begun(run.drive, run.pool, run.guid, run.began),
+            now: DriveNow::begun(&run),
         };
         let recording = Self { inner, directory, written: Mutex::new(written) };
         recording.write(|written| {

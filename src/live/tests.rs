@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::follow::{Follower, News};
-use super::public::{FILE, State, Status};
+use super::public::{FILE, Overdue, State, Status};
 use super::record::{Recording, Run};
 use super::*;
 use crate::event::Silence;
@@ -83,22 +83,91 @@ fn the_public_status_has_every_drive_and_how_it_is() {
     assert_eq!(now().collect::<Vec<_>>(), [("t7".to_owned(), State::NotNow)]);
 }
 
+#[test]
+fn the_public_status_tells_what_somebody_else_has_to_know() {
+    let (directory, pool) = (tempfile::tempdir().unwrap(), "backup".parse().unwrap());
+    let now = || status(directory.path()).drives.swap_remove(0);
+    let recording = begin(directory.path(), &pool, ("t7", 7));
+    assert!(!now().found);
+    for (event, _) in one_of_each() {
+        let found = matches!(event, Event::Found { .. });
+        let lost = matches!(event, Event::Lost { .. });
+        let wanted = matches!(event, Event::WaitingForReplug { .. });
+        recording.event(event);
+        assert!(!found || now().found);
+        assert!(!lost || now().lost.is_some());
+        assert!(!wanted || now().wanted.is_some());
+    }
+    let imported =
+        Event::Imported { pool: "backup".parse().unwrap(), how: crate::event::ImportHow::Recovered };
+    recording.event(imported);
+    assert_eq!((now().lost, now().wanted), (None, None), "it is back");
+    let problems = now().problems;
+    assert!(!problems.is_empty() && problems.len() <= 3, "{problems:?}");
+    recording.event(finished());
+    recording.ended(Ending { code: 1, error: Vec::new(), hints: vec!["try".to_owned()] }, noon());
+    let end = now();
+    assert!(end.account.as_ref().is_some_and(|text| text.starts_with("t7: ")), "{end:?}");
+    assert!(!end.account.unwrap().contains("unplug") && end.message.contains("unplug"));
+    assert_eq!(end.hints, ["try"]);
+}
+
+#[test]
+fn what_gets_no_run_and_what_is_overdue_is_public_too() {
+    let (directory, pool) = (tempfile::tempdir().unwrap(), "backup".parse().unwrap());
+    let here = directory.path();
+    let overdue =
+        |guid| Overdue { drive: "t7".to_owned(), guid: Guid(guid), at: noon(), message: "15 d".to_owned() };
+    public::overdue(here, Guid(7), Some(overdue(7)));
+    public::overdue(here, Guid(8), Some(overdue(8)));
+    public::overdue(here, Guid(8), None);
+    public::unclear(here, "not TOML".to_owned(), noon());
+    let all = status(here);
+    assert_eq!(
+        (all.overdue, all.problem.map(|problem| problem.message)),
+        (vec![overdue(7)], Some("not TOML".to_owned()))
+    );
+    let run = Run { drive: "t7", pool: &pool, guid: Guid(7), owner: "", began: noon() };
+    public::left(here, &run, &Ending { code: 78, error: vec!["wrong".to_owned()], hints: Vec::new() });
+    let all = status(here);
+    assert_eq!((all.drives[0].state, all.drives[0].message.as_str()), (State::Failed, "wrong"));
+    assert_eq!(all.drives[0].unplug, Some(crate::event::Unplug::Untouched));
+    assert_eq!(all.overdue.len(), 1, "nothing was backed up");
+    assert_eq!(all.problem, None);
+    let recording = begin(here, &pool, ("t7", 7));
+    recording.event(finished());
+    recording.ended(Ending::default(), noon());
+    assert_eq!(status(here).overdue, []);
+}
+
 /// A new field must be documented.
 #[test]
 fn the_schema_knows_every_field_of_the_public_status() {
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/status-v1.schema.json")).unwrap();
-    let documented = &schema["properties"]["drives"]["items"]["properties"];
     let (directory, pool) = (tempfile::tempdir().unwrap(), "backup".parse().unwrap());
     let recording = begin(directory.path(), &pool, ("t7", 7));
+    for (event, _) in one_of_each() {
+        recording.event(event);
+    }
     recording.event(finished());
-    recording.ended(Ending::default(), noon());
-    let written = serde_json::to_value(status(directory.path())).unwrap();
+    recording.ended(Ending { code: 1, error: Vec::new(), hints: vec!["try".to_owned()] }, noon());
+    let overdue = Overdue { drive: "t7".to_owned(), guid: Guid(7), at: noon(), message: "15 d".to_owned() };
+    public::overdue(directory.path(), Guid(7), Some(overdue));
+    public::unclear(directory.path(), "not TOML".to_owned(), noon());
+    let mut written = serde_json::to_value(status(directory.path())).unwrap();
+    // As long as the drive is gone.
+    written["drives"][0]["lost"] = "t7 is gone".into();
+    written["drives"][0]["wanted"] = "Plug in t7".into();
     let keys = |value: &serde_json::Value| -> Vec<String> {
         let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
         keys.sort();
         keys
     };
-    assert_eq!(keys(&written["drives"][0]), keys(documented));
+    let documented = &schema["properties"];
+    assert_eq!(keys(&written), keys(documented));
+    assert_eq!(keys(&written["drives"][0]), keys(&documented["drives"]["items"]["properties"]));
+    assert_eq!(keys(&written["overdue"][0]), keys(&documented["overdue"]["items"]["properties"]));
+    assert_eq!(keys(&written["problem"]), keys(&documented["problem"]["properties"]));
     assert_eq!(written["v"], schema["properties"]["v"]["const"]);
 }

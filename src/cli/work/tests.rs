@@ -170,7 +170,11 @@ fn failure(host: &Host, line: &str) -> Failure {
         Command::Check(_) | Command::Pause(_) | Command::Resume(_) => panic!("{line}"),
         // They begin without a configuration, and with a disk.
         Command::Init(_) | Command::Adopt(_) => panic!("{line}"),
-        Command::Log(_) | Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => {
+        Command::Notify
+        | Command::Log(_)
+        | Command::Config { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => {
             panic!("{line}")
         }
     };

@@ -59,7 +59,7 @@ fn build(profile: Profile, version: Option<&str>, into: &Path) -> Result<PathBuf
 fn stage(binary: &Path) -> Result<()> {
     let repository = paths::repository()?;
     let stage = repository.join("target/package");
-    for directory in ["man", "completions", "units"] {
+    for directory in ["man", "completions", "units", "user-units"] {
         let directory = stage.join(directory);
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
@@ -72,12 +72,15 @@ fn stage(binary: &Path) -> Result<()> {
         fs::write(stage.join(format!("completions/zferry.{shell}")), text)?;
     }
     fs::write(stage.join("config.toml"), said(Command::new(binary).args(["config", "example"]))?)?;
-    for entry in fs::read_dir(repository.join("udev-rules"))? {
-        let path = entry?.path();
-        let is_unit = path.extension().is_some_and(|kind| kind == "service" || kind == "timer");
-        if let (true, Some(name)) = (is_unit, path.file_name()) {
-            let unit = fs::read_to_string(&path)?.replace("ExecStart=zferry ", "ExecStart=/usr/bin/zferry ");
-            fs::write(stage.join("units").join(name), unit)?;
+    for (from, to) in [("udev-rules", "units"), ("packaging", "user-units")] {
+        for entry in fs::read_dir(repository.join(from))? {
+            let path = entry?.path();
+            let is_unit = path.extension().is_some_and(|kind| kind == "service" || kind == "timer");
+            if let (true, Some(name)) = (is_unit, path.file_name()) {
+                let unit =
+                    fs::read_to_string(&path)?.replace("ExecStart=zferry ", "ExecStart=/usr/bin/zferry ");
+                fs::write(stage.join(to).join(name), unit)?;
+            }
         }
     }
     Ok(())

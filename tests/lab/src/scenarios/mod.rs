@@ -25,6 +25,7 @@ mod losses;
 mod meanwhile;
 mod measured;
 mod mirrored;
+mod notified;
 mod packaged;
 mod peers;
 mod plugged;
@@ -146,6 +147,7 @@ pub fn all() -> Vec<Scenario> {
         rescue::scenarios(),
         ahead::scenarios(),
         plugged::scenarios(),
+        notified::scenarios(),
         packaged::scenarios(),
         alerted::scenarios(),
         measured::scenarios(),

@@ -27,6 +27,7 @@ fn from_install_to_purge(lab: &mut Lab) -> Result<()> {
         "set -e; zferry --version; test -d /run/zferry; test -s /usr/share/man/man1/zferry-run.1.gz; \
          systemd-analyze verify --man=no /usr/lib/systemd/system/zferry@.service; \
          zferry --config /usr/share/doc/zferry/examples/config.toml config check; \
+         grep -q ^ExecStart=/usr/bin/zferry /usr/lib/systemd/user/zferry-notify.service; \
          test -s /usr/share/bash-completion/completions/zferry; test -s /usr/share/zsh/vendor-completions/_zferry; \
          test -s /usr/share/fish/vendor_completions.d/zferry.fish",
     )?

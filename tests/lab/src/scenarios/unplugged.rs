@@ -50,8 +50,12 @@ pub fn pull_in_mid_run(lab: &mut Lab, drive: &Drive, run: &Background) -> Result
 
 /// The threads of a pool that is younger than the run come after everything else.
 pub(super) fn give_way(lab: &mut Lab, run: &Background) -> Result<()> {
-    let younger = format!("for p in $(pgrep ^z_); do [ $p -lt {} ] || renice -n 19 -p $p; done", run.pid);
-    lab.run(&younger)?;
+    give_way_to(lab, u64::from(run.pid))
+}
+
+/// The same for a run of which only the process is known: udev has started it.
+pub(super) fn give_way_to(lab: &mut Lab, run: u64) -> Result<()> {
+    lab.run(&format!("for p in $(pgrep ^z_); do [ $p -lt {run} ] || renice -n 19 -p $p; done"))?;
     Ok(())
 }
 
