@@ -32,11 +32,13 @@ in
       type = lib.types.enum [
         "sudo"
         "doas"
+        "systemd"
       ];
       default = "sudo";
       description = ''
         Which program makes the alias root. So that it asks for no password, see
-        {option}`services.zferry.operators.via` of the NixOS module.
+        {option}`services.zferry.operators.via` of the NixOS module. With "systemd" it is {command}`run0`, which
+        asks by way of polkit.
       '';
     };
 
@@ -82,7 +84,7 @@ in
     # Completions come with the package.
     home.packages = lib.optional (cfg.package != null) cfg.package;
     home.shellAliases = lib.mkIf (cfg.alias != null) {
-      ${cfg.alias} = "${cfg.elevate} zferry run";
+      ${cfg.alias} = "${if cfg.elevate == "systemd" then "run0" else cfg.elevate} zferry run";
     };
   };
 }

@@ -163,6 +163,7 @@ fn the_alias_is_the_run_behind_what_makes_it_root() {
     let all = evaluated();
     assert_eq!(all["home"]["home"]["shellAliases"], json!({"backup-to-drive": "sudo zferry run"}));
     assert_eq!(all["home"]["home"]["packages"], json!(["/nix/store/zferry"]));
+    assert_eq!(all["homeWithSystemd"]["home"]["shellAliases"], json!({"backup-to-drive": "run0 zferry run"}));
     assert_eq!(all["homeWithDoas"]["home"]["shellAliases"], json!({"backup-to-drive": "doas zferry run"}));
     assert_eq!(all["homeWithDoas"]["home"]["packages"], json!([]));
     assert_eq!(all["homeWithout"]["home"]["shellAliases"], json!({}));

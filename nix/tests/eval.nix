@@ -102,6 +102,7 @@ in
     stub.pkgs.zferry
     null
   ];
+  homeWithSystemd = home { elevate = "systemd"; };
   homeWithDoas = home {
     elevate = "doas";
     package = null;
