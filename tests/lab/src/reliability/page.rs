@@ -6,7 +6,7 @@ use crate::mutants::{self, Mutant};
 use crate::results::Record;
 use crate::soak::Progress;
 
-use super::SIMULATION;
+use super::SIMULATIONS;
 use super::found;
 use super::table::{Counts, PHASES};
 
@@ -78,12 +78,14 @@ pub fn page(results: &[Record], soaks: &[Progress]) -> String {
 }
 
 fn simulated(page: &mut String, results: &[Record]) {
-    let Some(record) = results.iter().rfind(|record| record.what == SIMULATION && record.passed) else {
+    let last = |what| results.iter().rfind(|record| record.what == what && record.passed);
+    let records: Vec<&Record> = SIMULATIONS.iter().filter_map(|(what, _)| last(*what)).collect();
+    if records.len() < SIMULATIONS.len() {
         page.push_str("\n## Simulated\n\nNot run in full yet: `cargo lab reliability --run`.\n");
         return;
-    };
+    }
     let (mut counts, mut pairs, mut histories) = (Counts::default(), 0, Vec::new());
-    for line in &record.remarks {
+    for line in records.iter().flat_map(|record| &record.remarks) {
         let parts: Vec<&str> = line.split('\t').collect();
         let [kind, phase, number] = parts[..] else { continue };
         let number: u64 = number.parse().unwrap_or_default();
@@ -110,7 +112,8 @@ fn simulated(page: &mut String, results: &[Record]) {
              passed the\nindependent checker, did what the policy says, and left nothing to do; no refusal had a safe plan."
         );
     }
-    let _ = writeln!(page, "\n{}", measured(record));
+    let measured: Vec<String> = records.into_iter().map(measured).collect();
+    let _ = writeln!(page, "\n{}", measured.join(" "));
 }
 
 fn real(page: &mut String, results: &[Record]) {
@@ -283,8 +286,11 @@ mod tests {
             "two at random\tany\t100000",
             "planned\thistories of up to 4\t9",
         ];
-        let page = page(&[record(SIMULATION, true, &lines)], &[]);
-        assert!(page.contains("each fault: 13 runs") && page.contains("in two: 100000 runs"), "{page}");
+        let [faults, histories] = SIMULATIONS.map(|(what, _)| record(what, true, &lines));
+        let half = page(std::slice::from_ref(&faults), &[]);
+        assert!(half.contains("Not run in full yet"), "{half}");
+        let page = page(&[faults, histories], &[]);
+        assert!(page.contains("each fault: 26 runs") && page.contains("in two: 100000 runs"), "{page}");
         assert!(page.contains("all histories of up to 4 snapshots"), "{page}");
         assert!(page.contains("Commit abc, 2 min."), "{page}");
     }
