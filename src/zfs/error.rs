@@ -39,6 +39,8 @@ impl Kind {
             ("previously in use from another system", Self::ForeignHost),
             ("last accessed by another system", Self::ForeignHost),
             ("a pool with that name already exists", Self::NameTaken),
+            // The same from the kernel, when another import was quicker by a moment.
+            ("pool already exists", Self::NameTaken),
             ("tag already exists", Self::Exists),
             ("dataset already exists", Self::Exists),
             ("out of space", Self::NoSpace),
@@ -146,6 +148,7 @@ mod tests {
                 Kind::ForeignHost,
             ),
             ("cannot import 'd2': a pool with that name already exists", Kind::NameTaken),
+            ("cannot import 'backup': pool already exists", Kind::NameTaken),
             ("The ZFS modules are not loaded.\nTry running '/sbin/modprobe zfs' as root", Kind::Module),
             (
                 "cannot receive incremental stream: incremental send stream requires -L (--large-block), to match previous receive.",
