@@ -32,6 +32,7 @@ fn snapshot_listings() {
     bolero::check!().for_each(|input: &[u8]| {
         let _ = (parse::snapshots(input), parse::details(input), parse::heads(input));
         let _ = (parse::named_snapshots(input), parse::holds(input), parse::changes(input));
+        let _ = (parse::counts(input), parse::dated(input));
     });
 }
 
