@@ -76,6 +76,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("list_heads", list_heads([&dataset])),
         ("list_named_snapshots", list_named_snapshots([&a, &b])),
         ("list_guids", list_guids([&pool])),
+        ("list_counts", list_counts(&names)),
         ("list_holds", list_holds(&names)),
         ("get_pools", get_pools([&pool])),
         ("list_pools", list_pools()),
