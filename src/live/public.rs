@@ -151,9 +151,10 @@ impl DriveNow {
 
     pub(super) fn goes_on(&mut self, event: &Event, message: String) {
         match event {
-            Event::Found { .. } => self.found = true,
-            Event::Imported { .. } => (self.lost, self.wanted) = (None, None),
-            Event::WaitingForReplug { .. } => self.wanted = Some(message.clone()),
+            Event::Found { .. } | Event::Imported { .. } => {
+                (self.found, self.lost, self.wanted) = (true, None, None);
+            }
+            Event::Waiting { .. } | Event::WaitingForReplug { .. } => self.wanted = Some(message.clone()),
             Event::Lost { .. } => self.lost = Some(message.clone()),
             Event::Failed { .. } | Event::Refused { .. } if self.problems.len() < PROBLEMS => {
                 self.problems.push(message.clone());

@@ -92,7 +92,7 @@ fn the_public_status_tells_what_somebody_else_has_to_know() {
     for (event, _) in one_of_each() {
         let found = matches!(event, Event::Found { .. });
         let lost = matches!(event, Event::Lost { .. });
-        let wanted = matches!(event, Event::WaitingForReplug { .. });
+        let wanted = matches!(event, Event::Waiting { .. } | Event::WaitingForReplug { .. });
         recording.event(event);
         assert!(!found || now().found);
         assert!(!lost || now().lost.is_some());
