@@ -116,7 +116,10 @@ fn at_once(lab: &mut Lab) -> Result<()> {
         until_told(lab, guid, 1, &format!("Safe to unplug {} (exported and powered off)", drive.name()))?;
         lab.gone(drive)?;
         drive.is_exported()?;
+    }
+    for drive in &drives {
         arrived(lab, drive)?;
+        lab.pull(drive)?;
     }
     lab.run("journalctl -q -o cat -u 'zferry@*' | grep -cF 'Another drive whose pool is called “backup”, too, is backed up to.'")?
         .prints("1")?;
