@@ -1,12 +1,13 @@
 //! Runs of zferry, what they told, and what is on the drive afterwards.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{Identity, Lab};
-use crate::command::Output;
+use crate::command::{Command, DEADLINE, Output};
 use crate::drive::Drive;
 
 /// How zferry tells what is known of a version of ZFS.
@@ -109,12 +110,24 @@ impl Lab {
     /// Runs a line of shell while the drive's pool is imported read-only, which changes nothing on it. What has just
     /// noticed the pool (udev, zed) may keep it busy for a moment when it is to go again.
     pub fn on_drive(&mut self, drive: &Drive, pool: &str, line: &str) -> Result<Output> {
-        let output = self.run(&format!(
+        self.on_drive_within(DEADLINE, drive, pool, line)
+    }
+
+    /// The same for what may take longer.
+    pub fn on_drive_within(
+        &mut self,
+        deadline: Duration,
+        drive: &Drive,
+        pool: &str,
+        line: &str,
+    ) -> Result<Output> {
+        let line = format!(
             "zpool import -N -o readonly=on -o cachefile=none -R /run/lab/altroot -d {} {pool} || exit 99; \
              ( {line} ); code=$?; \
              for try in {{1..15}}; do zpool export {pool} && exit $code; sleep 1; done; exit 98",
             drive.partition()
-        ))?;
+        );
+        let output = self.execute(Command::shell(&line).within(deadline))?;
         output.exits(0)?;
         Ok(output)
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Scenario;
 use super::unplugged::{finished, plug_again, pull_in_mid_run, start};
+use crate::command::Command;
 use crate::drive::Drive;
 use crate::lab::{KEY, Lab};
 use crate::protocol::Ended;
@@ -180,6 +181,9 @@ fn no_trap(lab: &mut Lab, boundary: Boundary) -> Result<()> {
     lab.real_again(boundary.tool)
 }
 
+/// After a soak there are hundreds of snapshots, each of which takes a second in an emulated guest.
+const SUMS: Duration = Duration::from_secs(1800);
+
 /// Unlocked for once, every snapshot that the source has holds the same files on the drive.
 pub fn same_files(lab: &mut Lab, drive: &Drive) -> Result<()> {
     lab.plug(drive)?;
@@ -190,13 +194,13 @@ pub fn same_files(lab: &mut Lab, drive: &Drive) -> Result<()> {
              ( cd /run/lab/sums; find . -type f -exec sha256sum {{}} + | sort ); umount /run/lab/sums; done"
         )
     };
-    let here = lab.run(&sums("rpool", "nixos/home"))?;
+    let here = lab.execute(Command::shell(&sums("rpool", "nixos/home")).within(SUMS))?;
     let unlock = format!(
         "zfs list -H -o name -r backup/eds | xargs -n 1 zfs load-key -L file://{KEY} >&2; {}; \
          zfs list -H -o name -r backup/eds | xargs -n 1 zfs unload-key >&2; true",
         sums("backup", "eds")
     );
-    let there = lab.on_drive(drive, "backup", &unlock)?;
+    let there = lab.on_drive_within(SUMS, drive, "backup", &unlock)?;
     let (here, there) = (by_snapshot(&here.exits(0)?.stdout()), by_snapshot(&there.stdout()));
     ensure!(here.values().any(|files| !files.is_empty()), "no files on the source");
     // Two snapshots that cannot be looked into would look alike.
