@@ -9,10 +9,11 @@ impl Lab {
     /// From now on this script answers when somebody calls the tool. In it, `$real` is the real one.
     pub fn in_place_of(&mut self, tool: &str, script: &str) -> Result<()> {
         self.real_again(tool)?;
-        let real = format!("/run/lab/real-{tool}");
+        // By its own name: zferry waits for the `zfs receive` of a run that was killed, and knows it by that.
+        let real = format!("/run/lab/real/{tool}");
         self.write(&format!("/run/lab/{tool}"), format!("#!/bin/bash\nreal={real}\n{script}\n"))?;
         self.run(&format!(
-            "set -e; path=$(readlink -f $(command -v {tool})); test -e {real} || cp $path {real}; \
+            "set -e; mkdir -p /run/lab/real; path=$(readlink -f $(command -v {tool})); test -e {real} || cp $path {real}; \
              chmod +x /run/lab/{tool}; mount --bind /run/lab/{tool} $path"
         ))?
         .exits(0)?;
