@@ -44,6 +44,10 @@
           nixfmt --check ${./flake.nix} ${./nix}/*.nix ${./nix/tests}/*.nix
           touch $out
         '';
+        unused = pkgs.runCommand "zferry-unused" { nativeBuildInputs = [ pkgs.deadnix ]; } ''
+          deadnix --fail ${./flake.nix} ${./nix}
+          touch $out
+        '';
         plug-in = pkgs.testers.runNixOSTest (import ./nix/tests/plug-in.nix { inherit self; });
       });
 

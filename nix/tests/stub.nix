@@ -99,6 +99,7 @@ rec {
     installShellFiles = package "installShellFiles";
     udev = package "udev";
     nixfmt = package "nixfmt";
+    deadnix = package "deadnix";
     cargo = package "cargo";
     clippy = package "clippy";
     rustfmt = package "rustfmt";

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::nix;
 use crate::paths;
 
 /// How many tests passed and failed.
@@ -55,6 +56,9 @@ pub fn checks(full: bool) -> Result<Tally> {
             eprintln!("lab: {name} FAILED");
         }
     }
+    eprintln!("lab: names in the Nix files that nothing uses (deadnix)");
+    let passed = nix::nothing_is_unused(&paths::repository()?)?;
+    tally += Tally { passed: passed.into(), failed: (!passed).into() };
     Ok(tally)
 }
 
