@@ -79,7 +79,7 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             complete::manual(&directory)?;
             Ok(failure::DONE)
         }
-        Command::Run(args::Run { pool_guid: Some(pool), .. }) => triggered::run(pool, &call),
+        Command::Run(args::Run { pool_guid: Some(appeared), .. }) => triggered::run(&appeared, &call),
         Command::Run(run) if run.dry_run => {
             let typed = args::Plan {
                 which: run.which,

@@ -1,4 +1,4 @@
-//! What udev's rule has asked for: whether a pool that has appeared is one of the drives, and a run of it if so.
+//! What udev's rule has asked for: whether what has appeared is one of the drives, and a run of it if so.
 
 use super::failure::{self, Failure};
 use super::work::{self, World};
@@ -10,40 +10,39 @@ use crate::config::{self, Despite};
 use crate::jobs;
 use crate::live::record::Run;
 use crate::live::{Ending, public};
-use crate::model::{Consents, Guid};
+use crate::model::{Appeared, Consents};
 use crate::process::Cancel;
 
 /// Nobody looks at the terminal of a run that udev has started: the desktop, and who is to be told of the drive, are told
 /// that its configuration is wrong, as far as that can still be read.
-fn tell(pool: Guid, call: &Call<'_>, failure: &Failure) {
+fn tell(appeared: &Appeared, call: &Call<'_>, failure: &Failure) {
     let world = World::new(&call.common(Vec::new()), Cancel::new());
     let env = world.environment();
     let now = (env.clock)();
-    let (name, pool_name, alerts) = match config::despite_problems(&call.path, pool) {
-        Despite::Drive { name, pool, alerts } => (name, pool, alerts),
+    let (name, pool, guid, alerts) = match config::despite_problems(&call.path, appeared) {
+        Despite::Drive { name, pool, guid, alerts } => (name, pool, guid, alerts),
         Despite::Nobodys => return,
         Despite::Unknown => {
             let message =
-                format!("A pool was plugged in, and no run of it can start: {}", failure.sentence());
+                format!("A drive was plugged in, and no run of it can start: {}", failure.sentence());
             return public::unclear(env.locks, message, now);
         }
     };
     let message = format!("{name} was plugged in, and no run of it can start: {}", failure.sentence());
-    let run = Run { drive: name.as_str(), pool: &pool_name, guid: pool, owner: "", began: now };
+    let run = Run { drive: name.as_str(), pool: &pool, guid, owner: "", began: now };
     let hints = vec![
         "`zferry config check` names each mistake, and `sudo zferry run` starts the run then.".to_owned(),
     ];
     let ending = Ending { code: failure.code(), error: vec![message.clone()], hints };
     jobs::triggered::left(env.locks, &run, &ending);
     if let Some(alerts) = alerts {
-        let subject =
-            Subject { drive: name.as_str(), pool: &pool_name, guid: pool, host: &call.host, alerts: &alerts };
+        let subject = Subject { drive: name.as_str(), pool: &pool, guid, host: &call.host, alerts: &alerts };
         Alarm::of_drive(subject, env.sink).raise(Moment::Failure, &message);
     }
 }
 
 /// Most pools that appear are nobody's drive: nothing is said of them, also before there is a configuration.
-pub(super) fn run(pool: Guid, call: &Call<'_>) -> Result<u8, Failure> {
+pub(super) fn run(appeared: &Appeared, call: &Call<'_>) -> Result<u8, Failure> {
     if !call.path.exists() {
         return Ok(failure::DONE);
     }
@@ -51,11 +50,11 @@ pub(super) fn run(pool: Guid, call: &Call<'_>) -> Result<u8, Failure> {
     if let Err(failure) = &configured
         && call.caller.is_root
     {
-        tell(pool, call, failure);
+        tell(appeared, call, failure);
     }
     let (settings, common) = configured?;
-    let Some(drive) = settings.drives.into_iter().find(|drive| drive.guid == pool) else {
-        log::info!("the pool {pool} is none of the drives in {}", call.path.display());
+    let Some(drive) = settings.drives.into_iter().find(|drive| drive.is(appeared)) else {
+        log::info!("{appeared} is none of the drives in {}", call.path.display());
         return Ok(failure::DONE);
     };
     call.caller.require_root()?;

@@ -32,7 +32,7 @@ pub use retention::OWN as OWN_KEEP;
 pub use settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, TargetError};
 pub use show::{Origin, Row, Section, Shown};
 
-use crate::model::{Alerts, Guid, PoolName};
+use crate::model::{Alerts, Appeared, Guid, PoolName};
 
 /// A commented configuration to start from.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -53,7 +53,7 @@ pub fn parse(text: &str, path: &Path, host: &str) -> Result<Settings, ConfigErro
     checked(text, path, host).map(|(_, settings)| settings)
 }
 
-/// What can still be told of a pool from a configuration that is wrong somewhere.
+/// What can still be told of a drive from a configuration that is wrong somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Despite {
     /// It is this drive's.
@@ -62,8 +62,10 @@ pub enum Despite {
         name: DriveName,
         /// Its pool.
         pool: PoolName,
+        /// The pool's guid.
+        guid: Guid,
         /// Who is to be told, if anybody is.
-        alerts: Option<Alerts>,
+        alerts: Option<Box<Alerts>>,
     },
     /// All drives can be told, and it is none of theirs.
     Nobodys,
@@ -71,20 +73,29 @@ pub enum Despite {
     Unknown,
 }
 
-/// Whose pool it is, of a configuration that is wrong somewhere: as much of that as can be read. Nothing of a file that
-/// others could have written.
-pub fn despite_problems(path: &Path, pool: Guid) -> Despite {
+/// Whose it is, of a configuration that is wrong somewhere: as much of that as can be read. Nothing of a file that others
+/// could have written.
+pub fn despite_problems(path: &Path, appeared: &Appeared) -> Despite {
     let Ok(text) = read::read(path) else { return Despite::Unknown };
-    let file = file::File::read(&text, &mut problem::Problems::default());
-    let unread = file.drives.is_empty() || file.drives.iter().any(|drive| drive.guid.is_none());
-    let is_meant = |drive: &file::DriveFile| drive.guid.as_ref().is_some_and(|guid| *guid.get_ref() == pool);
+    let mut problems = problem::Problems::default();
+    let file = file::File::read(&text, &mut problems);
+    let unread = match appeared {
+        Appeared::Pool(_) => file.drives.iter().any(|drive| drive.guid.is_none()),
+        Appeared::Container(_) => problems.are_of("luks"),
+    };
+    let without_drives = file.drives.is_empty();
+    let is_meant = |drive: &file::DriveFile| match appeared {
+        Appeared::Pool(pool) => drive.guid.as_ref().is_some_and(|guid| guid.get_ref() == pool),
+        Appeared::Container(uuid) => drive.luks.as_ref().is_some_and(|luks| luks.get_ref() == uuid),
+    };
     match file.drives.into_iter().find(is_meant) {
-        Some(file::DriveFile { name, pool: Some(pool), alerts, .. }) => Despite::Drive {
+        Some(file::DriveFile { name, pool: Some(pool), guid: Some(guid), alerts, .. }) => Despite::Drive {
             name: name.into_inner(),
             pool: pool.into_inner(),
-            alerts: alerts.as_ref().map(resolve::alerts),
+            guid: guid.into_inner(),
+            alerts: alerts.as_ref().map(|alerts| Box::new(resolve::alerts(alerts))),
         },
-        None if !unread => Despite::Nobodys,
+        None if !unread && !without_drives => Despite::Nobodys,
         _ => Despite::Unknown,
     }
 }

@@ -94,6 +94,11 @@ impl Problems {
         self.found.is_empty()
     }
 
+    /// Whether one is that this key, in whatever table, has no value that can be used.
+    pub fn are_of(&self, key: &str) -> bool {
+        self.found.iter().any(|found| found.key.rsplit('.').next() == Some(key))
+    }
+
     /// The problems with their places in `text`, in its order.
     pub fn locate(mut self, text: &str) -> Vec<Problem> {
         self.found.sort_by_key(|found| found.at.start);

@@ -11,8 +11,8 @@ use super::name::DriveName;
 use super::rescued::rescued;
 use super::retention::OWN as OWN_KEEP;
 use crate::model::{
-    Alerts, Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Luks, Policy, PoolName, Prune,
-    SendMode, SnapshotFilter,
+    Alerts, Appeared, Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Luks, Policy, PoolName,
+    Prune, SendMode, SnapshotFilter,
 };
 
 /// The effective configuration.
@@ -90,6 +90,14 @@ impl Settings {
 }
 
 impl Drive {
+    /// Whether this is what was plugged in.
+    pub fn is(&self, appeared: &Appeared) -> bool {
+        match appeared {
+            Appeared::Pool(guid) => self.guid == *guid,
+            Appeared::Container(uuid) => self.luks.as_ref().is_some_and(|luks| luks.uuid == *uuid),
+        }
+    }
+
     /// What the engine is to do, with the consents of this run.
     pub fn policies(&self, consents: &Consents) -> Vec<Policy> {
         self.backups.iter().map(|backup| backup.policy(self.guid, consents)).collect()

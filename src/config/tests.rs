@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Consents, Keep};
+use crate::model::{Appeared, Consents, Keep};
 
 const MINIMAL: &str = r#"
 [drives.t7]
@@ -151,14 +151,14 @@ fn the_address_of_a_monitor_is_shown_nowhere_and_found_where_the_rest_is_wrong()
     ] {
         std::fs::write(&path, &text).unwrap();
         assert!(load(&path, "laptop").is_err() || !found);
-        match despite_problems(&path, Guid(1)) {
+        match despite_problems(&path, &Appeared::Pool(Guid(1))) {
             Despite::Drive { name, alerts, .. } => {
                 assert!(found && name.as_str() == "t7" && alerts.unwrap().ping.is_some(), "{text}");
             }
             _ => assert!(!found, "{text}"),
         }
     }
-    assert_eq!(despite_problems(&path, Guid(1)), Despite::Unknown, "it is not TOML");
+    assert_eq!(despite_problems(&path, &Appeared::Pool(Guid(1))), Despite::Unknown, "it is not TOML");
     for (text, known) in [
         (text.replace("mirror", "sometimes"), Despite::Nobodys),
         // Whichever pool that one meant.
@@ -166,7 +166,23 @@ fn the_address_of_a_monitor_is_shown_nowhere_and_found_where_the_rest_is_wrong()
         (text.replace("pool-guid = \"1\"", ""), Despite::Unknown),
     ] {
         std::fs::write(&path, &text).unwrap();
-        assert_eq!(despite_problems(&path, Guid(9)), known, "{text}");
+        assert_eq!(despite_problems(&path, &Appeared::Pool(Guid(9))), known, "{text}");
+    }
+    let uuid = "2f3b5a3e-0000-4c1d-9abc-0123456789ab";
+    let container = Appeared::Container(uuid.parse().unwrap());
+    let wrong = text.replace("mirror", "sometimes");
+    for (luks, name) in [("", None), (uuid, Some("t7")), ("2f3b", None)] {
+        let written = wrong.replace("pool-guid", &format!("luks = \"{luks}\"\npool-guid"));
+        std::fs::write(&path, if luks.is_empty() { &wrong } else { &written }).unwrap();
+        match despite_problems(&path, &container) {
+            Despite::Drive { name: told, guid, .. } => {
+                assert!(name == Some(told.as_str()) && guid == Guid(1))
+            }
+            // A container whose identity cannot be read may be this one.
+            told => {
+                assert!(name.is_none() && (told == Despite::Unknown) != luks.is_empty(), "{luks} {told:?}")
+            }
+        }
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::config::Drive;
 use crate::config::request::RunRequest;
-use crate::drive::{find_pool, wait_for_pool};
+use crate::drive::{Disk, find_luks, find_pool, luks_mappings, wait_for_luks, wait_for_pool};
 use crate::event::Event;
 use crate::execute::{chain, lock};
 use crate::live::record::Run;
@@ -19,6 +21,8 @@ use super::{DriveResult, Environment, JobError};
 
 /// How long udev may be busy with a device that it has announced.
 const LISTED: Duration = Duration::from_secs(10);
+/// As `run` without a terminal ends where a passphrase is asked for.
+const NOT_NOW: u8 = 75;
 
 /// Backs up to the one drive of the request, if it is to be. None when it was left as it is.
 ///
@@ -32,54 +36,77 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
         handled: &state::handled(env.locks, drive.guid),
         last_success: env.store.load(drive.name.as_str(), drive.guid).state.last_success,
         min_interval: Some(drive.min_interval),
+        needs_passphrase: needs_passphrase(drive, env),
     };
-    let name = &drive.name;
-    let decision = decide(&appearance, (env.clock)());
-    let text = match decision {
-        Trigger::Run => {
-            if let Err(error) =
-                state::remember_handled(env.locks, drive.guid, &attachments.unwrap_or_default())
-            {
-                let text = format!(
-                    "Another run of {name} may start although it stays plugged in: {}.",
-                    chain(&error)
-                );
-                env.sink.event(Event::Warning { text });
-            }
-            let results = super::run::run(request, env);
-            remember_the_others(drive, env);
-            return results;
-        }
-        Trigger::Handled => {
-            format!("{name} was not unplugged since a run was started for it. It is left as it is.")
-        }
-        Trigger::TooSoon { ago, left } => format!(
-            "{name} was backed up {} ago, and is left as it is: min-interval lets the next run start in {}, `{} run {name}` at any time.",
-            roughly(ago),
-            roughly(left),
-            request.common.command
-        ),
+    let now = (env.clock)();
+    let decision = decide(&appearance, now);
+    if matches!(decision, Trigger::Run | Trigger::NeedsPassphrase) {
+        handled(drive, &attachments.unwrap_or_default(), env);
+    }
+    let Some(left) = why_not(drive, &decision, &request.common.command) else {
+        let results = super::run::run(request, env);
+        remember_the_others(drive, env);
+        return results;
     };
-    env.sink.event(Event::Note { text: text.clone() });
-    if matches!(decision, Trigger::TooSoon { .. }) {
-        let run = Run {
-            drive: name.as_str(),
-            pool: &drive.pool,
-            guid: drive.guid,
-            owner: "",
-            began: (env.clock)(),
-        };
-        left(env.locks, &run, &Ending { code: 0, error: vec![text], hints: Vec::new() });
+    env.sink.event(Event::Note { text: left.error.join(" ") });
+    if decision != Trigger::Handled {
+        tell(drive, &left, now, env);
     }
     Ok(Vec::new())
 }
 
+/// What whoever plugged the drive in is told; nothing when it has a run.
+fn why_not(drive: &Drive, decision: &Trigger, command: &str) -> Option<Ending> {
+    let name = &drive.name;
+    let (code, text, hint) = match decision {
+        Trigger::Run => return None,
+        Trigger::NeedsPassphrase => (
+            NOT_NOW,
+            format!(
+                "The LUKS container of {name} is closed, and only a passphrase opens it: `{command} run {name}` asks for it."
+            ),
+            Some(format!("For runs that start by themselves: luks-key-file = \"/path\" in [drives.{name}].")),
+        ),
+        Trigger::TooSoon { ago, left } => (
+            0,
+            format!(
+                "{name} was backed up {} ago, and is left as it is: min-interval lets the next run start in {}, `{command} run {name}` at any time.",
+                roughly(*ago),
+                roughly(*left),
+            ),
+            None,
+        ),
+        Trigger::Handled => (
+            0,
+            format!("{name} was not unplugged since a run was started for it. It is left as it is."),
+            None,
+        ),
+    };
+    Some(Ending { code, error: vec![text], hints: hint.into_iter().collect() })
+}
+
+fn tell(drive: &Drive, ending: &Ending, began: Timestamp, env: &Environment<'_>) {
+    let name = drive.name.as_str();
+    let run = Run { drive: name, pool: &drive.pool, guid: drive.guid, owner: "", began };
+    left(env.locks, &run, ending);
+}
+
+/// Nothing else that announces the drive starts anything before it is plugged in anew.
+fn handled(drive: &Drive, attachments: &[u64], env: &Environment<'_>) {
+    if let Err(error) = state::remember_handled(env.locks, drive.guid, attachments) {
+        let text = format!(
+            "Another run of {} may start although it stays plugged in: {}.",
+            drive.name,
+            chain(&error)
+        );
+        env.sink.event(Event::Warning { text });
+    }
+}
+
 /// The other disks of a mirror came while the run went on, or the drive was plugged in again: that was for this run.
 fn remember_the_others(drive: &Drive, env: &Environment<'_>) {
-    let Ok(members) = find_pool(env.root, drive.guid) else { return };
-    let numbers: BTreeSet<u64> = members.into_iter().filter_map(|member| member.disk.diskseq).collect();
+    let numbers = numbers(&found(drive, env)).unwrap_or_default();
     if !numbers.is_empty() {
-        let numbers: Vec<u64> = numbers.into_iter().collect();
         // That it cannot be written was told at the beginning.
         let _ = state::remember_handled(env.locks, drive.guid, &numbers);
     }
@@ -97,8 +124,40 @@ pub fn left(directory: &Path, run: &Run<'_>, ending: &Ending) {
 ///
 /// While udev is busy with a device that it announces once more, it does not list it: that is no new attachment.
 fn attachments(drive: &Drive, env: &Environment<'_>) -> Option<Vec<u64>> {
+    let mut quiet = |_| {};
     // That it is gone, or a copy, is told by the run.
-    let members = wait_for_pool(env.root, drive.guid, LISTED, env.cancel, &mut |_| {}).unwrap_or_default();
-    let numbers: Option<BTreeSet<u64>> = members.into_iter().map(|member| member.disk.diskseq).collect();
+    let disks = match &drive.luks {
+        Some(luks) => wait_for_luks(env.root, &luks.uuid, LISTED, env.cancel, &mut quiet)
+            .map(|device| vec![device.disk])
+            .unwrap_or_default(),
+        None => wait_for_pool(env.root, drive.guid, LISTED, env.cancel, &mut quiet)
+            .map(|members| members.into_iter().map(|member| member.disk).collect())
+            .unwrap_or_default(),
+    };
+    numbers(&disks)
+}
+
+/// Those that are there now.
+fn found(drive: &Drive, env: &Environment<'_>) -> Vec<Disk> {
+    match &drive.luks {
+        Some(luks) => {
+            find_luks(env.root, &luks.uuid).ok().flatten().into_iter().map(|device| device.disk).collect()
+        }
+        None => {
+            let members = find_pool(env.root, drive.guid).unwrap_or_default();
+            members.into_iter().map(|member| member.disk).collect()
+        }
+    }
+}
+
+fn numbers(disks: &[Disk]) -> Option<Vec<u64>> {
+    let numbers: Option<BTreeSet<u64>> = disks.iter().map(|disk| disk.diskseq).collect();
     numbers.map(|numbers| numbers.into_iter().collect())
+}
+
+/// Whether only a person can open what the drive's pool lies in.
+fn needs_passphrase(drive: &Drive, env: &Environment<'_>) -> bool {
+    let Some(luks) = drive.luks.as_ref().filter(|luks| luks.key_file.is_none()) else { return false };
+    let device = find_luks(env.root, &luks.uuid).ok().flatten();
+    !luks_mappings(env.root, &luks.uuid, device.as_ref()).iter().any(|mapping| mapping.is_alive)
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::Guid;
+
 /// The container's own identity, written as `cryptsetup luksUUID` prints it: five groups of hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LuksUuid(String);
@@ -73,6 +75,39 @@ pub struct Luks {
     pub key_file: Option<PathBuf>,
 }
 
+/// What udev has seen when a drive was plugged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appeared {
+    /// A device of the pool with this guid.
+    Pool(Guid),
+    /// This container, which a pool may lie in.
+    Container(LuksUuid),
+}
+
+/// The text is neither.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither the guid of a pool nor the UUID of a LUKS container")]
+pub struct AppearedError(String);
+
+impl fmt::Display for Appeared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pool(guid) => write!(f, "the pool {guid}"),
+            Self::Container(uuid) => write!(f, "the LUKS container {uuid}"),
+        }
+    }
+}
+
+impl FromStr for Appeared {
+    type Err = AppearedError;
+    fn from_str(text: &str) -> Result<Self, AppearedError> {
+        let pool = text.parse().map(Self::Pool).ok();
+        // A guid has no dashes, and the UUID of a container has four.
+        pool.or_else(|| text.parse().map(Self::Container).ok())
+            .ok_or_else(|| AppearedError(text.chars().take(64).collect()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +128,16 @@ mod tests {
             "../../../x",
         ] {
             assert!(bad.parse::<LuksUuid>().is_err(), "{bad}");
+            assert!(bad.parse::<Appeared>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_appears_is_a_pool_or_a_container() {
+        let uuid = "2f3b5a3e-0000-4c1d-9abc-0123456789ab";
+        assert_eq!("17".parse(), Ok(Appeared::Pool(Guid(17))));
+        assert_eq!(uuid.parse(), Ok(Appeared::Container(uuid.parse().unwrap())));
+        let told = "17 18".parse::<Appeared>().unwrap_err().to_string();
+        assert_eq!(told, "\"17 18\" is neither the guid of a pool nor the UUID of a LUKS container");
     }
 }

@@ -26,7 +26,7 @@ pub use inventory::{
     Dataset, DatasetKind, Encryption, Inventory, KeyStatus, Missing, Mount, PoolFacts, ResumeState, Side,
     SnapshotDetail, WantedKey,
 };
-pub use luks::{Luks, LuksUuid, LuksUuidError};
+pub use luks::{Appeared, AppearedError, Luks, LuksUuid, LuksUuidError};
 pub use name::{BookmarkName, DatasetName, NameError, PoolName, SnapName, SnapshotName};
 #[cfg(test)]
 pub(crate) use nvlist::packing;

@@ -17,6 +17,8 @@ pub struct Appearance<'a> {
     pub last_success: Option<Timestamp>,
     /// How soon after that it is backed up to again.
     pub min_interval: Option<Duration>,
+    /// Its pool lies in a LUKS container that is closed, and that only a person's passphrase opens.
+    pub needs_passphrase: bool,
 }
 
 /// What is to be done about it.
@@ -34,6 +36,8 @@ pub enum Trigger {
         /// How much later.
         left: Duration,
     },
+    /// Nothing: its LUKS container is closed, and nobody is there to be asked for a passphrase.
+    NeedsPassphrase,
 }
 
 /// Decides it.
@@ -45,6 +49,7 @@ pub fn decide(drive: &Appearance<'_>, now: Timestamp) -> Trigger {
     let ago = drive.last_success.and_then(|at| age(at, now));
     match (when(drive.min_interval, drive.last_success, now), ago) {
         (Some(When::In(left)), Some(ago)) => Trigger::TooSoon { ago, left },
+        _ if drive.needs_passphrase => Trigger::NeedsPassphrase,
         _ => Trigger::Run,
     }
 }
@@ -83,8 +88,17 @@ mod tests {
             (None, &[], Some(-60), Some(hour), soon(60)),
         ];
         for (attachments, handled, last, min_interval, expected) in cases {
-            let appearance = Appearance { attachments, handled, last_success: last.map(at), min_interval };
-            assert_eq!(decide(&appearance, at(0)), expected, "{appearance:?}");
+            let open = Appearance {
+                attachments,
+                handled,
+                last_success: last.map(at),
+                min_interval,
+                needs_passphrase: false,
+            };
+            assert_eq!(decide(&open, at(0)), expected, "{open:?}");
+            let closed = Appearance { needs_passphrase: true, ..open };
+            let expected = if expected == Trigger::Run { Trigger::NeedsPassphrase } else { expected };
+            assert_eq!(decide(&closed, at(0)), expected, "{closed:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::config::{BackupName, DriveName, Glob, parse_duration};
-use crate::model::{DatasetName, Guid, HistoryMode, Prune, SendMode};
+use crate::model::{Appeared, DatasetName, Guid, HistoryMode, Prune, SendMode};
 
 /// Drives and backups that are meant.
 #[derive(Debug, Args)]
@@ -56,9 +56,9 @@ pub struct Run {
     /// As the udev rule starts it: once for each plugging in
     #[arg(long, requires = "pool_guid")]
     pub triggered: bool,
-    /// The drive whose pool has this guid, if any
+    /// The drive with this pool (or LUKS container, by UUID), if any
     #[arg(long, value_name = "GUID", requires = "triggered", conflicts_with_all = ["drives", "backups", "wait", "snapshot", "dry_run", "eject", "no_power_off", "last_used_by", "accept_source_loss", "rollback_target"])]
-    pub pool_guid: Option<Guid>,
+    pub pool_guid: Option<Appeared>,
     /// Consents.
     #[command(flatten)]
     pub consent: Consent,

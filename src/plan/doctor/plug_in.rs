@@ -204,7 +204,11 @@ mod tests {
                 "Nice=10\nEnvironment=A=b\n[Service]\nExecStart=\nExecStart=/a run --triggered --pool-guid %i",
                 "",
             ),
-            ("Description=Back up to the drive with the ZFS pool %i", "Description=Mine", ""),
+            (
+                "Description=Back up to the drive with the ZFS pool or LUKS container %i",
+                "Description=Mine",
+                "",
+            ),
             ("KillMode=mixed", "", "KillMode is otherwise"),
             ("SuccessExitStatus=75 143", "SuccessExitStatus=75", "SuccessExitStatus is otherwise"),
             ("run --triggered --pool-guid %i", "run t7", "starts `zferry run t7`"),

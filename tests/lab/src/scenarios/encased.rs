@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::session::much;
 use super::unplugged::{others_answer, pull_in_mid_run};
-use super::{Scenario, rescue};
+use super::{Scenario, plugged, rescue};
 use crate::command::{Command, Output};
 use crate::drive::Drive;
 use crate::lab::{Lab, PASSPHRASE};
@@ -18,6 +18,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "a LUKS container that is closed, wrong, open before or pulled out is told truly",
             troubles,
         ),
+        Scenario::full("a drive in a LUKS container needs no more than to be plugged in", plugged_in),
     ]
 }
 
@@ -167,6 +168,71 @@ fn troubles(lab: &mut Lab) -> Result<()> {
     lab.gone(&t7)?;
     by_the_page(lab, &t7)?;
     pulled_out(lab, &t7)
+}
+
+/// Udev announces the container; what is in it is announced again whenever it is opened and exported.
+fn plugged_in(lab: &mut Lab) -> Result<()> {
+    let t7 = made(lab, "512M")?;
+    let uuid =
+        lab.run(&format!("sed -n 's/^luks = \"\\(.*\\)\"$/\\1/p' {CONFIG}"))?.stdout().trim().to_owned();
+    lab.run(&format!("sed -i '/^luks = /a min-interval = \"0s\"\\npower-off = false' {CONFIG}"))?.exits(0)?;
+    lab.pull(&t7)?;
+    plugged::install(lab)?;
+
+    // Only a person can open it: said once, and nothing is begun.
+    lab.plug(&t7)?;
+    let closed =
+        "The LUKS container of t7 is closed, and only a passphrase opens it: `zferry run t7` asks for it.";
+    plugged::until_told(lab, &uuid, 1, closed)?;
+    lab.run("cat /run/zferry/status.json")?.says("\"state\":\"not-now\"")?.says("luks-key-file")?;
+    lab.run("udevadm trigger --action=add; udevadm settle")?.exits(0)?;
+    plugged::until_told(lab, &uuid, 1, "t7 was not unplugged since a run was started for it")?;
+    plugged::until_told(lab, &uuid, 1, closed)?;
+    nothing_is_open(lab)?;
+    add_key_file(lab, &t7)?;
+    lab.pull(&t7)?;
+
+    // A file can: each plugging in starts one run, whatever is announced besides.
+    let safe = "Safe to unplug t7 (exported; still powered)";
+    for round in 1..=3 {
+        lab.plug(&t7)?;
+        plugged::until_told(lab, &uuid, round, safe)?;
+        nothing_is_open(lab)?;
+        lab.run("for action in add change; do udevadm trigger --action=$action; udevadm settle; done")?
+            .exits(0)?;
+        plugged::until_told(lab, &uuid, round, safe)?;
+    }
+    lab.run("zferry open t7 </dev/null")?.exits(0)?;
+    same_guids(lab)?;
+    lab.run("zferry close t7 </dev/null")?.exits(0)?;
+    strangers(lab)
+}
+
+/// A container that is nobody's drive is left as it is, and nothing is said of it.
+fn strangers(lab: &mut Lab) -> Result<()> {
+    let other = lab.drive("other", "64M")?;
+    lab.plug(&other)?;
+    let uuid = "00000000-1111-4222-8333-444444444444";
+    lab.run(&format!(
+        "set -e; cryptsetup luksFormat -q --uuid {uuid} --key-file {KEY_FILE} --pbkdf pbkdf2 \
+         --pbkdf-force-iterations 1000 {}; udevadm settle",
+        other.device()
+    ))?
+    .exits(0)?;
+    lab.pull(&other)?;
+    lab.plug(&other)?;
+    lab.wait_until(
+        "the unit of a container that is nobody's has ended",
+        plugged::RUN,
+        // Systemd forgets the unit with the next "change" of the disk.
+        &format!("journalctl -q -o cat -u zferry@{uuid} | grep -q ^Finished"),
+    )?;
+    lab.run(&format!(
+        "systemctl show -P Result zferry@{uuid}; journalctl -q -o cat -u zferry@{uuid} _COMM=zferry"
+    ))?
+    .prints("success")?;
+    nothing_is_open(lab)?;
+    lab.pull(&other)
 }
 
 /// What a stranger does who has the drive and its passphrase: the page's own commands, without zferry.
