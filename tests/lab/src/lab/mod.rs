@@ -21,6 +21,7 @@ pub use zfs::{Identity, KEY, PASSPHRASE, source_of};
 use crate::command::{Background, Command, Output};
 use crate::drive::Drive;
 use crate::image::saved::Saved;
+use crate::machine::qmp::Qmp;
 use crate::machine::{Console, Machine, Spec, disks, usb};
 use crate::transcript::Transcript;
 
@@ -157,7 +158,7 @@ impl Lab {
             disks::overlay(&there.root, "qcow2", &spec.root)?;
             disks::overlay(&there.source, "qcow2", &spec.source)
         };
-        self.machine = Some(machine.restart(&spec, lay_over)?);
+        self.machine = Some(machine.restart(&spec, lay_over, |_| Ok(()))?);
         self.transcript.note("the guest has its encrypted source");
         Ok(())
     }
@@ -316,12 +317,25 @@ impl Lab {
     /// Cuts the guest's power, and boots it again. Drives have to be plugged in
     /// again; what was started is gone.
     pub fn cut(&mut self) -> Result<()> {
+        self.boot_again(None)
+    }
+
+    /// The same, with a drive that is connected when the computer starts.
+    pub fn cut_beside(&mut self, drive: &Drive) -> Result<()> {
+        self.boot_again(Some(drive))
+    }
+
+    fn boot_again(&mut self, beside: Option<&Drive>) -> Result<()> {
         self.transcript.note("cut the power, boot again");
         let machine = self.machine.take().context(NO_GUEST)?;
-        self.attached.clear();
+        self.attached = beside.map(|drive| drive.name().to_owned()).into_iter().collect();
         self.spec.restore = None;
+        let plug = |qmp: &mut Qmp| match beside {
+            Some(drive) => usb::plug(qmp, drive.name(), drive.image(), &drive.serial()),
+            None => Ok(()),
+        };
         let started = Instant::now();
-        self.machine = Some(machine.restart(&self.spec, || Ok(()))?);
+        self.machine = Some(machine.restart(&self.spec, || Ok(()), plug)?);
         let took = started.elapsed().as_secs_f32();
         self.transcript.note(&format!("the guest is there again after {took:.1} s"));
         Ok(())

@@ -74,16 +74,16 @@ pub struct Machine {
 impl Machine {
     /// Starts a guest, and waits until its agent answers and its clock is right.
     pub fn start(spec: &Spec) -> Result<Self> {
-        Self::start_in(Some(Slot::take()?), spec)
+        Self::start_in(Some(Slot::take()?), spec, |_| Ok(()))
     }
 
     /// The same without a slot of its own: for one that takes turns with a guest that stands still meanwhile.
     pub fn start_beside(spec: &Spec) -> Result<Self> {
-        Self::start_in(None, spec)
+        Self::start_in(None, spec, |_| Ok(()))
     }
 
-    /// The same, in a slot that the caller has already.
-    fn start_in(slot: Option<Slot>, spec: &Spec) -> Result<Self> {
+    /// The same, in a slot that the caller has already. What is plugged in at once is there before the guest's kernel.
+    fn start_in(slot: Option<Slot>, spec: &Spec, plug: impl FnOnce(&mut Qmp) -> Result<()>) -> Result<Self> {
         // Paths of sockets must be short: not in the cache directory.
         let sockets = tempfile::Builder::new().prefix("zferry-lab-").tempdir()?;
         let mut process = Self::spawn(spec, sockets.path())?;
@@ -101,6 +101,7 @@ impl Machine {
             }
         };
         let mut machine = Self { process, qmp, agent, sockets, slot };
+        plug(&mut machine.qmp)?;
         if spec.restore.is_some() {
             machine.wait_until_loaded()?;
         }
@@ -171,11 +172,16 @@ impl Machine {
 
     /// Ends the guest without a word, and starts another one at once. (Giving the
     /// slot back could mean to wait for the guests of others.) In between nobody has its disks open.
-    pub fn restart(mut self, spec: &Spec, in_between: impl FnOnce() -> Result<()>) -> Result<Self> {
+    pub fn restart(
+        mut self,
+        spec: &Spec,
+        in_between: impl FnOnce() -> Result<()>,
+        plug: impl FnOnce(&mut Qmp) -> Result<()>,
+    ) -> Result<Self> {
         let slot = self.slot.take();
         drop(self);
         in_between()?;
-        Self::start_in(slot, spec)
+        Self::start_in(slot, spec, plug)
     }
 
     /// Has QEMU write out what it holds and end.

@@ -98,6 +98,8 @@ fn some_of_each(lab: &mut Lab) -> Result<()> {
 
 fn rounds_of(lab: &mut Lab, rounds: &[(Fault, Boundary)]) -> Result<()> {
     let (t7, _) = lab.setting("512M")?;
+    // What the lab wrote a moment ago is not what a power cut is to be tried on.
+    lab.run("sync -f /etc/zferry")?.exits(0)?;
     lab.backup(&t7, "")?;
     for (number, (fault, boundary)) in rounds.iter().enumerate() {
         let what = format!("{fault:?} at {}", boundary.name);

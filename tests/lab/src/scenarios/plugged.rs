@@ -1,8 +1,9 @@
 //! Plug in, walk away: real udev starts a real unit.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::Scenario;
 use super::session::{arrived, much};
@@ -13,6 +14,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::core("plugging a drive in is all that a person does", plug_in),
         Scenario::full("each plugging in starts one run, whatever udev announces", announced),
+        Scenario::full("a drive that is connected when the computer starts has one run", at_boot),
         Scenario::full("a run that goes on is shown on another terminal, and can be stopped there", shown),
     ]
 }
@@ -33,10 +35,10 @@ pub(super) fn install(lab: &mut Lab) -> Result<()> {
 }
 
 /// So many runs have begun and ended, and the last one has said this.
-pub(super) fn until_told(lab: &mut Lab, guid: u64, runs: usize, words: &str) -> Result<()> {
-    let unit = format!("zferry@{guid}.service");
+pub(super) fn until_told(lab: &mut Lab, instance: impl Display, runs: usize, words: &str) -> Result<()> {
+    let unit = format!("zferry@{instance}.service");
     let test = format!(
-        "test $(journalctl -q -o cat -u {unit} | grep -cF '{words}') = {runs} && \
+        "test $(journalctl -q -b -o cat -u {unit} | grep -cF '{words}') = {runs} && \
          test $(systemctl show -P ActiveState {unit}) = inactive"
     );
     lab.wait_until(&format!("{words:?} was said {runs} times"), RUN, &test)?;
@@ -157,6 +159,30 @@ fn announced(lab: &mut Lab) -> Result<()> {
     );
     lab.run(&line)?.prints("success")?;
     lab.not_imported("stranger")
+}
+
+/// The source is imported by the boot as well, and the run comes after that.
+fn at_boot(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    lab.pull(&t7)?;
+    install(lab)?;
+    lab.run("sed -i '/^pool-guid/a power-off = false\\nmin-interval = \"0s\"' /etc/zferry/config.toml; sync -f /etc/zferry")?
+        .exits(0)?;
+    for _ in 0..2 {
+        lab.run("zpool sync; sync")?.exits(0)?;
+        lab.cut_beside(&t7)?;
+        lab.run("zpool list -H -o name")?.prints("rpool").context("the boot has not imported the source")?;
+        until_told(lab, guid, 1, "Safe to unplug t7 (exported; still powered)")?;
+        lab.run("for action in add change; do udevadm trigger --action=$action; udevadm settle; done")?
+            .exits(0)?;
+        until_told(lab, guid, 1, "Safe to unplug t7 (exported; still powered)")?;
+        lab.run("systemctl --failed --plain --no-legend")?.says_nothing_of("zferry")?;
+        lab.snapshot("rpool/nixos/home", "later")?;
+    }
+    lab.unlock_source("rpool")?;
+    // What is looked at by hand below starts no run.
+    lab.run("sed -i '/^min-interval/d; /^power-off/d' /etc/zferry/config.toml; zferry run t7")?.exits(0)?;
+    arrived(lab, &t7)
 }
 
 /// All that announces what is there already; and a run that is typed in between.
