@@ -168,7 +168,7 @@ fn at_boot(lab: &mut Lab) -> Result<()> {
     install(lab)?;
     lab.run("sed -i '/^pool-guid/a power-off = false\\nmin-interval = \"0s\"' /etc/zferry/config.toml; sync -f /etc/zferry")?
         .exits(0)?;
-    for _ in 0..2 {
+    for boot in 1..=2 {
         lab.run("zpool sync; sync")?.exits(0)?;
         lab.cut_beside(&t7)?;
         lab.run("zpool list -H -o name")?.prints("rpool").context("the boot has not imported the source")?;
@@ -177,7 +177,7 @@ fn at_boot(lab: &mut Lab) -> Result<()> {
             .exits(0)?;
         until_told(lab, guid, 1, "Safe to unplug t7 (exported; still powered)")?;
         lab.run("systemctl --failed --plain --no-legend")?.says_nothing_of("zferry")?;
-        lab.snapshot("rpool/nixos/home", "later")?;
+        lab.snapshot("rpool/nixos/home", &format!("boot{boot}"))?;
     }
     lab.unlock_source("rpool")?;
     // What is looked at by hand below starts no run.
