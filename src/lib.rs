@@ -18,6 +18,7 @@
 //! | [`live`] | what others may see of a run while it goes on |
 //! | [`notify`] | the user's own process: that status as notifications on the desktop |
 //! | [`state`] | what is remembered between runs |
+//! | [`stream`] | what `zfs send` writes, checked without ZFS and without a key |
 //! | `sim` | a host in memory, for tests: text in, text out, with faults |
 //! | [`cli`] | what the user typed; errors to headings, hints and exit codes |
 //!
@@ -25,7 +26,7 @@
 //!
 //! `main → cli → jobs → {alert, config, observe, plan, execute, report}`, `execute → {plan, zfs, drive, state, event}`,
 //! `alert → {config, report, state, process}`, `notify → {live, config, report, process}`, `report → {event, plan, state} → model`, `observe → plan → {zfs, model}`, `{zfs, drive} → {process, model}`,
-//! `model → nothing`. Spawning only in `process`, the wall clock only in `cli` (fenced by clippy's
+//! `stream → model`, `model → nothing`. Spawning only in `process`, the wall clock only in `cli` (fenced by clippy's
 //! `disallowed-methods`), printing only in `report` and `cli`.
 
 pub mod alert;
@@ -45,4 +46,5 @@ pub mod report;
 #[cfg(test)]
 mod sim;
 pub mod state;
+pub mod stream;
 pub mod zfs;

@@ -142,6 +142,13 @@ pub enum Command {
         before_help = "Example: sudo zferry restore t7 home Documents/tax.pdf --from yesterday --to ~\n         sudo zferry restore t7 home --into rpool/nixos/home"
     )]
     Restore(Restore),
+    /// Look at streams in files, as `zfs send` writes them
+    #[command(before_help = "Example: zferry stream verify /mnt/files/diary-full.zfs")]
+    Stream {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: StreamCommand,
+    },
     /// Check, show or start a configuration
     #[command(before_help = "Example: zferry config check")]
     Config {
@@ -179,6 +186,21 @@ pub enum ConfigCommand {
     /// Print a commented configuration to start from
     #[command(before_help = "Example: zferry config example | sudo tee /etc/zferry/config.toml")]
     Example,
+}
+
+/// `zferry stream …`
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum StreamCommand {
+    /// Read files to their end, and tell whether each is whole: no key and no ZFS is needed
+    #[command(
+        before_help = "Example: zferry stream verify /mnt/files/*.zfs\n         zfs send -w rpool/diary@a | tee diary.zfs | zferry stream verify -",
+        after_help = "Exit codes: 0 all are whole, 1 one is not; others as for every command"
+    )]
+    Verify {
+        /// Files; - is standard input
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[cfg(test)]

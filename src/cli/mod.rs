@@ -19,6 +19,7 @@ mod prepare;
 mod request;
 mod rescue_page;
 mod signals;
+mod stream;
 mod triggered;
 mod work;
 
@@ -75,6 +76,7 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             print(&complete::script(&shell)?);
             Ok(failure::DONE)
         }
+        Command::Stream { command } => Ok(stream::run(&command, &call)),
         Command::Man { directory } => {
             complete::manual(&directory)?;
             Ok(failure::DONE)

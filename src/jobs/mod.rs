@@ -30,6 +30,7 @@ mod scrubbing;
 mod simulated;
 mod standing;
 pub mod status;
+pub mod stream;
 pub mod triggered;
 mod trips;
 pub mod verify;

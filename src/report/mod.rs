@@ -33,6 +33,7 @@ mod paper;
 pub mod plan;
 mod relay;
 pub mod status;
+pub mod stream;
 pub mod summary;
 mod terminal;
 pub mod text;

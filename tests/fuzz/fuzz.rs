@@ -61,6 +61,17 @@ fn tokens() {
     });
 }
 
+/// Streams in files: whatever is found, it is found without a panic, and nothing follows what is whole.
+#[test]
+fn streams() {
+    bolero::check!().for_each(|input: &[u8]| {
+        let mut seen = 0_u64;
+        if let Ok(whole) = zferry::stream::check(&mut &*input, &mut |_| seen += 1) {
+            assert_eq!(whole.bytes, input.len() as u64);
+        }
+    });
+}
+
 /// Labels and tokens are nvlists.
 #[test]
 fn nvlists() {

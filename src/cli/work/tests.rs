@@ -174,6 +174,7 @@ fn failure(host: &Host, line: &str) -> Failure {
         | Command::Log(_)
         | Command::Config { .. }
         | Command::Completions { .. }
+        | Command::Stream { .. }
         | Command::Man { .. } => {
             panic!("{line}")
         }

@@ -40,6 +40,7 @@ mod rescue;
 mod scrubbed;
 mod session;
 mod space;
+mod streams;
 mod structure;
 mod unfit;
 pub(crate) mod unplugged;
@@ -124,6 +125,7 @@ pub fn all() -> Vec<Scenario> {
         boundaries::scenarios(),
         failing::scenarios(),
         structure::scenarios(),
+        streams::scenarios(),
         unfit::scenarios(),
         reading::scenarios(),
         increments::scenarios(),
