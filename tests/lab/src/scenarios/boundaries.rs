@@ -202,41 +202,64 @@ fn no_trap(lab: &mut Lab, boundary: Boundary) -> Result<()> {
 /// After a soak there are hundreds of snapshots, each of which takes a second in an emulated guest.
 const SUMS: Duration = Duration::from_secs(1800);
 
+/// The files of each snapshot, by its place and guid.
+pub type Files = BTreeMap<String, Vec<String>>;
+
 /// Unlocked for once, every snapshot that the source has holds the same files on the drive.
 pub fn same_files(lab: &mut Lab, drive: &Drive) -> Result<()> {
-    lab.plug(drive)?;
-    let sums = |pool: &str, top: &str| {
-        format!(
-            "mkdir -p /run/lab/sums; zfs list -H -o name,guid -t snapshot -r {pool}/{top} | while read -r s guid; do \
-             place=${{s%@*}}; echo \"= ${{place#{pool}/{top}}} $guid\"; mount -t zfs $s /run/lab/sums || {{ echo {UNREADABLE}; continue; }}; \
-             ( cd /run/lab/sums; find . -type f -exec sha256sum {{}} + | sort ); umount /run/lab/sums; done"
-        )
-    };
+    let here = files_of_source(lab)?;
+    same_files_as(lab, drive, &here, &[])
+}
+
+/// What the source has.
+pub fn files_of_source(lab: &mut Lab) -> Result<Files> {
     let here = lab.execute(Command::shell(&sums("rpool", "nixos/home")).within(SUMS))?;
-    let unlock = format!(
-        "zfs list -H -o name -r backup/eds | xargs -n 1 zfs load-key -L file://{KEY} >&2; {}; \
-         zfs list -H -o name -r backup/eds | xargs -n 1 zfs unload-key >&2; true",
-        sums("backup", "eds")
-    );
-    let there = lab.on_drive_within(SUMS, drive, "backup", &unlock)?;
-    let (here, there) = (by_snapshot(&here.exits(0)?.stdout()), by_snapshot(&there.stdout()));
+    let here = by_snapshot(&here.exits(0)?.stdout());
     ensure!(here.values().any(|files| !files.is_empty()), "no files on the source");
     // Two snapshots that cannot be looked into would look alike.
     let unreadable = here.values().flatten().any(|line| line == UNREADABLE);
     ensure!(!unreadable, "a snapshot of the source cannot be mounted\n{here:#?}");
+    Ok(here)
+}
+
+/// The drive has that too. A copy to which nothing was sent since the source was given a new passphrase opens with one of
+/// the earlier ones.
+pub fn same_files_as(lab: &mut Lab, drive: &Drive, here: &Files, earlier: &[String]) -> Result<()> {
+    lab.plug(drive)?;
+    lab.run("mkdir -p /run/lab/keys")?.exits(0)?;
+    for (number, passphrase) in earlier.iter().enumerate() {
+        lab.write(&format!("/run/lab/keys/{number:04}"), passphrase)?;
+    }
+    // The newest comes first by its name.
+    let unlock = format!(
+        "cp {KEY} /run/lab/keys/now; for d in $(zfs list -H -o name -r backup/eds); do for key in $(ls -r /run/lab/keys); do \
+         zfs load-key -L file:///run/lab/keys/$key $d >&2 && break; done; done; {}; \
+         for d in $(zfs list -H -o name -r backup/eds); do zfs unload-key $d >&2; done; true",
+        sums("backup", "eds")
+    );
+    let there = by_snapshot(&lab.on_drive_within(SUMS, drive, "backup", &unlock)?.stdout());
     for (snapshot, files) in here {
-        let copy = there.get(&snapshot);
-        ensure!(copy == Some(&files), "{snapshot} has the files\n{files:#?}\nand its copy\n{copy:#?}");
+        let copy = there.get(snapshot);
+        ensure!(copy == Some(files), "{snapshot} has the files\n{files:#?}\nand its copy\n{copy:#?}");
     }
     Ok(())
+}
+
+/// Prints the files of each snapshot.
+fn sums(pool: &str, top: &str) -> String {
+    format!(
+        "mkdir -p /run/lab/sums; zfs list -H -o name,guid -t snapshot -r {pool}/{top} | while read -r s guid; do \
+         place=${{s%@*}}; echo \"= ${{place#{pool}/{top}}} $guid\"; mount -t zfs $s /run/lab/sums || {{ echo {UNREADABLE}; continue; }}; \
+         ( cd /run/lab/sums; find . -type f -exec sha256sum {{}} + | sort ); umount /run/lab/sums; done"
+    )
 }
 
 /// Stands in the place of a snapshot's files.
 const UNREADABLE: &str = "cannot-be-mounted";
 
 /// The files of each snapshot, by its place and guid.
-fn by_snapshot(sums: &str) -> BTreeMap<String, Vec<String>> {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn by_snapshot(sums: &str) -> Files {
+    let mut all = Files::new();
     let mut current = String::new();
     for line in sums.lines() {
         match line.strip_prefix("= ") {

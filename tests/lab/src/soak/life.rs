@@ -3,10 +3,23 @@
 use anyhow::{Context, Result};
 
 use super::chance::Chance;
-use crate::lab::{KEY, Lab};
+use crate::lab::{KEY, Lab, PASSPHRASE};
 
 /// The source.
 pub const HOME: &str = "rpool/nixos/home";
+
+/// How the command begins that gives the source a new passphrase.
+const NEW_KEY: &str = "echo -n 'correct horse ";
+
+/// All passphrases that the source had, the oldest first, as its transcript tells them: `change-key` reaches the copy of
+/// a dataset with the next snapshot of it only, so that one without any opens with the old one.
+pub fn passphrases(transcript: &str) -> Vec<String> {
+    let set = |line: &str| {
+        let (_, rest) = line.split_once(NEW_KEY)?;
+        Some(format!("correct horse {}", rest.split_once('\'')?.0))
+    };
+    [PASSPHRASE.to_owned()].into_iter().chain(transcript.lines().filter_map(set)).collect()
+}
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +119,7 @@ fn perform(lab: &mut Lab, chance: &mut Chance, act: Act, tag: &str) -> Result<Op
             format!("zfs rollback -r {}", all[older])
         }
         Act::ChangeKey => format!(
-            "echo -n 'correct horse {tag}' > {KEY}.new; zfs change-key -o keyformat=passphrase \
+            "{NEW_KEY}{tag}' > {KEY}.new; zfs change-key -o keyformat=passphrase \
              -o keylocation=file://{KEY}.new -o pbkdf2iters=100000 rpool; mv {KEY}.new {KEY}; \
              zfs set keylocation=prompt rpool"
         ),

@@ -19,7 +19,7 @@ use crate::lab::Lab;
 use crate::machine::Console;
 use crate::paths;
 use crate::results;
-use crate::scenarios::boundaries::same_files;
+use crate::scenarios::boundaries::{files_of_source, same_files_as};
 
 use chance::Chance;
 
@@ -142,10 +142,16 @@ pub fn soak(saved: &Saved, share: &Share, seed: u64, rounds: u64) -> Result<()> 
         progress.rounds += 1;
         progress.write(&directory)?;
     }
+    let passphrases = life::passphrases(&String::from_utf8_lossy(&fs::read(directory.join("transcript"))?));
     for drive in &drives {
         lab.plug(drive)?;
         faults::completes(&mut lab, drive).with_context(|| format!("the last run on {}", drive.name()))?;
-        same_files(&mut lab, drive).with_context(|| format!("the files on {}", drive.name()))?;
+        lab.pull(drive)?;
+    }
+    let here = files_of_source(&mut lab)?;
+    for drive in &drives {
+        same_files_as(&mut lab, drive, &here, &passphrases)
+            .with_context(|| format!("the files on {}", drive.name()))?;
         progress.compared += 1;
         lab.pull(drive)?;
     }
