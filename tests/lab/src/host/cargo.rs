@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::nix;
+use super::{memory, nix};
 use crate::paths;
 
 /// How many tests passed and failed.
@@ -40,10 +40,12 @@ pub fn checks(full: bool) -> Result<Tally> {
     if full {
         steps.push(("long tests", &["test", "--release", "--quiet", "--lib", "--", "--ignored"]));
     }
+    let in_memory = memory::directory();
     for (name, arguments) in steps {
         eprintln!("lab: {name} (cargo {})", arguments.join(" "));
         let mut command = cargo()?;
         command.args(arguments).env("RUSTDOCFLAGS", "-D warnings");
+        command.envs(in_memory.iter().map(|directory| ("TMPDIR", directory.path())));
         let (passed, counted) = counted(command)?;
         tally += counted;
         // Steps that count nothing count as one.

@@ -1,6 +1,7 @@
 //! The machine that the lab runs on: its packages, its cargo.
 
 pub mod cargo;
+pub mod memory;
 pub mod nix;
 pub mod package;
 pub mod packages;

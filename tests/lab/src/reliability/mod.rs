@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::host::cargo;
+use crate::host::{cargo, memory};
 use crate::paths;
 use crate::results::{self, Attempt, Record};
 use crate::runner::{Selection, Trial};
@@ -67,6 +67,8 @@ fn part((what, tests): &(&str, &str)) -> Result<()> {
     eprintln!("lab: {what} (cargo {})", arguments.join(" "));
     let attempt = Attempt::with(results::commit());
     let mut command: Command = cargo::cargo()?;
+    let in_memory = memory::directory();
+    command.envs(in_memory.iter().map(|directory| ("TMPDIR", directory.path())));
     let output = command.args(arguments).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     // A test that is run with others may have printed a dot before.
