@@ -23,24 +23,30 @@ const KINDS: [(&str, &str); 15] = [
     ("HOME/anna@one", "HOME/anna@one, full, not encrypted"),
     ("-c HOME/anna@one", "not encrypted"),
     ("-L -e -c HOME/anna@one", "not encrypted"),
-    ("-p HOME/anna@one", "HOME/anna@one, full, not encrypted"),
+    ("-p rpool/plain@one", "rpool/plain@one, full, not encrypted"),
     ("-w -p HOME/anna@one", "HOME/anna@one, full, raw"),
     ("-w -i @one HOME/anna@two", "HOME/anna@two, needs the snapshot with the guid"),
     ("-w -I @one HOME/anna@three", "2 streams, from HOME/anna@two to HOME/anna@three, needs"),
     ("-I @one HOME/anna@three", "2 streams"),
     ("-w -i HOME/anna#one HOME/anna@three", "HOME/anna@three, needs the snapshot"),
     ("-w -R HOME@three", "streams, from HOME@"),
-    ("-R HOME@three", "streams, from HOME@"),
+    ("-R rpool/plain@one", "2 streams, from rpool/plain@one to rpool/plain/below@one, full, not encrypted"),
     ("-w -R -I @one HOME@three", "streams, from HOME@two"),
     ("-w rpool/volume@one", "rpool/volume@one, a volume, full, raw"),
     ("rpool/volume@one", "rpool/volume@one, a volume, full, not encrypted"),
 ];
 
+/// An attribute that the dnode has no room for; the number is that of the system call setxattr.
+const MUCH: &str =
+    r#"my ($n, $x) = ("user.much", "x" x 3000); syscall(188, $ARGV[0], $n, $x, 3000, 0) == 0 or die $!"#;
+
 fn each_kind(lab: &mut Lab) -> Result<()> {
     lab.encrypted_source("rpool")?;
     lab.run(
         "set -e; zfs create -V 16M -o volblocksize=16k rpool/volume; udevadm settle; \
-         head -c 3M /dev/urandom | dd of=/dev/zvol/rpool/volume bs=1M conv=fsync status=none; zfs snapshot rpool/volume@one",
+         head -c 3M /dev/urandom | dd of=/dev/zvol/rpool/volume bs=1M conv=fsync status=none; zfs snapshot rpool/volume@one; \
+         zfs create -o encryption=off -o mountpoint=/plain rpool/plain; zfs create rpool/plain/below; \
+         seq 100000 > /plain/numbers; echo below > /plain/below/letter; zpool sync rpool; zfs snapshot -r rpool/plain@one",
     )?
     .exits(0)?;
     // Short files, long ones, holes, many names, and attributes that the dnode has no room for.
@@ -49,7 +55,7 @@ fn each_kind(lab: &mut Lab) -> Result<()> {
             "set -e; cd /home/anna; zfs set xattr=sa recordsize=1M {HOME}; echo {snapshot} > short; \
              head -c 2500000 /dev/urandom > long-{snapshot}; truncate -s 40M hole; \
              seq 2000 | split -l 1 -a 4 - many-{snapshot}-; rm -f many-*-aab?; \
-             setfattr -n user.much -v $(head -c 3000 /dev/zero | tr '\\0' x) long-{snapshot}; zpool sync rpool"
+             perl -e '{MUCH}' long-{snapshot}; zpool sync rpool"
         ))?
         .exits(0)?;
         lab.snapshot(HOME, snapshot)?;
