@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::Scenario;
 use super::session::{arrived, much};
+use super::unplugged::wait_for_replug;
 use crate::drive::Drive;
 use crate::lab::{CTRL_C, Lab};
 
@@ -15,6 +16,10 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::core("plugging a drive in is all that a person does", plug_in),
         Scenario::full("each plugging in starts one run, whatever udev announces", announced),
         Scenario::full("a drive that is connected when the computer starts has one run", at_boot),
+        Scenario::full(
+            "what a pulled drive leaves in the kernel does not keep the next plugging in waiting",
+            left,
+        ),
         Scenario::full("a run that goes on is shown on another terminal, and can be stopped there", shown),
     ]
 }
@@ -183,6 +188,41 @@ fn at_boot(lab: &mut Lab) -> Result<()> {
     // What is looked at by hand below starts no run.
     lab.run("sed -i '/^min-interval/d; /^power-off/d' /etc/zferry/config.toml; zferry run t7")?.exits(0)?;
     arrived(lab, &t7)
+}
+
+/// The run has given up, and its `zfs receive` may hang in the kernel for as long as the pool has no disk. Systemd does not
+/// wait for it: the next plugging in begins a run, which says what has become of the pool.
+fn left(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    wait_for_replug(lab, "5s")?;
+    lab.pull(&t7)?;
+    install(lab)?;
+    much(lab)?;
+    lab.plug_slow(&t7)?;
+    let unit = format!("zferry@{guid}.service");
+    lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
+    lab.until_written("backup", 9)?;
+    lab.pull(&t7)?;
+    let has_ended = format!("test $(systemctl show -P ActiveState {unit}) = failed");
+    lab.wait_until("the run has given up", RUN, &has_ended)?;
+    let hanging = lab.run(&format!(
+        "cat /sys/fs/cgroup/system.slice/system-zferry.slice/{unit}/cgroup.procs 2>/dev/null | wc -l"
+    ))?;
+    lab.remark(&format!("{} processes were left", hanging.stdout().trim()));
+    lab.plug(&t7)?;
+    let begun = format!("test $(journalctl -q -b -o cat -u {unit} | grep -c '^Starting ') = 2");
+    lab.wait_until("the next run has begun", Duration::from_secs(60), &begun)?;
+    lab.wait_until(
+        "it has ended",
+        RUN,
+        &format!("test $(systemctl show -P ActiveState {unit}) != activating"),
+    )?;
+    let told = lab.run(&format!("journalctl -q -b -o cat -u {unit} _COMM=zferry"))?.stdout();
+    // ZFS sometimes does not go on with a pool whose disk has come back.
+    let ends = ["Safe to unplug t7 (exported and powered off)", "estart this computer"];
+    let end = ends.iter().find(|end| told.contains(**end)).context("it has not said what to do")?;
+    lab.remark(end);
+    Ok(())
 }
 
 /// All that announces what is there already; and a run that is typed in between.
