@@ -5,17 +5,25 @@ use crate::config::request::Format;
 use crate::jobs;
 use crate::report::{self, Loudness, Output};
 
-/// Says it on standard output.
+/// Says it on standard output: for people one file after the other, as they are read.
 pub(super) fn run(command: &args::StreamCommand, call: &Call<'_>) -> u8 {
     let args::StreamCommand::Verify { files } = command;
-    let checked = jobs::stream::verify(files);
-    match request::common(&call.global, &call.host, Vec::new()).format {
-        Format::Json => print(&report::stream::json(&checked)),
+    let format = request::common(&call.global, &call.host, Vec::new()).format;
+    let output = Output::detect(report::Format::Text, Loudness::Normal);
+    let mut all = Vec::new();
+    jobs::stream::verify(files, &mut |one| {
+        if format == Format::Human {
+            print(&(report::stream::line(&one).paint(output) + "\n"));
+        }
+        all.push(one);
+    });
+    match format {
+        Format::Json => print(&report::stream::json(&all)),
         Format::Human => {
-            let output = Output::detect(report::Format::Text, Loudness::Normal);
-            let lines = report::stream::lines(&checked);
-            print(&lines.iter().map(|line| line.paint(output) + "\n").collect::<String>());
+            if let Some(hint) = report::stream::hint(&all) {
+                print(&(hint.paint(output) + "\n"));
+            }
         }
     }
-    if checked.iter().all(|one| one.found.is_ok()) { failure::DONE } else { failure::INCOMPLETE }
+    if all.iter().all(|one| one.found.is_ok()) { failure::DONE } else { failure::INCOMPLETE }
 }

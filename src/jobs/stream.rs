@@ -1,11 +1,12 @@
 //! `stream verify`: streams in files, each read once, several at a time.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use crate::stream::{Begin, Damage, StreamError, Whole, check};
 
@@ -59,27 +60,34 @@ impl NotSound {
     }
 }
 
-/// Reads all of them, and tells of each in the order in which they were named.
-pub fn verify(files: &[PathBuf]) -> Vec<Checked> {
+/// Reads all of them, several at a time, and tells of each as soon as those that were named before it are known.
+pub fn verify(files: &[PathBuf], told: &mut dyn FnMut(Checked)) {
     let at_a_time = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST).min(files.len());
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some((at, file)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| files.get(at).map(|file| (at, file)))
-        {
-            let one = Checked { file: file.clone(), found: look(file) };
-            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, one));
-        }
-    };
+    let next = AtomicUsize::new(0);
+    let (tell, hear) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 1..at_a_time {
-            scope.spawn(work);
+        for _ in 0..at_a_time {
+            let (tell, next) = (tell.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(file) = files.get(at) else { break };
+                    // It is heard to the end.
+                    let _ = tell.send((at, Checked { file: file.clone(), found: look(file) }));
+                }
+            });
         }
-        work();
+        drop(tell);
+        let mut known = BTreeMap::new();
+        let mut turn = 0;
+        for (at, one) in hear {
+            known.insert(at, one);
+            while let Some(one) = known.remove(&turn) {
+                told(one);
+                turn += 1;
+            }
+        }
     });
-    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    found.sort_by_key(|(at, _)| *at);
-    found.into_iter().map(|(_, one)| one).collect()
 }
 
 fn look(file: &Path) -> Result<Found, NotSound> {

@@ -11,20 +11,16 @@ use crate::model::Bytes;
 use crate::process::printable;
 use crate::stream::{Begin, Content, KINDS, Kind};
 
-/// A line for each file, and what to do about those that are not whole.
-pub fn lines(all: &[Checked]) -> Vec<Line> {
-    let mut lines: Vec<Line> = all.iter().map(line).collect();
-    if all.iter().any(|one| one.found.as_ref().is_err_and(NotSound::is_damage)) {
-        lines.push(Line::new(
-            Tone::Plain,
-            "`zfs receive` takes nothing of a damaged stream, also not what is before the damage. Look for another copy of \
-             the file, or save it anew.",
-        ));
-    }
-    lines
+/// What to do about those that are damaged.
+pub fn hint(all: &[Checked]) -> Option<Line> {
+    let is_damaged = all.iter().any(|one| one.found.as_ref().is_err_and(NotSound::is_damage));
+    let text = "`zfs receive` takes nothing of a damaged stream, also not what is before the damage. Look for another copy of \
+                the file, or save it anew.";
+    is_damaged.then(|| Line::new(Tone::Plain, text))
 }
 
-fn line(one: &Checked) -> Line {
+/// A file.
+pub fn line(one: &Checked) -> Line {
     let file = shown(&one.file);
     match &one.found {
         Ok(found) => Line::new(Tone::Plain, &format!("whole    {file}: {}", sentence(found))),
@@ -114,7 +110,7 @@ mod tests {
     use crate::stream::{Damage, Order, StreamError, Whole};
 
     fn text(all: &[Checked]) -> Vec<String> {
-        lines(all).into_iter().map(|line| line.text).collect()
+        all.iter().map(line).chain(hint(all)).map(|line| line.text).collect()
     }
 
     fn checked(file: &str, found: Result<Found, NotSound>) -> Checked {
