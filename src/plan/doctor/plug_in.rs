@@ -209,7 +209,7 @@ mod tests {
                 "Description=Mine",
                 "",
             ),
-            ("KillMode=mixed", "", "KillMode is otherwise"),
+            ("KillMode=process", "", "KillMode is otherwise"),
             ("SuccessExitStatus=75 143", "SuccessExitStatus=75", "SuccessExitStatus is otherwise"),
             ("run --triggered --pool-guid %i", "run t7", "starts `zferry run t7`"),
         ] {

@@ -166,7 +166,7 @@ fn started(lab: &mut Lab) -> Result<()> {
         .says("KillMode is otherwise there")?
         .last_line("2 findings.")?;
     // What a person adds is their own business.
-    let added = "[Service]\\nKillMode=mixed\\nExecStart=\\nExecStart=/usr/bin/env zferry run --triggered --pool-guid %%i\\n";
+    let added = "[Service]\\nKillMode=process\\nExecStart=\\nExecStart=/usr/bin/env zferry run --triggered --pool-guid %%i\\n";
     lab.run(&format!("mkdir {unit}.d; printf '{added}' > {unit}.d/own.conf"))?.exits(0)?;
     lab.run("zferry doctor")?.exits(1)?.says("starts `/usr/bin/env zferry run")?.last_line("1 finding.")?;
     lab.run(&format!("rm -r {unit}.d; ln -sf /dev/null {unit}"))?.exits(0)?;
