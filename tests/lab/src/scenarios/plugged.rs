@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::Scenario;
 use super::session::{arrived, much};
-use super::unplugged::wait_for_replug;
+use super::unplugged::{give_way_to, plug_again, wait_for_replug};
 use crate::drive::Drive;
 use crate::lab::{CTRL_C, Lab};
 
@@ -202,6 +202,8 @@ fn left(lab: &mut Lab) -> Result<()> {
     let unit = format!("zferry@{guid}.service");
     lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
     lab.until_written("backup", 9)?;
+    let run = lab.run(&format!("systemctl show -P MainPID {unit}"))?.stdout().trim().parse()?;
+    give_way_to(lab, run)?;
     lab.pull(&t7)?;
     let has_ended = format!("test $(systemctl show -P ActiveState {unit}) = failed");
     lab.wait_until("the run has given up", RUN, &has_ended)?;
@@ -209,7 +211,7 @@ fn left(lab: &mut Lab) -> Result<()> {
         "cat /sys/fs/cgroup/system.slice/system-zferry.slice/{unit}/cgroup.procs 2>/dev/null | wc -l"
     ))?;
     lab.remark(&format!("{} processes were left", hanging.stdout().trim()));
-    lab.plug(&t7)?;
+    plug_again(lab, &t7)?;
     let begun = format!("test $(journalctl -q -b -o cat -u {unit} | grep -c '^Starting ') = 2");
     lab.wait_until("the next run has begun", Duration::from_secs(60), &begun)?;
     lab.wait_until(
