@@ -45,7 +45,7 @@ impl<'a> Input<'a> {
         while left > 0 {
             let there = self.at_least(WORD)?;
             if there < WORD {
-                return Err(Damage::CutOff { missing: left - there as u64 });
+                return Err(Damage::CutOff { missing: left.saturating_sub(there as u64) });
             }
             let whole = there - there % WORD;
             let piece = usize::try_from(left).map_or(whole, |left| left.min(whole));

@@ -158,7 +158,7 @@ impl Header {
 
     /// Of a BEGIN: how long the list is that follows it.
     pub fn list_length(&self) -> Result<u64, Damage> {
-        bounded(u64::from(self.u32(4)), MOST_OF_BEGIN, "a list")
+        of_words(bounded(u64::from(self.u32(4)), MOST_OF_BEGIN, "a list")?)
     }
 
     /// How many bytes follow, of every record but BEGIN.
@@ -190,8 +190,7 @@ impl Header {
             | Kind::ObjectRange
             | Kind::Redact => 0,
         };
-        // The checksums are over words of four bytes, so that nothing else can have been sent.
-        if length % 4 == 0 { Ok(length) } else { Err(Damage::Odd(length)) }
+        of_words(length)
     }
 
     fn sums(&self, at: usize) -> Fletcher4 {
@@ -219,6 +218,11 @@ impl Header {
 
 fn padded(length: u64) -> u64 {
     length.next_multiple_of(8)
+}
+
+/// The checksums are over words of four bytes, so that nothing else can have been sent.
+fn of_words(length: u64) -> Result<u64, Damage> {
+    if length.is_multiple_of(4) { Ok(length) } else { Err(Damage::Odd(length)) }
 }
 
 fn bounded(length: u64, most: u64, of: &'static str) -> Result<u64, Damage> {

@@ -157,6 +157,19 @@ fn what_is_sound_and_impossible_is_refused() {
     assert!(told(&form.bytes).contains("neither that it is one stream nor that it is several (3)"));
 }
 
+/// Found by fuzzing: it was taken for so many bytes that are missing, less those that are there.
+#[test]
+fn a_list_of_an_odd_length_is_none() {
+    let mut stream = single(Order::Little).bytes;
+    stream[4] = 17;
+    assert!(
+        told(&stream).contains("it tells of 17 bytes, which is no multiple of four"),
+        "{}",
+        told(&stream)
+    );
+    assert!(checked(&stream[..312 + 18]).is_err());
+}
+
 /// Streams of before checksums of records are vouched for by the sum at their end.
 #[test]
 fn records_without_checksums_are_found_by_the_sum_of_all() {
