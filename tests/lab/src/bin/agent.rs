@@ -98,5 +98,7 @@ fn write_file(path: &Path, data: &[u8], append: bool, mode: u32) -> anyhow::Resu
     let mut file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(data)?;
+    // A power cut that follows is to be one for the program, not for what the lab has prepared.
+    file.sync_all()?;
     Ok(())
 }
