@@ -26,7 +26,7 @@
 //!
 //! `main → cli → jobs → {alert, config, observe, plan, execute, report}`, `execute → {plan, zfs, drive, state, event}`,
 //! `alert → {config, report, state, process}`, `notify → {live, config, report, process}`, `report → {event, plan, state} → model`, `observe → plan → {zfs, model}`, `{zfs, drive} → {process, model}`,
-//! `stream → model`, `model → nothing`. Spawning only in `process`, the wall clock only in `cli` (fenced by clippy's
+//! `stream → {model, process}`, `model → nothing`. Spawning only in `process`, the wall clock only in `cli` (fenced by clippy's
 //! `disallowed-methods`), printing only in `report` and `cli`.
 
 pub mod alert;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::Drive;
 use crate::config::request::RunRequest;
-use crate::drive::{Disk, find_luks, find_pool, luks_mappings, wait_for_luks, wait_for_pool};
+use crate::drive::{Disk, find_luks, luks_mappings, wait_for_luks, wait_for_pool};
 use crate::event::Event;
 use crate::execute::{chain, lock};
 use crate::live::record::Run;
@@ -105,7 +105,7 @@ fn handled(drive: &Drive, attachments: &[u64], env: &Environment<'_>) {
 
 /// The other disks of a mirror came while the run went on, or the drive was plugged in again: that was for this run.
 fn remember_the_others(drive: &Drive, env: &Environment<'_>) {
-    let numbers = numbers(&found(drive, env)).unwrap_or_default();
+    let numbers = attached_within(Duration::ZERO, drive, env).unwrap_or_default();
     if !numbers.is_empty() {
         // That it cannot be written was told at the beginning.
         let _ = state::remember_handled(env.locks, drive.guid, &numbers);
@@ -124,33 +124,21 @@ pub fn left(directory: &Path, run: &Run<'_>, ending: &Ending) {
 ///
 /// While udev is busy with a device that it announces once more, it does not list it: that is no new attachment.
 fn attachments(drive: &Drive, env: &Environment<'_>) -> Option<Vec<u64>> {
+    attached_within(LISTED, drive, env)
+}
+
+/// The same, with the time that the first of them has to appear; zero looks once.
+fn attached_within(time: Duration, drive: &Drive, env: &Environment<'_>) -> Option<Vec<u64>> {
     let mut quiet = |_| {};
     // That it is gone, or a copy, is told by the run.
-    let disks = match &drive.luks {
-        Some(luks) => wait_for_luks(env.root, &luks.uuid, LISTED, env.cancel, &mut quiet)
+    let disks: Vec<Disk> = match &drive.luks {
+        Some(luks) => wait_for_luks(env.root, &luks.uuid, time, env.cancel, &mut quiet)
             .map(|device| vec![device.disk])
             .unwrap_or_default(),
-        None => wait_for_pool(env.root, drive.guid, LISTED, env.cancel, &mut quiet)
+        None => wait_for_pool(env.root, drive.guid, time, env.cancel, &mut quiet)
             .map(|members| members.into_iter().map(|member| member.disk).collect())
             .unwrap_or_default(),
     };
-    numbers(&disks)
-}
-
-/// Those that are there now.
-fn found(drive: &Drive, env: &Environment<'_>) -> Vec<Disk> {
-    match &drive.luks {
-        Some(luks) => {
-            find_luks(env.root, &luks.uuid).ok().flatten().into_iter().map(|device| device.disk).collect()
-        }
-        None => {
-            let members = find_pool(env.root, drive.guid).unwrap_or_default();
-            members.into_iter().map(|member| member.disk).collect()
-        }
-    }
-}
-
-fn numbers(disks: &[Disk]) -> Option<Vec<u64>> {
     let numbers: Option<BTreeSet<u64>> = disks.iter().map(|disk| disk.diskseq).collect();
     numbers.map(|numbers| numbers.into_iter().collect())
 }

@@ -143,10 +143,10 @@ impl<'a> Reader<'a> {
         self.sums = Fletcher4::default();
         self.sums.add(&header.bytes, self.order);
         self.payload(header.list_length()?)?;
-        let name = Begin::read(header).map(|begin| begin.name).unwrap_or_default();
-        let first = self.record(&name)?;
-        let begin = Begin::read(header)?;
-        Ok((begin, first))
+        // What is wrong with it is told only once it is known to be what was sent.
+        let begin = Begin::read(header);
+        let first = self.record(begin.as_ref().map(|begin| begin.name.as_str()).unwrap_or_default())?;
+        Ok((begin?, first))
     }
 
     /// What follows a BEGIN and the record behind it, to its END.
@@ -169,17 +169,15 @@ impl<'a> Reader<'a> {
             self.payload(header.payload(*kind, begin.features)?)?;
             record = self.record(&begin.name)?;
         }
-        let dataset = begin.name.split('@').next().unwrap_or_default().to_owned();
-        self.before = Some((dataset, begin.to));
+        self.before = Some((begin.dataset().to_owned(), begin.to));
         seen(&begin);
         Ok(())
     }
 
     /// Streams of one dataset follow each other without a gap.
     fn goes_on(&self, begin: &Begin) -> Result<(), Damage> {
-        let dataset = begin.name.split('@').next().unwrap_or_default();
         match (&self.before, begin.from) {
-            (Some((before, at)), Some(from)) if before == dataset && *at != from => {
+            (Some((before, at)), Some(from)) if before == begin.dataset() && *at != from => {
                 Err(Damage::Gap { name: begin.name.clone(), from, before: *at })
             }
             _ => Ok(()),

@@ -198,21 +198,21 @@ impl Header {
     }
 
     fn u32(&self, at: usize) -> u32 {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&self.bytes[at..at + 4]);
-        match self.order {
-            Order::Little => u32::from_le_bytes(bytes),
-            Order::Big => u32::from_be_bytes(bytes),
-        }
+        u32::from_le_bytes(self.least_first(at))
     }
 
     fn u64(&self, at: usize) -> u64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.bytes[at..at + 8]);
-        match self.order {
-            Order::Little => u64::from_le_bytes(bytes),
-            Order::Big => u64::from_be_bytes(bytes),
+        u64::from_le_bytes(self.least_first(at))
+    }
+
+    /// The bytes of a number, the least significant one first.
+    fn least_first<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.bytes[at..at + N]);
+        if self.order == Order::Big {
+            bytes.reverse();
         }
+        bytes
     }
 }
 
@@ -294,6 +294,11 @@ impl Begin {
             is_package,
             features,
         })
+    }
+
+    /// The dataset, as its sender called it.
+    pub(super) fn dataset(&self) -> &str {
+        self.name.split('@').next().unwrap_or_default()
     }
 
     /// Whether encrypted data stay encrypted on their way.

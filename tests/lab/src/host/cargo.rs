@@ -40,12 +40,11 @@ pub fn checks(full: bool) -> Result<Tally> {
     if full {
         steps.push(("long tests", &["test", "--release", "--quiet", "--lib", "--", "--ignored"]));
     }
-    let in_memory = memory::directory();
     for (name, arguments) in steps {
         eprintln!("lab: {name} (cargo {})", arguments.join(" "));
         let mut command = cargo()?;
         command.args(arguments).env("RUSTDOCFLAGS", "-D warnings");
-        command.envs(in_memory.iter().map(|directory| ("TMPDIR", directory.path())));
+        let _in_memory = memory::lent_to(&mut command);
         let (passed, counted) = counted(command)?;
         tally += counted;
         // Steps that count nothing count as one.

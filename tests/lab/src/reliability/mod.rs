@@ -67,8 +67,7 @@ fn part((what, tests): &(&str, &str)) -> Result<()> {
     eprintln!("lab: {what} (cargo {})", arguments.join(" "));
     let attempt = Attempt::with(results::commit());
     let mut command: Command = cargo::cargo()?;
-    let in_memory = memory::directory();
-    command.envs(in_memory.iter().map(|directory| ("TMPDIR", directory.path())));
+    let _in_memory = memory::lent_to(&mut command);
     let output = command.args(arguments).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     // A test that is run with others may have printed a dot before.

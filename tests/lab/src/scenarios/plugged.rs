@@ -88,15 +88,21 @@ fn plug_in(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
+/// Plugs in a slow drive that has much to get, until its unit, whose name is returned, sends.
+fn sends(lab: &mut Lab, t7: &Drive, guid: u64) -> Result<String> {
+    lab.pull(t7)?;
+    install(lab)?;
+    much(lab)?;
+    lab.plug_slow(t7)?;
+    let unit = format!("zferry@{guid}.service");
+    lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
+    Ok(unit)
+}
+
 /// By whoever may read the configuration; and what is typed there decides what becomes of it.
 fn shown(lab: &mut Lab) -> Result<()> {
     let (t7, guid) = lab.setting("512M")?;
-    lab.pull(&t7)?;
-    install(lab)?;
-    much(lab)?;
-    lab.plug_slow(&t7)?;
-    let unit = format!("zferry@{guid}.service");
-    lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
+    let unit = sends(lab, &t7, guid)?;
     lab.run("cat /run/zferry/status.json")?.says("\"state\":\"running\"")?.says("\"message\":\"Sending: ")?;
     let anybody = "setpriv --reuid=1000 --clear-groups zferry run t7";
     lab.run(anybody)?.exits(77)?;
@@ -195,14 +201,9 @@ fn at_boot(lab: &mut Lab) -> Result<()> {
 fn left(lab: &mut Lab) -> Result<()> {
     let (t7, guid) = lab.setting("512M")?;
     wait_for_replug(lab, "5s")?;
-    lab.pull(&t7)?;
-    install(lab)?;
-    much(lab)?;
-    lab.plug_slow(&t7)?;
-    let unit = format!("zferry@{guid}.service");
-    lab.wait_until("it sends", RUN, &format!("systemctl show -P StatusText {unit} | grep '^Sending: '"))?;
+    let unit = sends(lab, &t7, guid)?;
     lab.until_written("backup", 9)?;
-    let run = lab.run(&format!("systemctl show -P MainPID {unit}"))?.stdout().trim().parse()?;
+    let run = lab.run(&format!("systemctl show -P MainPID {unit}"))?.number()?;
     give_way_to(lab, run)?;
     lab.pull(&t7)?;
     let has_ended = format!("test $(systemctl show -P ActiveState {unit}) = failed");
