@@ -160,7 +160,7 @@ impl Copy {
         if sources.exists() {
             fs::remove_dir_all(&sources)?;
         }
-        for part in ["src", "tests", "docs", ".cargo"] {
+        for part in ["src", "tests", "docs", "udev-rules", ".cargo"] {
             copy_all(&from.join(part), &sources.join(part))?;
         }
         for file in ["Cargo.toml", "Cargo.lock"] {
