@@ -1,14 +1,17 @@
-//! Who tells of devices: udev and the devices themselves; in tests something that imitates both.
+//! Who tells of devices: udev, or sysfs where there is no udev, and the devices themselves; in tests something that imitates both.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::find::{list_luks, list_members};
+#[cfg(feature = "udev")]
+use super::database;
 use super::label::read_label;
-use super::survey::{Known, known_to_udev};
+use super::survey::Known;
 use super::{Label, LabelError, LuksDevice, Member};
+#[cfg(not(feature = "udev"))]
+use super::{Root, unaided};
 use crate::model::LuksUuid;
 
 /// Answers what a session asks about devices.
@@ -44,9 +47,10 @@ pub trait Devices: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Attached;
 
+#[cfg(feature = "udev")]
 impl Devices for Attached {
     fn members(&self) -> io::Result<Vec<Member>> {
-        list_members()
+        database::list_members()
     }
 
     fn label(&self, device: &Path, within: Duration) -> Result<Label, LabelError> {
@@ -54,10 +58,29 @@ impl Devices for Attached {
     }
 
     fn known(&self, name: &str) -> io::Result<Known> {
-        known_to_udev(name)
+        database::known(name)
     }
 
     fn luks(&self, uuid: &LuksUuid) -> io::Result<Vec<LuksDevice>> {
-        list_luks(uuid)
+        database::list_luks(uuid)
+    }
+}
+
+#[cfg(not(feature = "udev"))]
+impl Devices for Attached {
+    fn members(&self) -> io::Result<Vec<Member>> {
+        unaided::list_members(&Root::default())
+    }
+
+    fn label(&self, device: &Path, within: Duration) -> Result<Label, LabelError> {
+        read_label(device, within)
+    }
+
+    fn known(&self, name: &str) -> io::Result<Known> {
+        unaided::known(&Root::default(), name)
+    }
+
+    fn luks(&self, uuid: &LuksUuid) -> io::Result<Vec<LuksDevice>> {
+        unaided::list_luks(&Root::default(), uuid)
     }
 }

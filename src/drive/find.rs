@@ -1,24 +1,17 @@
-//! Devices of pools, as udev knows them.
-//!
-//! udev's database says what blkid found when the device appeared, without touching the device again. For a pool on
-//! a whole disk only its first partition has the ZFS fields (facts: ecosystem.md 3.3).
+//! The devices of one pool, and which name of each is the best one.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use udev::{Device, Enumerator};
-
-use super::{Disk, LuksDevice, Member, Root};
-use crate::model::{Guid, LuksUuid};
+use super::{Member, Root};
+use crate::model::Guid;
 
 /// Why the devices of a pool cannot be named.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// udev does not answer.
-    #[error("the list of block devices cannot be read from udev")]
-    Udev(#[from] io::Error),
+    #[error("the list of block devices cannot be read")]
+    Unlisted(#[from] io::Error),
     /// Two devices claim to be the same one: a disk was copied bit by bit. Whichever is imported, the other one is
     /// no longer the same, and neither says so (S6).
     #[error("{} and {} are copies of each other; unplug the one that is not to be used", both[0], both[1])]
@@ -26,45 +19,6 @@ pub enum FindError {
         /// Both, with model, serial and node.
         both: [String; 2],
     },
-}
-
-/// All devices that belong to a pool, sorted by node.
-///
-/// # Errors
-/// When udev does not answer.
-pub fn list_members() -> io::Result<Vec<Member>> {
-    let mut devices = Enumerator::new()?;
-    devices.match_is_initialized()?;
-    devices.match_subsystem("block")?;
-    devices.match_property("ID_FS_TYPE", "zfs_member")?;
-    let mut members = Vec::new();
-    let mut below = BTreeSet::new();
-    for device in devices.scan_devices()? {
-        below.extend(slaves(device.syspath()));
-        members.extend(member(&device));
-    }
-    // Under multipath or LUKS the same labels may be seen twice; the upper device is the one to use.
-    members.retain(|member| !below.contains(&member.node));
-    members.sort_unstable_by(|a, b| a.node.cmp(&b.node));
-    Ok(members)
-}
-
-/// All devices that say they are this LUKS container, sorted by node.
-///
-/// # Errors
-/// When udev does not answer.
-pub fn list_luks(uuid: &LuksUuid) -> io::Result<Vec<LuksDevice>> {
-    let mut devices = Enumerator::new()?;
-    devices.match_is_initialized()?;
-    devices.match_subsystem("block")?;
-    devices.match_property("ID_FS_UUID", uuid.as_str())?;
-    let is_luks = |device: &Device| text(device, "ID_FS_TYPE").as_deref() == Some("crypto_LUKS");
-    let found = devices.scan_devices()?.filter(is_luks);
-    let found = found
-        .filter_map(|device| Some(LuksDevice { node: device.devnode()?.to_owned(), disk: disk(&device)? }));
-    let mut found: Vec<_> = found.collect();
-    found.sort_unstable_by(|a, b| a.node.cmp(&b.node));
-    Ok(found)
 }
 
 /// The devices of one pool; empty when none is there.
@@ -100,62 +54,14 @@ fn reject_copies(members: Vec<Member>) -> Result<Vec<Member>, FindError> {
 }
 
 /// The devices directly below one that is made of others, by node.
-fn slaves(syspath: &Path) -> Vec<PathBuf> {
+pub(super) fn slaves(syspath: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(syspath.join("slaves")) else { return Vec::new() };
     entries.filter_map(|entry| Some(Path::new("/dev").join(entry.ok()?.file_name()))).collect()
 }
 
-/// A device of a pool; nothing when it lacks a node or a readable guid.
-fn member(device: &Device) -> Option<Member> {
-    let node = device.devnode()?.to_owned();
-    let links = text(device, "DEVLINKS").unwrap_or_default();
-    Some(Member {
-        stable: best_link(&links).map_or_else(|| node.clone(), PathBuf::from),
-        node,
-        pool_guid: text(device, "ID_FS_UUID")?.parse().ok()?,
-        pool_name: text(device, "ID_FS_LABEL").unwrap_or_default(),
-        vdev_guid: text(device, "ID_FS_UUID_SUB").and_then(|guid| guid.parse().ok()),
-        disk: disk_below(device)?,
-    })
-}
-
-/// The disk below a device, also when another one lies in between: that of a LUKS container. One that is made of several
-/// stands for itself.
-fn disk_below(device: &Device) -> Option<Disk> {
-    let below = slaves(device.syspath());
-    let name = match below.as_slice() {
-        [one] => one.file_name().and_then(OsStr::to_str),
-        _ => None,
-    };
-    let below = name.and_then(|name| Device::from_subsystem_sysname("block".into(), name.to_owned()).ok());
-    below.as_ref().map_or_else(|| disk(device), disk_below)
-}
-
-pub(super) fn disk(device: &Device) -> Option<Disk> {
-    let parent = device.parent_with_subsystem_devtype("block", "disk").ok().flatten();
-    let disk = parent.filter(|_| device.devtype() == Some(OsStr::new("partition")));
-    let disk = disk.as_ref().unwrap_or(device);
-    let usb = disk.parent_with_subsystem_devtype("usb", "usb_device").ok().flatten();
-    let diskseq = || disk.attribute_value("diskseq")?.to_str().map(str::to_owned);
-    Some(Disk {
-        node: disk.devnode()?.to_owned(),
-        sysfs: disk.syspath().to_owned(),
-        diskseq: text(disk, "DISKSEQ").or_else(diskseq).and_then(|number| number.trim().parse().ok()),
-        model: text(disk, "ID_MODEL").map(|model| model.replace('_', " ").trim().to_owned()),
-        serial: text(disk, "ID_SERIAL_SHORT").or_else(|| text(disk, "ID_SERIAL")),
-        bus: text(disk, "ID_BUS"),
-        usb_device: usb.map(|usb| usb.syspath().to_owned()),
-    })
-}
-
-/// A property of udev's database. Its values that come from a device are escaped by udev.
-pub(super) fn text(device: &Device, property: &str) -> Option<String> {
-    device.property_value(property)?.to_str().filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
 /// Of a device's links the one in `/dev/disk/by-id` that tells most: names with model and serial before world-wide
 /// numbers, then the shortest, so that the choice is the same on every run.
-fn best_link(links: &str) -> Option<&str> {
+pub(super) fn best_link(links: &str) -> Option<&str> {
     let rank = |link: &&str| {
         let name = link.rsplit('/').next().unwrap_or_default();
         let is_number =
@@ -176,7 +82,7 @@ mod tests {
             pool_guid: Guid(1),
             pool_name: "backup".into(),
             vdev_guid: vdev.map(Guid),
-            disk: Disk {
+            disk: crate::drive::Disk {
                 node: disk.into(),
                 sysfs: disk.replace("/dev/", "/sys/devices/").into(),
                 diskseq: None,

@@ -13,6 +13,8 @@ use crate::model::Guid;
 
 mod boot;
 mod busy;
+#[cfg(feature = "udev")]
+mod database;
 mod devices;
 mod find;
 #[cfg(test)]
@@ -29,6 +31,8 @@ mod rescue;
 mod returned;
 mod survey;
 mod together;
+#[cfg(any(test, not(feature = "udev")))]
+mod unaided;
 mod wait;
 mod watch;
 

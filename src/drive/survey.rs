@@ -4,8 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use udev::Device;
-
 use super::in_use::{InUse, uses_of_disk};
 use super::{Disk, Label, LabelError, PoolState, Root};
 use crate::model::{Bytes, Content, DeviceKind, DiskIdentity, DiskUse, Extent, FoundDisk, Holding};
@@ -47,16 +45,6 @@ pub enum SurveyError {
     /// Its labels cannot be read, so that nobody knows whether it belongs to a pool.
     #[error("whether there is a pool on it is not known")]
     Label(#[source] LabelError),
-}
-
-/// What udev knows of the device with this name in the kernel.
-///
-/// # Errors
-/// When udev does not answer.
-pub(super) fn known_to_udev(name: &str) -> io::Result<Known> {
-    let device = Device::from_subsystem_sysname("block".to_owned(), name.to_owned())?;
-    let text = |property: &str| super::find::text(&device, property);
-    Ok(Known { disk: super::find::disk(&device), kind: text("ID_FS_TYPE"), label: text("ID_FS_LABEL") })
 }
 
 /// The kernel's name of a block device, from whatever link leads to it.

@@ -1,15 +1,14 @@
 //! Waiting for a drive to be plugged in.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use udev::MonitorBuilder;
-
+#[cfg(feature = "udev")]
+use super::database::Announcements;
 use super::find::{FindError, find_pool};
 use super::luks::{LuksDevice, find_luks};
+#[cfg(not(feature = "udev"))]
+use super::unaided::Announcements;
 use super::{Disk, Member, Root};
 use crate::model::{Guid, LuksUuid};
 use crate::process::Cancel;
@@ -85,11 +84,11 @@ pub(super) fn wait_for<T>(
     tick: &mut dyn FnMut(Duration),
 ) -> Result<T, WaitError> {
     // Listening starts before the first look, so that nothing can appear in between unseen.
-    let monitor = MonitorBuilder::new()?.match_subsystem("block")?.listen()?;
+    let announcements = Announcements::listen()?;
     let start = Instant::now();
     let mut listed_at: Option<Instant> = None;
     loop {
-        let is_announced = monitor.iter().count() > 0;
+        let is_announced = announcements.are_there();
         if is_announced || listed_at.is_none_or(|at| at.elapsed() >= RELIST) {
             listed_at = Some(Instant::now());
             if let Some(found) = look()? {
@@ -104,7 +103,7 @@ pub(super) fn wait_for<T>(
             return Err(WaitError::Late { what: what.to_owned(), within });
         }
         tick(left);
-        sleep_until_announced(&monitor, left.min(TICK))?;
+        announcements.wait(left.min(TICK))?;
     }
 }
 
@@ -131,14 +130,6 @@ pub fn wait_until_gone(
         std::thread::sleep(TICK);
     }
     Ok(within.saturating_sub(start.elapsed()))
-}
-
-fn sleep_until_announced(monitor: &impl AsFd, most: Duration) -> io::Result<()> {
-    let most = Timespec::try_from(most).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::new(monitor, PollFlags::IN)], Some(&most)) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 #[cfg(test)]

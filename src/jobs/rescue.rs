@@ -22,14 +22,37 @@ pub struct Rescue {
     pub config: String,
     /// The name of this computer.
     pub host: String,
-    /// The program that runs; nothing where it is not known.
-    pub program: Option<PathBuf>,
+    /// The program that is put there; nothing where it is not known.
+    pub program: Option<Portable>,
+}
+
+/// A program for other computers.
+#[derive(Debug, Clone)]
+pub struct Portable {
+    /// Its file.
+    pub path: PathBuf,
+    /// Whether it needs no library.
+    pub is_static: bool,
+}
+
+impl Portable {
+    /// Where packages put the build without libraries, from the directory of the program on.
+    const BESIDE: &'static str = "../lib/zferry/zferry-static";
+
+    /// For the program that runs: the build without libraries that was installed with it, else itself.
+    fn of(running: PathBuf) -> Self {
+        let beside = running.parent().map(|directory| directory.join(Self::BESIDE));
+        match beside.filter(|path| path.is_file()) {
+            Some(path) => Self { path, is_static: true },
+            None => Self { path: running, is_static: cfg!(target_feature = "crt-static") },
+        }
+    }
 }
 
 impl Rescue {
     /// Of this process.
     pub fn new(config: String, host: &str) -> Self {
-        Self { config, host: host.to_owned(), program: std::env::current_exe().ok() }
+        Self { config, host: host.to_owned(), program: std::env::current_exe().ok().map(Portable::of) }
     }
 }
 
@@ -49,11 +72,10 @@ pub(super) struct Subject<'a> {
 impl Rescue {
     /// What is to be on a file system with so much room in all.
     pub(super) fn contents(&self, env: &Environment<'_>, subject: &Subject<'_>, room: Bytes) -> Contents {
-        let path = self.program.as_deref();
-        let size = path.and_then(|path| Some(Bytes(std::fs::metadata(path).ok()?.len())));
-        let decided = match (path, size) {
-            (Some(path), Some(size)) => program(path, size, room),
-            _ => Program::LeftOut("its file was not found when this was written".to_owned()),
+        let size = |portable: &Portable| Some(Bytes(std::fs::metadata(&portable.path).ok()?.len()));
+        let decided = match self.program.as_ref().and_then(|portable| Some((portable, size(portable)?))) {
+            Some((Portable { path, is_static }, size)) => program(path, *is_static, size, room),
+            None => Program::LeftOut("its file was not found when this was written".to_owned()),
         };
         let facts = Facts {
             drive: subject.drive,
@@ -70,7 +92,8 @@ impl Rescue {
             program: &decided,
             printed: false,
         };
-        let program = self.program.clone().filter(|_| decided == Program::Copied);
+        let is_copied = matches!(decided, Program::Static | Program::Shared);
+        let program = self.program.as_ref().filter(|_| is_copied).map(|portable| portable.path.clone());
         Contents { texts: texts(&facts), program }
     }
 }

@@ -47,26 +47,28 @@ pub fn label(drive: &str) -> String {
     format!("RESCUE-{drive}").chars().take(LABEL).collect()
 }
 
-/// Whether the program that runs is put there.
+/// Whether the program is put there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
-    /// It is.
-    Copied,
+    /// It is, in the build that needs no library.
+    Static,
+    /// It is, and needs the libraries of this computer.
+    Shared,
     /// It is not; why, as the end of a sentence.
     LeftOut(String),
 }
 
-/// Whether a program of this size, which was started from this path, is put on a file system that has so much room in
-/// all. Two of them must fit: one is written beside the other.
-pub fn program(path: &Path, size: Bytes, room: Bytes) -> Program {
-    if path.starts_with("/nix/store") {
+/// Whether a program of this size, which lies at this path, is put on a file system that has so much room in all. Two of
+/// them must fit: one is written beside the other.
+pub fn program(path: &Path, is_static: bool, size: Bytes, room: Bytes) -> Program {
+    if path.starts_with("/nix/store") && !is_static {
         let why = "it was built for NixOS and needs files of that computer's /nix/store";
         return Program::LeftOut(why.to_owned());
     }
     if size.0.saturating_mul(2).saturating_add(RESERVED) > room.0 {
         return Program::LeftOut(format!("it takes {size}, and this file system has {room} in all"));
     }
-    Program::Copied
+    if is_static { Program::Static } else { Program::Shared }
 }
 
 /// What the texts are made of.

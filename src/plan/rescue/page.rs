@@ -278,19 +278,21 @@ fn contents(facts: &Facts<'_>) -> String {
          - config.toml: the configuration of zferry for this drive\n\
          - datasets.txt: all datasets, and what opens them\n"
         .to_owned();
-    match facts.program {
-        Program::Copied => {
-            let architecture = std::env::consts::ARCH;
-            let _ = writeln!(
-                text,
-                "- zferry: the program that wrote this ({architecture}, version {}). It needs\n  Linux with a C library and libudev about as new as those of the computer\n  that it is from, and does not start on every other one. Copied to\n  /usr/local/bin and made executable, with config.toml in /etc/zferry, it does\n  the same: `zferry open`, `zferry restore`. Nothing above needs it.",
-                facts.version
-            );
+    let needs = match facts.program {
+        Program::Static => "It needs\n  no library: every Linux of this kind of processor starts it.",
+        Program::Shared => {
+            "It needs\n  Linux with a C library and libudev about as new as those of the computer\n  that it is from, and does not start on every other one."
         }
         Program::LeftOut(why) => {
             let _ = writeln!(text, "\nThe program zferry is not here: {why}.");
+            return text;
         }
-    }
+    };
+    let (architecture, version) = (std::env::consts::ARCH, facts.version);
+    let _ = writeln!(
+        text,
+        "- zferry: the program that wrote this ({architecture}, version {version}). {needs} Copied to\n  /usr/local/bin and made executable, with config.toml in /etc/zferry, it does\n  the same: `zferry open`, `zferry restore`. Nothing above needs it."
+    );
     text
 }
 

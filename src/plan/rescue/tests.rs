@@ -69,8 +69,8 @@ fn with_facts<T>(
 #[test]
 fn a_printed_page_has_the_same_commands_and_nothing_of_a_second_partition() {
     let printed =
-        with_facts(&side(), &Program::Copied, None, |facts| super::page(&Facts { printed: true, ..*facts }));
-    let there = page(&side(), &Program::Copied);
+        with_facts(&side(), &Program::Shared, None, |facts| super::page(&Facts { printed: true, ..*facts }));
+    let there = page(&side(), &Program::Shared);
     assert_eq!(commands(&printed), commands(&there["README.txt"]));
     for word in ["partition", "config.toml", "other files here"] {
         assert!(!printed.contains(word), "{word}\n{printed}");
@@ -105,16 +105,19 @@ fn a_disk_gives_an_eighth_and_never_more_than_half_a_gigabyte() {
 fn the_program_is_left_out_where_it_is_of_no_use_or_does_not_fit() {
     let usual = Path::new("/usr/local/bin/zferry");
     let mib = |mib: u64| Bytes(mib * MIB);
-    assert_eq!(program(usual, mib(50), mib(128)), Program::Copied);
-    assert!(matches!(program(usual, mib(63), mib(128)), Program::LeftOut(_)));
-    assert!(matches!(program(usual, Bytes(u64::MAX), mib(128)), Program::LeftOut(_)));
-    assert!(matches!(program(Path::new("/nix/store/x/bin/zferry"), mib(5), mib(512)), Program::LeftOut(_)));
+    assert_eq!(program(usual, false, mib(50), mib(128)), Program::Shared);
+    assert!(matches!(program(usual, false, mib(63), mib(128)), Program::LeftOut(_)));
+    assert!(matches!(program(usual, false, Bytes(u64::MAX), mib(128)), Program::LeftOut(_)));
+    let (nix, (small, room)) = (Path::new("/nix/store/x/bin/zferry"), (mib(5), mib(512)));
+    assert!(matches!(program(nix, false, small, room), Program::LeftOut(_)));
+    assert_eq!(program(nix, true, small, room), Program::Static);
+    assert!(matches!(program(nix, true, mib(300), room), Program::LeftOut(_)));
 }
 
 #[test]
 fn every_dataset_can_be_opened_looked_at_copied_and_sent_back_in_this_order() {
     let side = side();
-    let texts = page(&side, &Program::Copied);
+    let texts = page(&side, &Program::Shared);
     let guid = |of: &str| side.get(&name(of)).unwrap().guid;
     let at = |of: &str, number: usize| {
         let snapshots = side.get(&name(of)).unwrap();
@@ -160,7 +163,7 @@ fn every_dataset_can_be_opened_looked_at_copied_and_sent_back_in_this_order() {
 
 #[test]
 fn the_page_says_what_is_there_and_what_opens_it() {
-    let texts = page(&side(), &Program::Copied);
+    let texts = page(&side(), &Program::Shared);
     let readme = &texts["README.txt"];
     for part in [
         "the drive t7",
@@ -173,6 +176,11 @@ fn the_page_says_what_is_there_and_what_opens_it() {
     ] {
         assert!(readme.contains(part), "{part:?} is not in\n{readme}");
     }
+    let portable = &page(&side(), &Program::Static)["README.txt"];
+    assert!(
+        portable.contains("no library: every Linux")
+            && !portable.contains("does not start on every other one")
+    );
     let rows: Vec<Vec<&str>> = texts["datasets.txt"]
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -200,7 +208,7 @@ fn an_empty_drive_has_a_page_and_a_program_that_is_not_there_is_not_promised() {
 fn a_container_is_opened_first_and_closed_last() {
     let uuid: LuksUuid = "2f3b5a3e-0000-4c1d-9abc-0123456789ab".parse().unwrap();
     for side in [side(), Side::default()] {
-        let texts = page_of(&side, &Program::Copied, Some(&uuid));
+        let texts = page_of(&side, &Program::Shared, Some(&uuid));
         let readme = &texts["README.txt"];
         let typed = commands(readme);
         assert_eq!(typed[0], format!("cryptsetup open /dev/disk/by-uuid/{uuid} luks-t7"));

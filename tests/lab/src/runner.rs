@@ -85,6 +85,11 @@ impl Selection {
         self.chosen.iter().any(|trial| trial.scenario.packaged)
     }
 
+    /// Whether one of them needs the zferry that needs no library.
+    pub fn needs_portable(&self) -> bool {
+        self.chosen.iter().any(|trial| trial.scenario.portable)
+    }
+
     /// The systems that are needed for it.
     pub fn systems(&self) -> Vec<&'static Recipe> {
         let needed =

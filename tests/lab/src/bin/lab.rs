@@ -267,6 +267,9 @@ fn test(filter: Option<&str>, full: bool, system: Option<&'static Recipe>, times
             if selection.needs_package() {
                 package::add_to(&share)?;
             }
+            if selection.needs_portable() {
+                share.add_portable()?;
+            }
             Ok((saved, share))
         })
         .and_then(|(saved, share)| runner::run(&selection.chosen, times, &saved, &share));

@@ -34,6 +34,10 @@ pub fn checks(full: bool) -> Result<Tally> {
     let mut steps: Vec<(&str, &[&str])> = vec![
         ("layout", &["fmt", "--all", "--check"]),
         ("lints", &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        (
+            "lints of the build without udev",
+            &["clippy", "--quiet", "--package", "zferry", "--no-default-features", "--", "-D", "warnings"],
+        ),
         ("tests", &["test", "--quiet", "--workspace"]),
         ("documentation", &["doc", "--quiet", "--workspace", "--no-deps"]),
     ];
@@ -136,6 +140,24 @@ impl Share {
     }
 }
 
+impl Share {
+    /// Builds the zferry that needs no library, and puts it beside the other one.
+    pub fn add_portable(&self) -> Result<()> {
+        eprintln!("lab: building the zferry that needs no library");
+        let there = self.path().join("portable");
+        fs::create_dir(&there)?;
+        let there = there.join("zferry-static");
+        fs::copy(portable(Profile::Tested)?, &there)?;
+        stripped(&there);
+        Ok(())
+    }
+}
+
+/// Without what is for debuggers, as far as there is a program that takes it out.
+pub fn stripped(program: &Path) {
+    let _ = Command::new("strip").arg(program).status();
+}
+
 /// How zferry is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -156,9 +178,40 @@ pub fn program(profile: Profile) -> Result<PathBuf> {
     }
 }
 
+/// Builds the zferry that needs no library, and says where it is: without udev, whose library there is only to be loaded.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn portable(profile: Profile) -> Result<PathBuf> {
+    let target = target()?;
+    let (release, directory): (&[&str], _) = match profile {
+        Profile::Tested => (&[], "debug"),
+        Profile::Shipped => (&["--release"], "release"),
+    };
+    // Of this target only, which is named: what runs while it is built may have libraries.
+    let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
+    let mut command = cargo()?;
+    command.env(variable, "-C target-feature=+crt-static");
+    let arguments = ["--no-default-features", "--target", &target, "--package", "zferry", "--bin", "zferry"];
+    build_with(command, &[release, &arguments].concat(), &format!("{target}/{directory}/zferry"))
+}
+
+/// What the compiler calls this machine: `x86_64-unknown-linux-gnu`.
+fn target() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output().context("cannot start rustc")?;
+    let text = String::from_utf8(output.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc does not say for which machine it compiles")
+}
+
 /// Builds one binary and says where it is.
 fn build(arguments: &[&str], binary: &str) -> Result<PathBuf> {
-    let status = cargo()?
+    build_with(cargo()?, arguments, binary)
+}
+
+fn build_with(mut cargo: Command, arguments: &[&str], binary: &str) -> Result<PathBuf> {
+    let status = cargo
         .args(["build", "--quiet"])
         .args(arguments)
         .stdout(std::io::stderr())

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::cargo::{Profile, Share, cargo, program};
+use super::cargo::{Profile, Share, cargo, portable, program, stripped};
 use crate::paths;
 
 /// What is installed when `cargo deb` is missing.
@@ -17,8 +17,7 @@ const CARGO_DEB: [&str; 5] = ["install", "--locked", "--quiet", "cargo-deb", "--
 /// # Errors
 /// When it cannot be built.
 pub fn shipped() -> Result<PathBuf> {
-    let into = paths::repository()?.join("target/package");
-    build(Profile::Shipped, None, &into)
+    build(Profile::Shipped, None, &repository_stage()?)
 }
 
 /// For guests: the package of this version, and one that is called older.
@@ -40,10 +39,13 @@ fn build(profile: Profile, version: Option<&str>, into: &Path) -> Result<PathBuf
     install()?;
     let binary = program(profile)?;
     stage(&binary)?;
+    let rescue = repository_stage()?.join("zferry-static");
+    fs::copy(portable(profile)?, &rescue)?;
+    stripped(&rescue);
     let mut deb = cargo()?;
     deb.args(["deb", "--quiet", "--package=zferry", "--no-build", "--no-strip", "--output"]).arg(into);
     if profile == Profile::Tested {
-        deb.arg("--profile=dev");
+        deb.args(["--profile=dev", "--fast"]);
     }
     if let Some(version) = version {
         deb.arg(format!("--deb-version={version}"));
@@ -55,10 +57,14 @@ fn build(profile: Profile, version: Option<&str>, into: &Path) -> Result<PathBuf
     Ok(PathBuf::from(path))
 }
 
+/// Where Cargo.toml takes from what is made for the package.
+fn repository_stage() -> Result<PathBuf> {
+    Ok(paths::repository()?.join("target/package"))
+}
+
 /// What the program writes of itself, and the units with the place where the package puts it.
 fn stage(binary: &Path) -> Result<()> {
-    let repository = paths::repository()?;
-    let stage = repository.join("target/package");
+    let (repository, stage) = (paths::repository()?, repository_stage()?);
     for directory in ["man", "completions", "units", "user-units"] {
         let directory = stage.join(directory);
         if directory.exists() {

@@ -73,20 +73,27 @@ pub struct Scenario {
     pub body: fn(&mut Lab) -> Result<()>,
     /// Whether guests need the package for Debian.
     pub packaged: bool,
+    /// Whether guests need the zferry that needs no library.
+    pub portable: bool,
 }
 
 impl Scenario {
     const fn core(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
-        Self { name, tier: Tier::Core, systems: &[&recipe::TRIXIE], body, packaged: false }
+        Self { name, tier: Tier::Core, systems: &[&recipe::TRIXIE], body, packaged: false, portable: false }
     }
 
     const fn full(name: &'static str, body: fn(&mut Lab) -> Result<()>) -> Self {
-        Self { name, tier: Tier::Full, systems: &[&recipe::TRIXIE], body, packaged: false }
+        Self { name, tier: Tier::Full, systems: &[&recipe::TRIXIE], body, packaged: false, portable: false }
     }
 
     /// With the package for Debian, which takes a while to build.
     const fn packaged(self) -> Self {
         Self { packaged: true, ..self }
+    }
+
+    /// With the zferry that needs no library, see [`Lab::install_portable`].
+    const fn portable(self) -> Self {
+        Self { portable: true, ..self }
     }
 
     /// Also on the oldest system that is supported, with its own ZFS.

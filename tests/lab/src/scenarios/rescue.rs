@@ -15,7 +15,8 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::core(
             "a stranger gets the files back with nothing but the drive and the passphrase",
             stranger,
-        ),
+        )
+        .portable(),
         Scenario::full("the rescue file system is kept current, and never in the way", in_the_way),
     ]
 }
@@ -83,6 +84,7 @@ fn follow(lab: &mut Lab, page: &str, section: u32) -> Result<()> {
 }
 
 fn stranger(lab: &mut Lab) -> Result<()> {
+    lab.install_portable()?;
     let t7 = prepared(lab)?;
     patiently(lab, "zferry -v run t7")?.exits(0)?.says_nothing_of("not up to date")?.last_word(SAFE)?;
     lab.gone(&t7)?;
@@ -94,10 +96,11 @@ fn stranger(lab: &mut Lab) -> Result<()> {
         nas.run("rm -r /usr/local/bin/zferry /etc/zferry; ! command -v zferry; ls /etc/zferry")?.exits(2)?;
         nas.plug(&t7)?;
         nas.run("mkdir /media/t7; mount -o ro /dev/disk/by-label/RESCUE-t7 /media/t7")?.exits(0)?;
-        let page = nas.run("cat /media/t7/README.txt")?.exits(0)?.stdout();
+        let page = nas.run("cat /media/t7/README.txt")?.exits(0)?.says("needs\n  no library")?.stdout();
         read_files(nas, &page, &files)?;
         sent_back(nas, &page, &files)?;
         follow(nas, &page, 7)?;
+        with_the_program(nas, &files)?;
         goes_on(nas, &t7)
     })?;
     ensure!(!t7.holds(PASSPHRASE)?, "the passphrase is on the drive");
@@ -134,11 +137,26 @@ fn sent_back(nas: &mut Lab, page: &str, files: &str) -> Result<()> {
     Ok(())
 }
 
-/// With the program and the configuration that are on the drive, the backup goes on from what was sent back.
-fn goes_on(nas: &mut Lab, t7: &Drive) -> Result<()> {
+/// With the program and the configuration that are on the drive; none of this computer's libraries is in it.
+fn with_the_program(nas: &mut Lab, files: &str) -> Result<()> {
     nas.run(
         "set -e; install /media/t7/zferry /usr/local/bin/; install -D -m 644 /media/t7/config.toml /etc/zferry/config.toml; \
-         umount /media/t7; sed -i 's|rpool/nixos/home|rpool/eds|' /etc/zferry/config.toml; zferry config check; \
+         umount /media/t7; ldd /usr/local/bin/zferry",
+    )?
+    .exits(0)?
+    .says("statically linked")?;
+    let open = Command::shell("zferry open t7").stdin(format!("{PASSPHRASE}\n"));
+    nas.execute(open.within(Duration::from_secs(400)))?.exits(0)?;
+    let at = nas.run("findmnt -n -o TARGET t7/eds/anna")?.exits(0)?.stdout();
+    nas.run(&format!("cd {} && {SUMS}", at.trim()))?.prints(files.trim())?;
+    patiently(nas, "zferry close t7 --no-power-off")?.exits(0)?;
+    nas.not_imported("t7")
+}
+
+/// The backup goes on from what was sent back.
+fn goes_on(nas: &mut Lab, t7: &Drive) -> Result<()> {
+    nas.run(
+        "set -e; sed -i 's|rpool/nixos/home|rpool/eds|' /etc/zferry/config.toml; zferry config check; \
          echo new > /rpool/eds/anna/new; zfs snapshot -r rpool/eds@after",
     )?
     .exits(0)?;
