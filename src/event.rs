@@ -107,6 +107,15 @@ pub enum Event {
         /// How long it is.
         of: Bytes,
     },
+    /// A file is being read to its end. At most two a second; the last one with all of it.
+    Checking {
+        /// Its name.
+        what: String,
+        /// Bytes so far.
+        checked: Bytes,
+        /// How long it is.
+        of: Bytes,
+    },
     /// How far a scrub is. Every few seconds.
     ScrubProgress {
         /// The pool.

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::model::DatasetName;
+
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Check, Doctor, Eject, Init, Status};
 pub use files::{Close, Open, Pause};
@@ -200,6 +202,25 @@ pub enum StreamCommand {
         /// Files; - is standard input
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Make a new dataset of files: all of them are read and found whole before anything is received
+    #[command(
+        before_help = "Example: zferry stream restore rpool/diary-restored /mnt/files\n         zferry stream restore --at yesterday rpool/diary-restored full.zfs incremental.zfs",
+        after_help = "The same command goes on from where one was interrupted. Nothing is mounted.\n\nExit codes: 0 restored, 1 not; others as for every command"
+    )]
+    Restore {
+        /// The new dataset; nothing of that name may be there
+        #[arg(value_name = "NEWDATASET")]
+        into: DatasetName,
+        /// Files in any order, and directories with files
+        #[arg(value_name = "FILE|DIRECTORY", required = true)]
+        from: Vec<PathBuf>,
+        /// A snapshot, a day ("yesterday") or a time ("2026-11-01 14:00") [default: the newest]
+        #[arg(long, value_name = "WHEN")]
+        at: Option<String>,
+        /// Where there are streams of several datasets: this one, as the files call it
+        #[arg(long, value_name = "NAME")]
+        dataset: Option<String>,
     },
 }
 

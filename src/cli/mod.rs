@@ -76,7 +76,7 @@ fn dispatch(arguments: Arguments, typed: &[OsString]) -> Result<u8, Failure> {
             print(&complete::script(&shell)?);
             Ok(failure::DONE)
         }
-        Command::Stream { command } => Ok(stream::run(&command, &call)),
+        Command::Stream { command } => stream::run(command, &call),
         Command::Man { directory } => {
             complete::manual(&directory)?;
             Ok(failure::DONE)

@@ -79,6 +79,10 @@ impl World {
         }
     }
 
+    pub(super) fn system(&self) -> &System {
+        &self.system
+    }
+
     pub(super) fn zone(&self) -> TimeZone {
         self.zone.clone()
     }

@@ -1,8 +1,8 @@
-//! Moves bytes from one pipe to another without copying them, and counts them.
+//! Moves bytes from a pipe or a file into a pipe without copying them, and counts them.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::process::{ChildStdin, ChildStdout};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ChildStdin;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -35,18 +35,19 @@ enum Side {
     Receiver,
 }
 
-/// The connection between two children; dropped, both see it closed.
+/// The connection between two children, or between a file and a child; dropped, they see it closed.
 pub(super) struct Pump {
-    from: ChildStdout,
+    from: OwnedFd,
     to: ChildStdin,
     waits_for: Side,
 }
 
 impl Pump {
-    /// Between the non-blocking ends that two children gave us.
-    pub(super) fn new(from: ChildStdout, to: ChildStdin) -> Self {
+    /// Between the non-blocking ends that two children gave us; a file is always ready.
+    pub(super) fn new(from: impl Into<OwnedFd>, to: ChildStdin) -> Self {
+        let from = from.into();
         for pipe in [from.as_fd(), to.as_fd()] {
-            // Refused when the user's pipes take too much memory already: slower, not wrong.
+            // Refused when the user's pipes take too much memory already: slower, not wrong. A file has none.
             let _ = fcntl_setpipe_size(pipe, CAPACITY);
         }
         Self { from, to, waits_for: Side::Sender }

@@ -1,6 +1,7 @@
 //! The real host: finds the tools, runs them under a deadline.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -68,6 +69,24 @@ impl System {
     /// When it is not installed, or cannot be started.
     pub fn keep(&self, command: &Invocation) -> Result<Kept, RunError> {
         self.start(command, &Wiring::Sink).map(Kept)
+    }
+}
+
+impl System {
+    /// Runs `receive` with a file as its standard input, from where that stands to its end. `watch` is called at least every
+    /// 250 ms with the bytes that went through so far.
+    ///
+    /// # Errors
+    /// When there is no outcome; a non-zero exit is an outcome.
+    pub fn feed(
+        &self,
+        from: File,
+        receive: &Invocation,
+        watch: &mut dyn FnMut(u64) -> Watch,
+        cancel: &Cancel,
+    ) -> Result<PipeOutput, RunError> {
+        let receiver = self.start(receive, &Wiring::Sink)?;
+        Transfer::of_file(from, receiver, watch).finish(&receive.to_string(), cancel)
     }
 }
 

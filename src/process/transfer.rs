@@ -1,5 +1,6 @@
-//! A sender and a receiver, from their start to the end of both.
+//! A sender and a receiver, from their start to the end of both; or a file in the place of the sender.
 
+use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ const KEEPING: Duration = Duration::from_secs(30);
 
 /// A running pair.
 pub(super) struct Transfer<'a> {
-    send: Child,
+    /// None: a file is what is sent.
+    send: Option<Child>,
     receive: Child,
     pump: Option<Pump>,
     bytes: u64,
@@ -41,7 +43,13 @@ impl<'a> Transfer<'a> {
     pub(super) fn new(mut send: Child, mut receive: Child, watch: &'a mut dyn FnMut(u64) -> Watch) -> Self {
         let ends = send.stdout.take().zip(receive.stdin.take());
         let pump = ends.map(|(from, to)| Pump::new(from, to));
-        Self { send, receive, pump, bytes: 0, watch, watched_at: None, is_stirred: true }
+        Self { send: Some(send), receive, pump, bytes: 0, watch, watched_at: None, is_stirred: true }
+    }
+
+    /// Connects a file, from where it stands to its end, with a receiver that has just been started.
+    pub(super) fn of_file(from: File, mut receive: Child, watch: &'a mut dyn FnMut(u64) -> Watch) -> Self {
+        let pump = receive.stdin.take().map(|to| Pump::new(from, to));
+        Self { send: None, receive, pump, bytes: 0, watch, watched_at: None, is_stirred: true }
     }
 
     /// Waits until both have ended, the watch says stop or somebody asks to stop; then none of them is left running
@@ -52,13 +60,14 @@ impl<'a> Transfer<'a> {
     pub(super) fn finish(mut self, command: &str, cancel: &Cancel) -> Result<PipeOutput, RunError> {
         let end = self.drive(cancel);
         if !matches!(end, Ok(End::Both { .. })) {
-            kill(&mut [&mut self.send, &mut self.receive]);
+            let mut children: Vec<_> = self.send.iter_mut().chain([&mut self.receive]).collect();
+            kill(&mut children);
         }
         match end {
             Ok(End::Both { send, receive }) => Ok(PipeOutput {
                 send,
                 receive,
-                send_stderr: self.send.complaint(),
+                send_stderr: self.send.as_mut().map(Child::complaint).unwrap_or_default(),
                 receive_stderr: self.receive.complaint(),
                 bytes: self.bytes,
             }),
@@ -86,18 +95,26 @@ impl<'a> Transfer<'a> {
     }
 
     fn ended(&self) -> Option<End> {
-        Some(End::Both { send: self.send.exit()?, receive: self.receive.exit()? })
+        Some(End::Both { send: self.sent()?, receive: self.receive.exit()? })
+    }
+
+    /// How the sender ended, once it has. A file has nothing to go wrong with.
+    fn sent(&self) -> Option<Exit> {
+        self.send.as_ref().map_or(Some(Exit::Code(0)), Child::exit)
     }
 
     /// Ends the sender first, so that the receiver meets the end of its input and keeps what can be resumed. A pair
     /// whose sender had already succeeded may still succeed.
     fn wind_down(&mut self, cancel: &Cancel) -> io::Result<End> {
-        let was_sent = self.send.exit().is_some_and(Exit::is_success);
-        self.send.signal(Signal::TERM);
-        if let Some(end) = self.attend_while(DYING, cancel, |pair| pair.send.exit().is_none())? {
+        let was_sent = match &self.send {
+            Some(send) => send.exit().is_some_and(Exit::is_success),
+            None => self.pump.is_none(),
+        };
+        self.signal_sender(Signal::TERM);
+        if let Some(end) = self.attend_while(DYING, cancel, |pair| pair.sent().is_none())? {
             return Ok(end);
         }
-        self.send.signal(Signal::KILL);
+        self.signal_sender(Signal::KILL);
         if !was_sent {
             self.pump = None;
         }
@@ -105,6 +122,12 @@ impl<'a> Transfer<'a> {
             return Ok(end);
         }
         Ok(self.ended().filter(|_| was_sent).unwrap_or(End::Cancelled))
+    }
+
+    fn signal_sender(&self, signal: Signal) {
+        if let Some(send) = &self.send {
+            send.signal(signal);
+        }
     }
 
     /// Goes on as long as a condition holds, at most for a time; an outcome when the watch or the user ends it.
@@ -136,7 +159,9 @@ impl<'a> Transfer<'a> {
         let is_due = self.watched_at.is_none_or(|at| at.elapsed() >= TICK);
         // Not after every move: looking costs as much as moving.
         if is_due || self.is_stirred {
-            self.send.attend()?;
+            if let Some(send) = &mut self.send {
+                send.attend()?;
+            }
             self.receive.attend()?;
             self.is_stirred = false;
         }
@@ -155,7 +180,8 @@ impl<'a> Transfer<'a> {
             }
         }
         if flow == Flow::Waits && self.ended().is_none() {
-            let mut interests: Vec<_> = self.send.interests().chain(self.receive.interests()).collect();
+            let children = self.send.iter().chain([&self.receive]);
+            let mut interests: Vec<_> = children.flat_map(Child::interests).collect();
             let children = interests.len();
             interests.extend(self.pump.iter().map(Pump::interest));
             wait(&mut interests, TICK)?;

@@ -93,7 +93,9 @@ impl Bars {
                 }
                 self.count();
             }
-            Event::Copying { what, copied, of } => self.copy(what, *copied, *of),
+            Event::Copying { what, copied: done, of } | Event::Checking { what, checked: done, of } => {
+                self.copy(what, *done, *of);
+            }
             Event::ScrubProgress { pool, done, total, .. } => {
                 let scrub = DatasetName::root_of(pool);
                 if !self.streams.contains_key(&scrub) {
@@ -117,7 +119,7 @@ impl Bars {
         }
     }
 
-    /// A copy goes on, or is done.
+    /// A copy, or a check, goes on or is done.
     fn copy(&mut self, what: &str, copied: Bytes, of: Bytes) {
         if copied >= of {
             self.copying.take().iter().for_each(|bar| self.remove(bar));
@@ -243,7 +245,13 @@ impl Voice for Bars {
         self.follow(event, now);
         self.show_when_due(now);
         // Where a stream begins, its bar says so.
-        if matches!(event, Event::SendStarted { .. } | Event::SendProgress { .. } | Event::Copying { .. }) {
+        if matches!(
+            event,
+            Event::SendStarted { .. }
+                | Event::SendProgress { .. }
+                | Event::Copying { .. }
+                | Event::Checking { .. }
+        ) {
             return;
         }
         let lines = text::lines(event, self.output.loudness);

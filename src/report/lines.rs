@@ -52,12 +52,8 @@ impl Lines {
             Event::SendProgress { target, sent } => {
                 return self.streams.get_mut(target)?.progress(target, *sent, now);
             }
-            Event::Copying { copied, of, .. } if copied >= of => self.copying = None,
-            Event::Copying { what, copied, of } => {
-                let begun = Stream { estimate: *of, sent: Bytes(0), said: now };
-                let stream = self.copying.get_or_insert(begun);
-                return stream.is_due(*copied, now).then(|| text::copying(what, *copied, *of));
-            }
+            Event::Copying { what, copied, of } => return self.read("Copying", what, *copied, *of, now),
+            Event::Checking { what, checked, of } => return self.read("Checking", what, *checked, *of, now),
             Event::ScrubProgress { pool, done, left, .. } => {
                 let (told, at) = *self.scrub.get_or_insert((*done, now));
                 let silence = now.saturating_duration_since(at);
@@ -74,6 +70,16 @@ impl Lines {
             _ => {}
         }
         None
+    }
+
+    /// A file is read on, or to its end.
+    fn read(&mut self, verb: &str, what: &str, done: Bytes, of: Bytes, now: Instant) -> Option<Line> {
+        if done >= of {
+            self.copying = None;
+            return None;
+        }
+        let stream = self.copying.get_or_insert(Stream { estimate: of, sent: Bytes(0), said: now });
+        stream.is_due(done, now).then(|| text::reading(verb, what, done, of))
     }
 }
 

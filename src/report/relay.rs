@@ -55,7 +55,8 @@ impl Reporter {
 
 impl Sink for Reporter {
     fn event(&self, event: Event) {
-        let is_progress = matches!(event, Event::SendProgress { .. } | Event::Copying { .. });
+        let is_progress =
+            matches!(event, Event::SendProgress { .. } | Event::Copying { .. } | Event::Checking { .. });
         if is_progress && self.waiting.load(Ordering::Relaxed) >= BACKLOG {
             return;
         }

@@ -33,7 +33,7 @@ pub fn line(one: &Checked) -> Line {
 
 /// What is in it.
 fn sentence(found: &Found) -> String {
-    let Found { first, last, whole } = found;
+    let Found { first, last, whole, .. } = found;
     let what = match whole.content {
         Content::Single | Content::Package(1) => first.name.clone(),
         Content::Package(streams) => format!("{streams} streams, from {} to {}", first.name, last.name),
@@ -68,7 +68,7 @@ pub fn json(all: &[Checked]) -> String {
 fn file(one: &Checked) -> Value {
     let file = shown(&one.file);
     match &one.found {
-        Ok(Found { first, last, whole }) => {
+        Ok(Found { first, last, whole, .. }) => {
             let streams = match whole.content {
                 Content::Single => 1,
                 Content::Package(streams) => streams,
@@ -120,7 +120,7 @@ mod tests {
     fn found(names: [&str; 2], from: Option<u64>, content: Content) -> Found {
         let begin = |name: &str| Begin::imitated(name, from.map(Guid), Guid(12));
         let whole = Whole { content, bytes: 3 << 20, records: [1; 11], order: Order::Little };
-        Found { first: begin(names[0]), last: begin(names[1]), whole }
+        Found { first: begin(names[0]), last: begin(names[1]), has_other: false, whole }
     }
 
     #[test]

@@ -38,6 +38,7 @@ fn sentences(event: &Event) -> Vec<Line> {
     match event {
         Event::SendProgress { .. }
         | Event::Copying { .. }
+        | Event::Checking { .. }
         | Event::ScrubProgress { .. }
         | Event::DriveFinished(_) => Vec::new(),
         Event::Refused { source, target, finding, remedies } => refused(source, target, finding, remedies),
@@ -104,6 +105,7 @@ fn sentence(event: &Event) -> String {
         // Told in other ways, above.
         Event::SendProgress { .. }
         | Event::Copying { .. }
+        | Event::Checking { .. }
         | Event::ScrubProgress { .. }
         | Event::Refused { .. }
         | Event::Failed { .. }
@@ -149,10 +151,10 @@ pub fn progress(target: &DatasetName, sent: Bytes, estimate: Bytes) -> Line {
     Line::new(Tone::Plain, &text)
 }
 
-/// The same of a file that is copied.
-pub fn copying(what: &str, copied: Bytes, of: Bytes) -> Line {
-    let percent = percent(copied, of).map_or(String::new(), |percent| format!(" ({percent} %)"));
-    Line::new(Tone::Plain, &format!("Copying {what}: {copied} of {of}{percent}."))
+/// The same of a file that is copied, or checked.
+pub fn reading(verb: &str, what: &str, done: Bytes, of: Bytes) -> Line {
+    let percent = percent(done, of).map_or(String::new(), |percent| format!(" ({percent} %)"));
+    Line::new(Tone::Plain, &format!("{verb} {what}: {done} of {of}{percent}."))
 }
 
 /// Progress of a scrub as a sentence.

@@ -10,7 +10,7 @@ use crate::model::Guid;
 use super::error::{Damage, StreamError};
 use super::fletcher::Fletcher4;
 use super::input::Input;
-use super::record::{Begin, CHECKED, Features, HEADER, Header, Kind, Order};
+use super::record::{Begin, CHECKED, Features, HEADER, Header, Kind, Order, may_begin};
 
 /// What a whole stream holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,16 @@ pub struct Whole {
 pub fn check(from: &mut dyn Read, seen: &mut dyn FnMut(&Begin)) -> Result<Whole, StreamError> {
     let mut reader = Reader::new(from);
     reader.whole(seen).map_err(|damage| reader.located(damage))
+}
+
+/// Reads as much of a stream as says what it is of: its first record and the one behind it, whose checksum vouches for both.
+/// Of a package, those of the first stream in it.
+///
+/// # Errors
+/// With the first thing that is wrong.
+pub fn first(from: &mut dyn Read) -> Result<Begin, StreamError> {
+    let mut reader = Reader::new(from);
+    reader.first().map_err(|damage| reader.located(damage))
 }
 
 struct Reader<'a> {
@@ -87,10 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     fn whole(&mut self, seen: &mut dyn FnMut(&Begin)) -> Result<Whole, Damage> {
-        let bytes = self.next()?.ok_or(Damage::Empty)?;
-        let header = Header::first(bytes)?;
-        self.order = header.order();
-        let (begin, first) = self.begin(&header)?;
+        let (begin, first) = self.opening()?;
         let content = if begin.is_package {
             self.package(&first, seen)?
         } else {
@@ -102,6 +109,31 @@ impl<'a> Reader<'a> {
             return Err(Damage::Trailing);
         }
         Ok(Whole { content, bytes: self.input.offset, records: self.records, order: self.order })
+    }
+
+    /// The first BEGIN of all, and the record behind it.
+    fn opening(&mut self) -> Result<(Begin, Record), Damage> {
+        let bytes = match self.next() {
+            // A short text is no stream that was cut off.
+            Err(Damage::CutOff { .. }) if !may_begin(self.input.rest()) => return Err(Damage::NoStream),
+            other => other?.ok_or(Damage::Empty)?,
+        };
+        let header = Header::first(bytes)?;
+        self.order = header.order();
+        self.begin(&header)
+    }
+
+    fn first(&mut self) -> Result<Begin, Damage> {
+        let (begin, _) = self.opening()?;
+        if !begin.is_package {
+            return Ok(begin);
+        }
+        let header = Header::new(self.next()?.ok_or(Damage::Unconcluded)?, self.order);
+        if !header.is_begin() {
+            return Err(Damage::Misplaced);
+        }
+        let (inner, _) = self.begin(&header)?;
+        Ok(Begin { is_package: true, ..inner })
     }
 
     /// Several streams, between a pair of records of its own and a last one.

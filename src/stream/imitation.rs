@@ -29,13 +29,21 @@ pub struct Writer {
     pub records: Vec<usize>,
     sums: Fletcher4,
     order: Order,
+    /// When the snapshots were taken.
+    created: u64,
 }
 
 const RAW: u64 = 0x142_0004;
 
 impl Writer {
     pub fn new(order: Order) -> Self {
-        Self { bytes: Vec::new(), records: Vec::new(), sums: Fletcher4::default(), order }
+        Self {
+            bytes: Vec::new(),
+            records: Vec::new(),
+            sums: Fletcher4::default(),
+            order,
+            created: 1_800_000_000,
+        }
     }
 
     fn u64(&self, value: u64) -> [u8; 8] {
@@ -101,7 +109,7 @@ impl Writer {
         let at = self.bytes.len();
         let features = if form == 1 { RAW } else { 0 };
         let fields =
-            [(8, 0x0002_F5BA_CBAC), (16, form | features << 2), (24, 1_800_000_000), (40, to), (48, from)];
+            [(8, 0x0002_F5BA_CBAC), (16, form | features << 2), (24, self.created), (40, to), (48, from)];
         self.record(Kind::Begin, &fields, list, false);
         // The name was not there when the sums were made.
         self.bytes[at + 56..at + 56 + name.len()].copy_from_slice(name.as_bytes());
@@ -141,6 +149,13 @@ pub fn single(order: Order) -> Writer {
     let mut writer = Writer::new(order);
     writer.stream("pool/diary@a", 0, 11);
     writer
+}
+
+/// A single stream of this snapshot.
+pub fn one(name: &str, from: u64, to: u64, created: u64) -> Vec<u8> {
+    let mut writer = Writer { created, ..Writer::new(Order::Little) };
+    writer.stream(name, from, to);
+    writer.bytes
 }
 
 /// Two streams of a dataset, and one of another.

@@ -39,6 +39,11 @@ impl<'a> Input<'a> {
         Ok(Some(header))
     }
 
+    /// What was read and not taken.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
     /// So many bytes, a multiple of four, piece by piece.
     pub fn payload(&mut self, length: u64, each: &mut dyn FnMut(&[u8])) -> Result<(), Damage> {
         let mut left = length;

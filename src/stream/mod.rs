@@ -7,18 +7,20 @@
 //!
 //! The format is that of OpenZFS (`include/sys/zfs_ioctl.h`: `dmu_replay_record_t`; `lib/libzfs/libzfs_sendrecv.c`).
 
+mod chain;
 mod check;
 mod error;
 mod fletcher;
 mod input;
 mod record;
 
-pub use check::{Content, Whole, check};
+pub use chain::{NoChain, Piece, chain};
+pub use check::{Content, Whole, check, first};
 pub use error::{Damage, StreamError};
 pub use fletcher::Fletcher4;
 pub use record::{Begin, KINDS, Kind, Order};
 
 #[cfg(test)]
-mod imitation;
+pub(crate) mod imitation;
 #[cfg(test)]
 mod tests;

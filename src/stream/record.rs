@@ -102,6 +102,16 @@ impl Kind {
     }
 }
 
+/// Whether these may be the first bytes of a stream, of which there are too few for a record.
+pub fn may_begin(bytes: &[u8]) -> bool {
+    let begins = |magic: [u8; 8]| {
+        let expected =
+            (0..4).map(|at| (at, 0)).chain(magic.into_iter().enumerate().map(|(at, byte)| (at + 8, byte)));
+        expected.into_iter().all(|(at, byte)| bytes.get(at).is_none_or(|found| *found == byte))
+    };
+    begins(MAGIC.to_le_bytes()) || begins(MAGIC.to_be_bytes())
+}
+
 /// A record without its payload.
 #[derive(Debug, Clone)]
 pub struct Header {
@@ -297,7 +307,7 @@ impl Begin {
     }
 
     /// The dataset, as its sender called it.
-    pub(super) fn dataset(&self) -> &str {
+    pub fn dataset(&self) -> &str {
         self.name.split('@').next().unwrap_or_default()
     }
 

@@ -109,6 +109,8 @@ fn what_is_wrong_is_named() {
     for (bytes, words) in [
         (&b""[..], "there is nothing in it"),
         (&[0; 4096], "it does not begin as what `zfs send` writes does"),
+        (b"a short text", "it does not begin as what `zfs send` writes does"),
+        (&[0; 12], "it does not begin as what `zfs send` writes does"),
         (
             &stream.bytes[..100],
             "at byte 0: it was cut off here, in the middle of a record: at least 212 bytes",

@@ -7,6 +7,7 @@
 mod diff;
 mod opened;
 mod pools;
+mod streams;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use pools::{
     Access, ForeignHost, NewPool, clear, create_pool, damage, export, get_mounting, get_pools, import,
     list_devices, list_pools, pause_scrub, scrub, status, version,
 };
+pub use streams::{Making, PROPERTY_RESTORING, list_received, receive_file};
 
 /// For a request that costs the kernel little. A hung pool shows as this deadline.
 const SHORT: Duration = Duration::from_secs(120);

@@ -1,6 +1,7 @@
 //! Requests put to a host. Each call is one command: what it was asked, what came back, or why not.
 
 mod holds;
+mod received;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;

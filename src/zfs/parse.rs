@@ -17,6 +17,7 @@ mod diff;
 mod local;
 mod own;
 mod pools;
+mod received;
 mod scrub;
 
 pub use amounts::{amount, available};
@@ -25,6 +26,7 @@ pub use diff::changes;
 pub use local::local;
 pub use own::own_snapshots;
 pub use pools::{Imported, Status, damage, devices, mounting, pool_properties, pools, status, version};
+pub use received::{Received, received};
 pub use scrub::Scrub;
 
 use super::argv::{DATASET_COLUMNS, PROPERTY_MISSING, THINNED};

@@ -77,6 +77,9 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("list_named_snapshots", list_named_snapshots([&a, &b])),
         ("list_guids", list_guids([&pool])),
         ("list_counts", list_counts(&names)),
+        ("list_received", list_received(&dataset)),
+        ("receive_file", receive_file(&dataset, None)),
+        ("receive_file", receive_file(&dataset, Some(&Making { until: Guid(7), with_properties: true }))),
         ("list_holds", list_holds(&names)),
         ("get_pools", get_pools([&pool])),
         ("list_pools", list_pools()),
@@ -214,7 +217,12 @@ fn a_passphrase_is_read_and_never_an_argument_or_shown() {
 
 #[test]
 fn every_function_that_builds_a_command_is_looked_through() {
-    let texts = [include_str!("../argv.rs"), include_str!("opened.rs"), include_str!("pools.rs")];
+    let texts = [
+        include_str!("../argv.rs"),
+        include_str!("opened.rs"),
+        include_str!("pools.rs"),
+        include_str!("streams.rs"),
+    ];
     let functions =
         texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("pub fn "));
     let built: Vec<_> = everything().into_iter().map(|(name, _)| name).collect();

@@ -6,12 +6,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::Scenario;
-use crate::lab::Lab;
+use crate::command::Command;
+use crate::lab::{Lab, PASSPHRASE};
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::core("streams of each kind are found whole, and damaged ones are not", each_kind)
             .also_on_the_oldest(),
+        Scenario::core("files become a dataset again, or nothing does", restored).also_on_the_oldest(),
     ]
 }
 
@@ -133,4 +135,105 @@ fn damaged(lab: &mut Lab) -> Result<()> {
         .says("Is a directory")?;
     lab.run("zferry stream verify")?.exits(2)?;
     Ok(())
+}
+
+/// Files, in any order and under any names, become a dataset again; and nothing does when one of them is damaged.
+fn restored(lab: &mut Lab) -> Result<()> {
+    lab.encrypted_source("rpool")?;
+    for snapshot in ["one", "two", "three"] {
+        lab.run(&format!("cd /home/anna; echo {snapshot} > said; head -c 700000 /dev/urandom > more-{snapshot}; zpool sync rpool"))?
+            .exits(0)?;
+        lab.snapshot(HOME, snapshot)?;
+    }
+    lab.run(&format!(
+        "set -e; mkdir -p /srv/full /srv/more; S={HOME}/anna; zfs send -w $S@one > '/srv/full/a b'; \
+         zfs send -w -i @one $S@two > /srv/more/2; zfs send -w -I @two $S@three > /srv/more/1; echo no stream > /srv/more/list.txt"
+    ))?
+    .exits(0)?;
+    let sums = lab.run(&format!("cd /home/anna && {SUMS}"))?.exits(0)?.stdout();
+    refused(lab)?;
+    lab.run("zferry stream restore rpool/new /srv/more /srv/full")?
+        .exits(0)?
+        .says("/srv/more/list.txt is left out")?
+        .says(&format!("Restoring {HOME}/anna@three into rpool/new from 3 files"))?
+        .says("zfs load-key rpool/new")?;
+    same(lab, "rpool/new", &sums)?;
+    lab.run("zfs get -H -o value org.zferry:restoring rpool/new; zfs list -H -t snapshot -o name rpool/new")?
+        .prints("-\nrpool/new@one\nrpool/new@two\nrpool/new@three")?;
+    // An earlier state, of files that are named.
+    lab.run("zferry stream restore rpool/old --at two '/srv/full/a b' /srv/more/2")?
+        .exits(0)?
+        .says("@two into")?;
+    lab.run("zfs list -H -t snapshot -o name rpool/old")?.prints("rpool/old@one\nrpool/old@two")?;
+    stopped(lab, &sums)
+}
+
+const SUMS: &str = "find . -type f -exec sha256sum {} + | sort";
+
+/// The key opens it, and what is in it is what was sent.
+fn same(lab: &mut Lab, dataset: &str, sums: &str) -> Result<()> {
+    let load = format!("zfs load-key -L prompt {dataset} && zfs set mountpoint=/mnt {dataset}");
+    lab.execute(Command::shell(&load).stdin(format!("{PASSPHRASE}\n")))?.exits(0)?;
+    lab.run(&format!("cd /mnt && {SUMS}"))?.prints(sums.trim())?;
+    lab.run(&format!("zfs unmount {dataset} && zfs inherit mountpoint {dataset}"))?.exits(0)?;
+    Ok(())
+}
+
+/// What cannot be restored leaves nothing behind.
+fn refused(lab: &mut Lab) -> Result<()> {
+    lab.run(
+        "set -e; mkdir /srv/bad; cp /srv/more/2 /srv/bad/; printf '\\377' | dd bs=1 seek=300000 conv=notrunc status=none of=/srv/bad/2",
+    )?
+    .exits(0)?;
+    for (typed, code, words) in [
+        (
+            "rpool/new '/srv/full/a b' /srv/bad/2",
+            1,
+            "/srv/bad/2 is not what `zfs send` wrote: nothing of it was received",
+        ),
+        ("rpool/new /srv/more", 1, "and no file has it"),
+        (
+            "rpool/new /srv/more /srv/full --at 2001-01-01",
+            1,
+            "there is no snapshot of 2001-01-01; the first one after is one",
+        ),
+        ("rpool/new /srv/more/2 '/srv/full/a b' --at one", 1, "/srv/more/2 cannot be used"),
+        ("rpool/new /srv/full --dataset rpool/other", 1, "none of the streams is of rpool/other"),
+        ("rpool/new /srv/more/list.txt", 1, "it does not begin as what `zfs send` writes does"),
+        ("rpool/new /srv/none", 1, "/srv/none cannot be read"),
+        ("rpool/none/new /srv/full", 1, "create the dataset above it first"),
+        ("rpool/nixos/home /srv/full", 1, "rpool/nixos/home exists already"),
+        ("rpool/new", 2, "FILE"),
+        ("'rpool/n w@' /srv/full", 2, "NEWDATASET"),
+    ] {
+        lab.run(&format!("zferry stream restore {typed}"))?.exits(code)?.says(words)?;
+        lab.run("zfs list rpool/new")?.exits(1)?;
+    }
+    Ok(())
+}
+
+/// A restore that is killed, or stopped by a person, is gone on with by the same command.
+fn stopped(lab: &mut Lab, sums: &str) -> Result<()> {
+    lab.run(&format!(
+        "set -e; head -c 60000000 /dev/urandom > /home/anna/large; zpool sync rpool; zfs snapshot {HOME}/anna@four; \
+         zfs send -w -i @three {HOME}/anna@four > /srv/more/4"
+    ))?
+    .exits(0)?;
+    let large = lab.run("cd /home/anna && sha256sum ./large")?.exits(0)?.stdout();
+    for (signal, code) in [("KILL", 137), ("INT", 130)] {
+        lab.run(&format!(
+            "zferry -v stream restore rpool/again /srv/more /srv/full & z=$!; \
+             while kill -0 $z && ! zfs list rpool/again@three; do sleep 0.05; done > /dev/null 2>&1; \
+             sleep 0.3; kill -{signal} $z; wait $z; echo ended with $?; \
+             while pgrep -f 'receive -u rpool/[a]gain'; do sleep 0.1; done"
+        ))?
+        .says(&format!("ended with {code}"))?;
+    }
+    lab.run("zferry stream restore rpool/again /srv/more /srv/full")?
+        .exits(0)?
+        .says("@four into rpool/again from")?;
+    lab.run("zfs list -H -t snapshot -o name rpool/again | tail -1")?.prints("rpool/again@four")?;
+    let mut sums: Vec<_> = sums.lines().chain(large.lines()).collect();
+    sums.sort_unstable();
+    same(lab, "rpool/again", &sums.join("\n"))
 }

@@ -7,11 +7,15 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
+use crate::process::Cancel;
 use crate::stream::{Begin, Damage, StreamError, Whole, check};
 
 /// More at a time gain nothing on one disk.
 const MOST: usize = 4;
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(500);
 /// Standard input, by the name that programs have for it.
 const STDIN: &str = "-";
 
@@ -31,6 +35,8 @@ pub struct Found {
     pub first: Begin,
     /// The last one, which is the first where there is one.
     pub last: Begin,
+    /// Whether one in it is of another dataset than the first.
+    pub has_other: bool,
     /// What it comes to.
     pub whole: Whole,
 }
@@ -93,11 +99,44 @@ pub fn verify(files: &[PathBuf], told: &mut dyn FnMut(Checked)) {
 fn look(file: &Path) -> Result<Found, NotSound> {
     let mut from: Box<dyn Read> =
         if file == Path::new(STDIN) { Box::new(io::stdin()) } else { Box::new(File::open(file)?) };
-    let (mut first, mut last) = (None, None);
-    let whole = check(&mut *from, &mut |begin| {
-        first.get_or_insert_with(|| begin.clone());
+    whole(&mut *from)
+}
+
+fn whole(from: &mut dyn Read) -> Result<Found, NotSound> {
+    let (mut first, mut last, mut has_other) = (None::<Begin>, None, false);
+    let whole = check(from, &mut |begin| {
+        let first = first.get_or_insert_with(|| begin.clone());
+        has_other |= first.dataset() != begin.dataset();
         last = Some(begin.clone());
     })?;
     let (first, last) = first.zip(last).ok_or(NotSound::Nothing)?;
-    Ok(Found { first, last, whole })
+    Ok(Found { first, last, has_other, whole })
+}
+
+/// Reads a file to its end, tells how far it is at most twice a second, and stops when somebody asks for it.
+pub(super) fn read_through(file: &mut File, cancel: &Cancel, tell: &dyn Fn(u64)) -> Result<Found, NotSound> {
+    whole(&mut Told { file, cancel, tell, read: 0, told: Instant::now() })
+}
+
+struct Told<'a> {
+    file: &'a mut File,
+    cancel: &'a Cancel,
+    tell: &'a dyn Fn(u64),
+    read: u64,
+    told: Instant,
+}
+
+impl Read for Told<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_requested() {
+            return Err(io::Error::other("we were asked to stop"));
+        }
+        let count = self.file.read(buffer)?;
+        self.read += count as u64;
+        if self.told.elapsed() >= TELL {
+            self.told = Instant::now();
+            (self.tell)(self.read);
+        }
+        Ok(count)
+    }
 }
