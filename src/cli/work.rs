@@ -190,7 +190,9 @@ pub fn doctor(request: &DoctorRequest, cancel: Cancel) -> Result<u8, Failure> {
             super::print(&(text + "\n"));
         }
     }
-    Ok(if checkup.findings.is_empty() { failure::DONE } else { failure::INCOMPLETE })
+    let code = if checkup.findings.is_empty() { failure::DONE } else { failure::INCOMPLETE };
+    // It may have come to its end all the same.
+    Ok(cancel.signal().map_or(code, failure::signalled))
 }
 
 /// `eject`

@@ -40,6 +40,8 @@ mod rescue;
 mod scrubbed;
 mod session;
 mod space;
+mod stopped;
+mod story;
 mod streams;
 mod structure;
 mod unfit;
@@ -133,6 +135,8 @@ pub fn all() -> Vec<Scenario> {
         failing::scenarios(),
         structure::scenarios(),
         streams::scenarios(),
+        stopped::scenarios(),
+        story::scenarios(),
         unfit::scenarios(),
         reading::scenarios(),
         increments::scenarios(),

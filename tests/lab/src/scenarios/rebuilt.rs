@@ -50,7 +50,7 @@ fn lose_everything(lab: &mut Lab, t7: &Drive) -> Result<()> {
 }
 
 /// The commands that were printed, and the key that a person would type.
-fn use_it(lab: &mut Lab, said: &str) -> Result<()> {
+pub(super) fn use_it(lab: &mut Lab, said: &str) -> Result<()> {
     let printed: Vec<&str> = said.lines().map(str::trim).filter(|line| line.starts_with("zfs ")).collect();
     ensure!(printed.len() == 4, "the commands to use it are not printed\n{said}");
     for command in printed {
