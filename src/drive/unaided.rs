@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use super::find::{best_link, slaves};
@@ -17,7 +18,7 @@ use crate::model::LuksUuid;
 use crate::plan::rescue::KIND;
 
 /// For a device that answers.
-const LABEL: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// Devices that hold no part of a pool that can be unplugged; to read some of them wakes a motor, or waits for another
 /// pool.
@@ -146,7 +147,7 @@ impl Listed {
 
     /// A device of a pool; nothing of any other, and of one that does not answer.
     fn member(&self, root: &Root) -> Option<Member> {
-        let label = match read_label(&root.at(&self.node), LABEL) {
+        let label = match read_label(&root.at(&self.node), ANSWER) {
             Ok(label) => label,
             Err(error) => {
                 log::debug!("{error}");
@@ -206,11 +207,18 @@ impl Listed {
     }
 }
 
-/// The first bytes of a device; fewer of a smaller one.
+/// The first bytes of a device; fewer of a smaller one. One that gives no answer is not waited for (S13).
 fn head(device: &Path) -> io::Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(HEAD);
-    File::open(device)?.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(head)
+    let (answer, question) = mpsc::channel();
+    let device = device.to_owned();
+    let read = move || {
+        let mut head = Vec::with_capacity(HEAD);
+        File::open(device)?.take(HEAD as u64).read_to_end(&mut head)?;
+        Ok(head)
+    };
+    // Nobody listens any more when it was late.
+    std::thread::Builder::new().name("head".to_owned()).spawn(move || answer.send(read()))?;
+    question.recv_timeout(ANSWER).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// A text that ends with a zero, or with its field.

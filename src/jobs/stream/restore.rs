@@ -13,7 +13,7 @@ use crate::model::{Bytes, DatasetName, Guid};
 use crate::plan::files::{Dated, Wanted};
 use crate::process::{PipeOutput, RunError, System, Watch, printable, quoted};
 use crate::report::text::count;
-use crate::stream::{NoChain, Piece, chain};
+use crate::stream::{Begin, NoChain, Piece, chain};
 use crate::zfs::argv::{self, Making};
 use crate::zfs::parse::Received;
 use crate::zfs::{Client, ZfsError};
@@ -33,9 +33,8 @@ pub struct RestoreRequest {
 
 /// What is to be received, in this order.
 struct Way {
-    /// The snapshot that is wanted, as its sender called it.
-    snapshot: String,
-    until: Guid,
+    /// The snapshot that is wanted.
+    wanted: Begin,
     files: Vec<Candidate>,
 }
 
@@ -60,7 +59,7 @@ pub fn restore(request: &RestoreRequest, env: &Environment<'_>, system: &System)
     let way = checked(&reading, way)?;
     for (index, candidate) in way.files.iter().enumerate() {
         let is_new = there.is_none() && index == 0;
-        let making = Making { until: way.until, with_properties: candidate.has_properties };
+        let making = Making { until: way.wanted.to, with_properties: candidate.has_properties };
         receive(request, env, system, candidate, is_new.then_some(making))?;
     }
     finish(request, &client, &way)?;
@@ -77,11 +76,11 @@ fn choose(
 ) -> Result<Way, RestoreError> {
     let dataset = dataset(request, &candidates)?;
     let wanted = wanted(request, env, &candidates, &dataset)?;
-    let (snapshot, until) = (candidates[wanted].last.name.clone(), candidates[wanted].last.to);
+    let wanted = candidates[wanted].last.clone();
     let have = there.and_then(|there| there.snapshots.last().copied());
     let pieces: Vec<Piece> = candidates.iter().map(|candidate| candidate.piece.clone()).collect();
-    let order = chain(&pieces, until, have).map_err(|missing| RestoreError::Incomplete {
-        snapshot: snapshot.clone(),
+    let order = chain(&pieces, wanted.to, have).map_err(|missing| RestoreError::Incomplete {
+        snapshot: wanted.name.clone(),
         why: lacking(&missing, &candidates, have),
     })?;
     // All files that somebody named are meant.
@@ -89,12 +88,12 @@ fn choose(
     if have.is_none()
         && let Some((_, spare)) = candidates.iter().enumerate().find(is_spare)
     {
-        let why = format!("{snapshot} is made without it");
+        let why = format!("{} is made without it", wanted.name);
         return Err(RestoreError::Unfit { file: spare.path.clone(), why });
     }
     let mut candidates: Vec<_> = candidates.into_iter().map(Some).collect();
     let files = order.iter().filter_map(|index| candidates[*index].take()).collect();
-    Ok(Way { snapshot, until, files })
+    Ok(Way { wanted, files })
 }
 
 /// The dataset that is meant, as its sender called it.
@@ -163,7 +162,11 @@ fn announce(request: &RestoreRequest, sink: &dyn Sink, way: &Way, goes_on: bool)
     let bytes = Bytes(way.files.iter().map(|candidate| candidate.piece.bytes).sum());
     let goes_on = if goes_on { ", going on from what is there" } else { "" };
     let files = count(way.files.len(), "file");
-    let text = format!("Restoring {} into {} from {files}, {bytes}{goes_on}.", way.snapshot, request.into);
+    let text = if way.files.is_empty() {
+        format!("All of {} is in {} already.", way.wanted.name, request.into)
+    } else {
+        format!("Restoring {} into {} from {files}, {bytes}{goes_on}.", way.wanted.name, request.into)
+    };
     sink.event(Event::Note { text });
 }
 
@@ -242,8 +245,8 @@ fn finish(request: &RestoreRequest, client: &Client<'_>, way: &Way) -> Result<()
         move |source| RestoreError::Zfs { what, source }
     };
     let there = client.received(into).map_err(zfs("what was received cannot be listed"))?;
-    if there.and_then(|there| there.snapshots.last().copied()) != Some(way.until) {
-        return Err(RestoreError::NotArrived { into: into.clone(), snapshot: way.snapshot.clone() });
+    if there.and_then(|there| there.snapshots.last().copied()) != Some(way.wanted.to) {
+        return Err(RestoreError::NotArrived { into: into.clone(), snapshot: way.wanted.name.clone() });
     }
     let forget = argv::inherit(argv::PROPERTY_RESTORING, [into]);
     client.run(&forget).map(drop).map_err(zfs("everything was received, and it still says that it was not"))
@@ -252,10 +255,8 @@ fn finish(request: &RestoreRequest, client: &Client<'_>, way: &Way) -> Result<()
 /// What there is now, and how it is used.
 fn account(request: &RestoreRequest, way: &Way) -> String {
     let into = quoted(request.into.as_str());
-    let last = way.files.last().map(|candidate| &candidate.last);
-    let mut text = format!("Restored {} into {}.", way.snapshot, request.into);
-    let is_locked = last.is_some_and(crate::stream::Begin::is_raw);
-    let is_volume = last.is_some_and(|last| last.is_volume);
+    let mut text = format!("Restored {} into {}.", way.wanted.name, request.into);
+    let (is_locked, is_volume) = (way.wanted.is_raw(), way.wanted.is_volume);
     if is_locked || !is_volume {
         text.push_str("\nNothing is mounted yet. When you want to use it:");
     }

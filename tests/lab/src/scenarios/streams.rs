@@ -165,7 +165,26 @@ fn restored(lab: &mut Lab) -> Result<()> {
         .exits(0)?
         .says("@two into")?;
     lab.run("zfs list -H -t snapshot -o name rpool/old")?.prints("rpool/old@one\nrpool/old@two")?;
+    with_properties(lab)?;
     stopped(lab, &sums)
+}
+
+/// What the stream says of where it was mounted is not followed.
+fn with_properties(lab: &mut Lab) -> Result<()> {
+    lab.run(&format!(
+        "set -e; zfs create -V 16M rpool/volume; udevadm settle; zfs snapshot rpool/volume@one; mkdir /srv/p; \
+         zfs send -w -p rpool/volume@one > /srv/p/volume; zfs send -w -p {HOME}@one > /srv/p/home; \
+         test \"$(zfs get -H -o value mountpoint {HOME})\" = /home"
+    ))?
+    .exits(0)?;
+    lab.run("zferry stream restore rpool/p /srv/p")?.exits(1)?.says("--dataset NAME, for one of them")?;
+    lab.run("zferry stream restore rpool/p /srv/p --dataset rpool/volume")?
+        .exits(0)?
+        .says("zfs load-key rpool/p")?;
+    lab.run("zferry -v stream restore rpool/q /srv/p/home")?.exits(0)?.says("-x mountpoint")?;
+    lab.run("zfs get -H -o value type rpool/p; zfs get -H -o value,source mountpoint rpool/q")?
+        .prints("volume\nnone\tinherited from rpool")?;
+    Ok(())
 }
 
 const SUMS: &str = "find . -type f -exec sha256sum {} + | sort";
@@ -212,6 +231,14 @@ fn refused(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
+/// The receive of the large file comes together with a signal to zferry.
+const STRUCK: &str = r#"
+if [ "$*" = "receive -u rpool/again" ] && [ -e /run/lab/strike ] && $real list rpool/again@three > /dev/null 2>&1; then
+    signal=$(cat /run/lab/strike); rm /run/lab/strike; pkill -$signal -x zferry; sleep 0.5
+fi
+exec $real "$@"
+"#;
+
 /// A restore that is killed, or stopped by a person, is gone on with by the same command.
 fn stopped(lab: &mut Lab, sums: &str) -> Result<()> {
     lab.run(&format!(
@@ -220,15 +247,17 @@ fn stopped(lab: &mut Lab, sums: &str) -> Result<()> {
     ))?
     .exits(0)?;
     let large = lab.run("cd /home/anna && sha256sum ./large")?.exits(0)?.stdout();
+    lab.in_place_of("zfs", STRUCK)?;
     for (signal, code) in [("KILL", 137), ("INT", 130)] {
         lab.run(&format!(
-            "zferry -v stream restore rpool/again /srv/more /srv/full & z=$!; \
-             while kill -0 $z && ! zfs list rpool/again@three; do sleep 0.05; done > /dev/null 2>&1; \
-             sleep 0.3; kill -{signal} $z; wait $z; echo ended with $?; \
-             while pgrep -f 'receive -u rpool/[a]gain'; do sleep 0.1; done"
+            "echo {signal} > /run/lab/strike; zferry -v stream restore rpool/again /srv/more /srv/full; echo ended with $?; \
+             test ! -e /run/lab/strike || echo not struck; while pgrep -f 'receive -u rpool/[a]gain'; do sleep 0.1; done"
         ))?
-        .says(&format!("ended with {code}"))?;
+        .says(&format!("ended with {code}"))?
+        .says_nothing_of("not struck")?;
+        lab.run("zfs list rpool/again@four")?.exits(1)?;
     }
+    lab.real_again("zfs")?;
     lab.run("zferry stream restore rpool/again /srv/more /srv/full")?
         .exits(0)?
         .says("@four into rpool/again from")?;
