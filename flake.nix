@@ -23,6 +23,8 @@
     {
       packages = forAllSystems (pkgs: rec {
         zferry = pkgs.callPackage ./nix/package.nix { };
+        # For drives: `zferry.override { portable = zferry-static; }` puts it on their rescue file systems.
+        zferry-static = pkgs.pkgsStatic.callPackage ./nix/package.nix { withUdev = false; };
         default = zferry;
       });
 

@@ -5,6 +5,10 @@
   pkg-config,
   installShellFiles,
   udev,
+  # Without, devices are found by reading them: for a build that needs no library (`pkgsStatic`).
+  withUdev ? true,
+  # Such a build, which runs put on drives that have a rescue file system.
+  portable ? null,
 }:
 
 let
@@ -28,12 +32,13 @@ rustPlatform.buildRustPackage {
   };
   cargoLock.lockFile = ../Cargo.lock;
   cargoBuildFlags = [ "--package=zferry" ];
+  buildNoDefaultFeatures = !withUdev;
 
   nativeBuildInputs = [
     pkg-config
     installShellFiles
   ];
-  buildInputs = [ udev ];
+  buildInputs = lib.optional withUdev udev;
 
   # The tests of the program: those of the lab need QEMU and Debian's archive.
   cargoTestFlags = [
@@ -58,6 +63,9 @@ rustPlatform.buildRustPackage {
       --bash <($out/bin/zferry completions bash) \
       --fish <($out/bin/zferry completions fish) \
       --zsh <($out/bin/zferry completions zsh)
+  ''
+  + lib.optionalString (portable != null) ''
+    install -D ${lib.getExe portable} $out/lib/zferry/zferry-static
   '';
 
   meta = {

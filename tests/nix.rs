@@ -210,6 +210,11 @@ fn the_flake_has_what_flakes_have() {
         (flake["pname"].as_str(), flake["version"].as_str()),
         (Some("zferry"), Some(env!("CARGO_PKG_VERSION")))
     );
+    let portable = &flake["portable"];
+    assert_eq!((&portable["buildInputs"], &portable["buildNoDefaultFeatures"]), (&json!([]), &json!(true)));
+    let beside = "/bin/zferry $out/lib/zferry/zferry-static\n";
+    assert!(portable["beside"].as_str().is_some_and(|script| script.ends_with(beside)), "{portable}");
+    assert!(!flake["postInstall"].as_str().is_some_and(|script| script.contains("zferry-static")));
     assert_eq!(
         flake["modules"],
         json!([{"services": {"zferry": {"package": "/nix/store/zferry"}}}, {"programs": {"zferry": {"package": "/nix/store/zferry"}}}])

@@ -111,6 +111,13 @@ in
     outputs = lib.attrNames flake;
     checks = lib.attrNames flake.checks.x86_64-linux;
     inherit (flake.packages.x86_64-linux.default) pname version postInstall;
+    # Without udev's library, and for the drives' rescue file systems.
+    portable = {
+      inherit (flake.packages.x86_64-linux.zferry-static) buildInputs buildNoDefaultFeatures;
+      beside =
+        (stub.pkgs.callPackage ../package.nix { portable = flake.packages.x86_64-linux.zferry-static; })
+        .postInstall;
+    };
     modules = map (module: (module { inherit (stub) pkgs; }).config) [
       flake.nixosModules.default
       flake.homeModules.default

@@ -38,6 +38,7 @@ rec {
         description = "The package to use. ${more.extraDescription or ""}";
       };
     optional = condition: element: if condition then [ element ] else [ ];
+    optionalString = condition: text: if condition then text else "";
     mkIf = condition: content: if condition then content else { };
     mkDefault = value: value;
     literalExpression = text: text;
@@ -109,6 +110,7 @@ rec {
       name: _: script:
       package name // { inherit script; };
     testers.runNixOSTest = test: package test.name // { inherit test; };
+    pkgsStatic = pkgs;
     stdenv.hostPlatform.system = "x86_64-linux";
     callPackage =
       path: overrides:

@@ -48,8 +48,9 @@ pub fn doctor(request: &DoctorRequest, env: &Environment<'_>) -> Result<Checkup,
     findings.extend(of_sources(&policies, &sources, &imported, &known));
     findings.extend(around::holds(env, &policies, &sources, &known)?);
     findings.extend(around::left_by_init(request, env, &all));
-    let (found, hints) = around::plug_in(request, env);
+    let (found, mut hints) = around::plug_in(request, env);
     findings.extend(found);
+    hints.extend(around::delegations(env, &policies, &sources));
     let members = env.root.members().unwrap_or_default();
     let mut away = Vec::new();
     for (drive, remembered) in request.drives.iter().zip(&remembered) {

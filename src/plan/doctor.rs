@@ -1,6 +1,7 @@
 //! What could make the next run fail, or its copies worthless, and what mends it. Pure: everything was asked before.
 
 pub mod around;
+pub mod delegated;
 pub mod plug_in;
 
 use std::collections::{BTreeMap, BTreeSet};

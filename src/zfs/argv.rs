@@ -17,7 +17,7 @@ use crate::model::{
 use crate::process::{Invocation, Tool};
 
 pub use diff::diff;
-pub use opened::{list_dated, list_held, load_key, try_key, unload_key};
+pub use opened::{list_dated, list_delegations, list_held, load_key, try_key, unload_key};
 pub use pools::{
     Access, ForeignHost, NewPool, clear, create_pool, damage, export, get_mounting, get_pools, import,
     list_devices, list_pools, pause_scrub, scrub, status, version,

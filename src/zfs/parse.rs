@@ -13,6 +13,7 @@ use crate::model::{
 
 mod amounts;
 mod dated;
+mod delegated;
 mod diff;
 mod local;
 mod own;
@@ -22,6 +23,7 @@ mod scrub;
 
 pub use amounts::{amount, available};
 pub use dated::{counts, dated};
+pub use delegated::{Delegation, delegations};
 pub use diff::changes;
 pub use local::local;
 pub use own::own_snapshots;

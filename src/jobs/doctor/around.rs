@@ -11,6 +11,7 @@ use crate::execute::{chain, lock};
 use crate::model::{DatasetName, Guid, Policy, Side};
 use crate::plan::doctor::Finding;
 use crate::plan::doctor::around::{AtStart, of_holds, of_init, of_power, of_rescue, of_start};
+use crate::plan::doctor::delegated::hints_of_delegations;
 use crate::plan::doctor::plug_in::{Installed, PlugIn, command, hint_of_plug_in, hint_of_udisks, of_plug_in};
 use crate::plan::rescue::{CONFIG, config};
 use crate::zfs::parse::Imported;
@@ -95,6 +96,15 @@ pub(super) fn holds(
     }
     let names: Vec<String> = held.iter().map(ToString::to_string).collect();
     Ok(of_holds(&client.holds(&names).map_err(not_listed)?, known))
+}
+
+/// Who else may do something to the sources. What ZFS does not tell of that is no fault of a backup.
+pub(super) fn delegations(env: &Environment<'_>, policies: &[Policy], sources: &Side) -> Vec<Finding> {
+    let tops: BTreeSet<&DatasetName> =
+        policies.iter().map(|policy| &policy.source).filter(|top| sources.get(top).is_some()).collect();
+    let asked = tops.into_iter().map(|top| env.client().delegations(top));
+    let told = asked.filter_map(|told| told.inspect_err(|error| log::info!("{}", chain(error))).ok());
+    hints_of_delegations(&told.flatten().collect::<Vec<_>>())
 }
 
 /// What there is beside the pool of a connected drive.

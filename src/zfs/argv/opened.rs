@@ -1,4 +1,4 @@
-//! For looking into a drive: keys, and when its snapshots were made; and who holds what.
+//! For looking into a drive: keys, and when its snapshots were made; and who holds what, and may do what.
 
 use super::{LONG, SHORT, with, zfs};
 use crate::model::DatasetName;
@@ -27,6 +27,11 @@ pub fn unload_key(root: &DatasetName) -> Invocation {
 /// The snapshots at and below these datasets, and how often each is held.
 pub fn list_held<'a>(tops: impl IntoIterator<Item = &'a DatasetName>) -> Invocation {
     with(zfs(["list", "-Hp", "-r", "-t", "snapshot", "-o", "name,userrefs"], LONG), tops)
+}
+
+/// Who else than root may do what to a dataset, by itself or by one above it.
+pub fn list_delegations(dataset: &DatasetName) -> Invocation {
+    with(zfs(["allow"], SHORT), [dataset])
 }
 
 /// The snapshots of one dataset, oldest first, and when they were made.

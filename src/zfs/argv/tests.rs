@@ -77,6 +77,7 @@ fn everything() -> Vec<(&'static str, Invocation)> {
         ("list_named_snapshots", list_named_snapshots([&a, &b])),
         ("list_guids", list_guids([&pool])),
         ("list_counts", list_counts(&names)),
+        ("list_delegations", list_delegations(&dataset)),
         ("list_received", list_received(&dataset)),
         ("receive_file", receive_file(&dataset, None)),
         ("receive_file", receive_file(&dataset, Some(&Making { until: Guid(7), with_properties: true }))),

@@ -1,4 +1,4 @@
-//! Datasets that are made of files.
+//! Datasets that are made of files; and who else than root may do something to one.
 
 use super::super::error::Kind;
 use super::super::{ZfsError, argv, parse};
@@ -6,6 +6,14 @@ use super::Client;
 use crate::model::DatasetName;
 
 impl Client<'_> {
+    /// Who else than root may do what to a dataset.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn delegations(&self, dataset: &DatasetName) -> Result<Vec<parse::Delegation>, ZfsError> {
+        self.ask(&argv::list_delegations(dataset), parse::delegations)
+    }
+
     /// What is there of a dataset that files are received into; nothing where there is none.
     ///
     /// # Errors

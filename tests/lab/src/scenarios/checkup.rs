@@ -81,6 +81,26 @@ fn checkup(lab: &mut Lab) -> Result<()> {
     let again = lab.run("zferry doctor t7")?;
     is_sound(&again)?;
     lab.run("zferry doctor t8")?.exits(2)?.says("t7")?;
+    delegated(lab)?;
+    Ok(())
+}
+
+/// What others may do to the source is told, and what was printed ends it.
+fn delegated(lab: &mut Lab) -> Result<()> {
+    lab.run(
+        "set -e; useradd -M replicator; zfs allow -u replicator send,hold,destroy,rollback rpool/nixos/home; \
+         zfs allow -e snapshot rpool; zfs allow -s @mine destroy rpool; zfs allow -c destroy rpool; \
+         zfs allow -g daemon @mine rpool/nixos",
+    )?
+    .exits(0)?;
+    let told = lab.run("zferry doctor t7")?;
+    told.exits(0)?.says("The user replicator may do this to it (`zfs allow`): destroy, rollback.")?;
+    ensure!(told.stdout().matches("may do this to it").count() == 2, "{}", told.stdout());
+    for line in told.stdout().lines().filter_map(|line| line.split_once("if nothing needs it: ")) {
+        lab.run(line.1)?.exits(0)?;
+    }
+    lab.run("zfs allow rpool/nixos/home")?.exits(0)?.says("user replicator hold,send")?;
+    lab.run("zferry doctor t7")?.exits(0)?.says_nothing_of("may do this to it")?;
     Ok(())
 }
 
