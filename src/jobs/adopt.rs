@@ -46,7 +46,10 @@ pub fn adopt(request: &AdoptRequest, env: &Environment<'_>) -> Result<(), JobErr
     let env = &Environment { cancel: &guarded, ..*env };
     let found = look(request, env, &session);
     let unplug = session.close(&env.host(), After::Export, false);
-    let found = found?;
+    // Whoever stopped it does not want it written down.
+    let found = if env.cancel.is_requested() { Err(JobError::Interrupted) } else { found };
+    let found =
+        found.inspect_err(|_| note(env, crate::report::summary::truth(wanted.drive, &unplug).text))?;
     let luks = luks.as_ref().map(|luks| luks.uuid.clone());
     let (name, pool) = (request.drive.clone(), session.pool.clone());
     let drive = NewDrive { name, pool, guid, luks, rescue: false };

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::Scenario;
 use super::files::nothing_is_left;
 use crate::command::Command;
+use crate::drive::Drive;
 use crate::lab::{Lab, PASSPHRASE};
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -43,10 +44,26 @@ fn each(lab: &mut Lab) -> Result<()> {
         lab.plug_if_away(&t7)?;
         stopped(lab, typed).with_context(|| format!("zferry {typed}"))?;
     }
+    adopted_and_closed(lab, &t7)?;
     lab.real_again("zfs")?;
     lab.plug_if_away(&t7)?;
     lab.run("zferry run t7")?.exits(0)?.says("Safe to unplug t7 (exported and powered off)")?;
     Ok(())
+}
+
+/// What is stopped in the middle of an `adopt` is not in the configuration; what is being closed is closed all the same.
+fn adopted_and_closed(lab: &mut Lab, t7: &Drive) -> Result<()> {
+    lab.plug_if_away(t7)?;
+    lab.run("mv /etc/zferry/config.toml /root/")?.exits(0)?;
+    stopped(lab, "adopt t7 backup")?;
+    lab.run("ls -A /etc/zferry")?.prints("")?;
+    lab.run("mv /root/config.toml /etc/zferry/; mkdir -p /run/lab/once")?.exits(0)?;
+    let open = Command::shell("zferry open t7").stdin(format!("{PASSPHRASE}\n"));
+    lab.execute(open.within(Duration::from_secs(200)))?.exits(0)?;
+    // It asks nothing of `zfs`.
+    lab.in_place_of("zpool", STOPPED_ONCE)?;
+    stopped(lab, "close t7")?;
+    lab.real_again("zpool")
 }
 
 fn stopped(lab: &mut Lab, typed: &str) -> Result<()> {
