@@ -18,7 +18,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "a LUKS container that is closed, wrong, open before or pulled out is told truly",
             troubles,
         ),
-        Scenario::full("a drive in a LUKS container needs no more than to be plugged in", plugged_in),
+        Scenario::full("a drive in a LUKS container needs no more than to be plugged in", plugged_in)
+            .packaged(),
     ]
 }
 

@@ -13,11 +13,13 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::full(
             "a mirror of two USB disks has one run, which waits for the second and powers both off",
             mirrored,
-        ),
+        )
+        .packaged(),
         Scenario::full(
             "two drives that are plugged in at once have one run each, also when their pools have one name",
             at_once,
-        ),
+        )
+        .packaged(),
     ]
 }
 

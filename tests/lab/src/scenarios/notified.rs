@@ -15,18 +15,17 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::full(
             "who is logged in is told at the start and at the end of a backup, once, and safe to unplug stays",
             told,
-        ),
-        Scenario::full("a drive that is pulled out in mid-run is told of on the desktop at once", pulled),
-        Scenario::full("a run that is killed and a wrong configuration are told of on the desktop", wrong),
+        )
+        .packaged(),
+        Scenario::full("a drive that is pulled out in mid-run is told of on the desktop at once", pulled).packaged(),
+        Scenario::full("a run that is killed and a wrong configuration are told of on the desktop", wrong).packaged(),
         Scenario::full(
             "a daemon that is away or new and hostile text keep the notifier from nothing",
             unwell,
-        ),
+        )
+        .packaged(),
     ]
 }
-
-/// The unit that packages install for users.
-const UNIT: &str = include_str!("../../../../packaging/zferry-notify.service");
 
 /// A session as a display manager opens it, without one: nobody could type a password here.
 const PAM: &str = "auth required pam_permit.so\naccount required pam_permit.so\n@include common-session\n";
@@ -49,7 +48,6 @@ fn vera(line: &str) -> String {
 fn log_in(lab: &mut Lab) -> Result<()> {
     lab.write("/etc/pam.d/lab-desktop", PAM)?;
     lab.write("/usr/local/bin/seen", SEEN)?;
-    lab.write("/usr/lib/systemd/user/zferry-notify.service", UNIT)?;
     lab.write("/etc/systemd/user/lab-session.target", "[Unit]\nBindsTo=graphical-session.target\n")?;
     lab.run(
         "set -e; chmod 755 /usr/local/bin/seen; useradd -u 1000 -d /srv/vera -m -s /bin/sh vera; \
@@ -100,7 +98,7 @@ fn told(lab: &mut Lab) -> Result<()> {
     until_seen(lab, "Backing up to t7")?;
     // A click opens the run that goes on, which needs no root.
     lab.run(&vera("dunstctl action"))?.exits(0)?;
-    lab.wait_until("a terminal shows the run", RUN, "pgrep -u vera -f '^/usr/local/bin/zferry .* run t7$'")?;
+    lab.wait_until("a terminal shows the run", RUN, "pgrep -u vera -f '^/usr/bin/zferry .* run t7$'")?;
     let safe = until_seen(lab, "Safe to unplug t7")?;
     ensure!(safe.starts_with("NORMAL|0|") && safe.contains("t7: ") && safe.contains("backed up"), "{safe}");
     until_told(lab, guid, 1, "Safe to unplug t7 (exported and powered off)")?;
@@ -212,7 +210,8 @@ fn wrong(lab: &mut Lab) -> Result<()> {
 const HOSTILE: &str = r#"{"v":1,"from-the-future":[],"drives":[{"drive":"--help\u001b[2J<b>&x</b>","pool":"backup","guid":"9","state":"failed","began":"2026-01-01T00:00:00Z","ended":"2026-01-01T00:00:01Z","found":true,"message":"\u202e<img src=\"/etc/passwd\">$(touch /srv/vera/owned) MUCH","hints":["`touch /srv/vera/owned`"],"exit":1}]}"#;
 
 fn unwell(lab: &mut Lab) -> Result<()> {
-    // There is no /run/zferry before the first run.
+    install(lab)?;
+    // There is no /run/zferry before the first run where nobody makes it at boot.
     lab.run("rm -rf /run/zferry")?.exits(0)?;
     log_in(lab)?;
     let status = |lab: &mut Lab, text: &str| {
