@@ -11,6 +11,7 @@ let
   format = pkgs.formats.toml { };
   file = format.generate "zferry.toml" cfg.settings;
   drives = cfg.settings.drives or { };
+  streams = cfg.settings.streams or { };
   poolOf = name: drive: drive.pool or name;
   # What members of the group may type without a password: these commands to the letter, and nothing else.
   commands = [
@@ -66,6 +67,15 @@ in
       description = "Whether plugging in a drive of the configuration starts a backup to it.";
     };
 
+    saveAt = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = "daily";
+      example = "Mon *-*-* 03:00";
+      description = ''
+        When each of `settings.streams` is saved to files, as {manpage}`systemd.time(7)` has it; `null`: not by itself.
+      '';
+    };
+
     operators = {
       group = lib.mkOption {
         type = lib.types.nullOr lib.types.str;
@@ -101,7 +111,7 @@ in
         message = "services.zferry needs ZFS: boot.supportedFilesystems.zfs = true";
       }
       {
-        assertion = drives != { };
+        assertion = drives != { } || streams != { };
         message = "services.zferry.settings names no drive: settings.drives.NAME = { pool = …; pool-guid = …; }";
       }
       {
@@ -117,7 +127,11 @@ in
     ++ lib.mapAttrsToList (name: drive: {
       assertion = !isSecretInStore (drive.alerts.ping or "file:");
       message = "services.zferry.settings.drives.${name}.alerts.ping is a secret, and the store is readable for everybody: give it as file:/path";
-    }) drives;
+    }) drives
+    ++ lib.mapAttrsToList (name: stream: {
+      assertion = !isSecretInStore (stream.ping or "file:");
+      message = "services.zferry.settings.streams.${name}.ping is a secret, and the store is readable for everybody: give it as file:/path";
+    }) streams;
 
     environment = {
       systemPackages = [ cfg.package ];
@@ -147,7 +161,30 @@ in
 
     # Drives that were away for too long: what `warn-after` is for.
     systemd.services.zferry-check = { inherit path; };
-    systemd.timers.zferry-check.wantedBy = [ "timers.target" ];
+    systemd.timers = {
+      zferry-check.wantedBy = [ "timers.target" ];
+    }
+    // lib.optionalAttrs (cfg.saveAt != null) (
+      lib.mapAttrs' (
+        name: _:
+        lib.nameValuePair "zferry-save@${name}" {
+          # Instances of the package's unit.
+          overrideStrategy = "asDropin";
+          wantedBy = [ "timers.target" ];
+          # The first one takes back what the unit says.
+          timerConfig.OnCalendar = [
+            ""
+            cfg.saveAt
+          ];
+        }
+      ) streams
+    );
+
+    systemd.services."zferry-save@" = {
+      inherit path;
+      restartIfChanged = false;
+      stopIfChanged = false;
+    };
 
     services.udisks2.enable = lib.mkDefault true;
 

@@ -7,6 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Bytes, DatasetName, Guid, PoolName};
 
+/// What is done with a file that has a stream in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileWork {
+    /// It is read to its end.
+    Checking,
+    /// It is written.
+    Saving,
+    /// It is received.
+    Receiving,
+}
+
+impl FileWork {
+    /// As a line begins.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Checking => "Checking",
+            Self::Saving => "Saving",
+            Self::Receiving => "Receiving",
+        }
+    }
+}
+
 /// One thing that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -107,14 +130,34 @@ pub enum Event {
         /// How long it is.
         of: Bytes,
     },
-    /// A file is being read to its end. At most two a second; the last one with all of it.
-    Checking {
+    /// A file with a stream is being checked, written or received. At most a few a second; the last one with all of it.
+    OnFile {
+        /// What is done with it.
+        work: FileWork,
         /// Its name.
         what: String,
         /// Bytes so far.
-        checked: Bytes,
-        /// How long it is.
+        done: Bytes,
+        /// How long it is, or about will be.
         of: Bytes,
+    },
+    /// What is configured to be saved to files is being saved.
+    StreamStarted {
+        /// Its name in the configuration.
+        stream: String,
+        /// The top dataset.
+        source: DatasetName,
+        /// Where the files are put.
+        directory: PathBuf,
+    },
+    /// No stream of a dataset was written to a file.
+    NotSaved {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Why not.
+        why: String,
+        /// What the user can do.
+        remedies: Vec<String>,
     },
     /// How far a scrub is. Every few seconds.
     ScrubProgress {

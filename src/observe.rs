@@ -7,8 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{
-    Bookmark, Bytes, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, Side, Snapshot,
-    SnapshotDetail,
+    Bookmark, Bytes, Dataset, DatasetName, History, Inventory, Policy, PoolFacts, PoolName, SavePolicy, Side,
+    Snapshot, SnapshotDetail,
 };
 use crate::plan::{Question, Questions, Repair, doubts, foresee_repairs, questions, repairs};
 use crate::process::RunError;
@@ -122,6 +122,21 @@ pub fn observe_sources(
     imported: &[PoolName],
 ) -> Result<Side, ZfsError> {
     list_sources(client, policies, &source_pools(policies, imported))
+}
+
+/// Looks at what is saved to files: all datasets of its pool, and the histories of those that are meant.
+///
+/// # Errors
+/// When a listing failed or cannot be read.
+pub fn observe_saved(client: &Client<'_>, policy: &SavePolicy) -> Result<Side, ZfsError> {
+    patiently(|| {
+        let datasets = client.datasets([&policy.source.pool()])?;
+        if !datasets.iter().any(|dataset| dataset.name == policy.source) {
+            return Ok(Side::default());
+        }
+        let reach = if policy.recursive { Reach::Below } else { Reach::Itself };
+        side(datasets, client.snapshots("snapshot,bookmark", reach, [&policy.source])?)
+    })
 }
 
 /// The pools of the sources, as far as they are imported.

@@ -68,12 +68,14 @@ fn every_file_is_formatted_as_those_of_nixpkgs() {
 fn the_module_refuses_what_cannot_work_and_nothing_else() {
     let assertions = &evaluated()["assertions"];
     assert_eq!(assertions["good"], json!([]));
+    assert_eq!(assertions["streamsAlone"], json!([]));
     for (case, words) in [
         ("zfs", "boot.supportedFilesystems.zfs = true"),
         ("drives", "names no drive"),
         ("nobody", "does not say who"),
         ("extraPools", "a drive that may be away must not be in it"),
         ("secret", "give it as file:/path"),
+        ("secretStream", "streams.diary.ping is a secret"),
     ] {
         let said = assertions[case].as_array().unwrap();
         assert!(said.len() == 1 && said[0].as_str().unwrap().contains(words), "{case}: {said:?}");
@@ -100,9 +102,22 @@ fn the_unit_and_the_rule_are_those_of_every_other_system() {
         json!({
             "zferry@": {"path": path, "restartIfChanged": false, "stopIfChanged": false},
             "zferry-check": {"path": path},
+            "zferry-save@": {"path": path, "restartIfChanged": false, "stopIfChanged": false},
         })
     );
-    assert_eq!(system["systemd"]["timers"], json!({"zferry-check": {"wantedBy": ["timers.target"]}}));
+    let wanted = json!(["timers.target"]);
+    assert_eq!(
+        system["systemd"]["timers"],
+        json!({
+            "zferry-check": {"wantedBy": wanted},
+            "zferry-save@diary": {
+                "overrideStrategy": "asDropin",
+                "wantedBy": wanted,
+                "timerConfig": {"OnCalendar": ["", "daily"]},
+            },
+        })
+    );
+    assert_eq!(all["manual"]["systemd"]["timers"], json!({"zferry-check": {"wantedBy": wanted}}));
     // The package takes them from there, and changes one word in each unit.
     let install = all["flake"]["postInstall"].as_str().unwrap();
     assert!(install.contains("udev-rules/*.rules") && install.contains("udev-rules/*.service"), "{install}");
@@ -254,7 +269,9 @@ fn the_options_are_documented_from_the_modules() {
 /// What nixpkgs marks as file or option is code here, and paragraphs are lines.
 fn markdown(description: &str) -> String {
     let text = description.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.replace("{file}`", "`").replace("{option}`", "`")
+    ["{file}`", "{option}`", "{command}`", "{manpage}`"]
+        .iter()
+        .fold(text, |text, mark| text.replace(mark, "`"))
 }
 
 fn capitalised(text: &str) -> String {

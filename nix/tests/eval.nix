@@ -6,6 +6,7 @@ let
     enable = true;
     package = stub.pkgs.zferry;
     onPlug = true;
+    saveAt = "daily";
     operators = {
       group = null;
       via = [ ];
@@ -22,6 +23,11 @@ let
       target = "eds";
       exclude = [ "videos" ];
       prune = "mirror";
+    };
+    streams.diary = {
+      source = "rpool/diary-entries";
+      directory = "/srv/files";
+      ping = "file:/etc/zferry/ping-diary";
     };
   };
   zfs = {
@@ -76,7 +82,10 @@ in
     ../home-module.nix
   ];
   system = nixos { inherit operators; } { };
-  manual = nixos { onPlug = false; } { };
+  manual = nixos {
+    onPlug = false;
+    saveAt = null;
+  } { };
   disabled = nixos { enable = false; } { };
   assertions = {
     good = failing { } { };
@@ -95,6 +104,14 @@ in
         };
       };
     } { };
+    secretStream = failing {
+      settings = settings // {
+        streams.diary = settings.streams.diary // {
+          ping = "https://hc-ping.com/secret";
+        };
+      };
+    } { };
+    streamsAlone = failing { settings = { inherit (settings) streams; }; } { };
   };
   home = home { };
   homeWithout = home { alias = null; };

@@ -43,6 +43,9 @@ rec {
     mkDefault = value: value;
     literalExpression = text: text;
     mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);
+    mapAttrs' = f: set: builtins.listToAttrs (map (name: f name set.${name}) (attrNames set));
+    nameValuePair = name: value: { inherit name value; };
+    optionalAttrs = condition: set: if condition then set else { };
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
     splitString = separator: text: filter isString (split separator text);
     getExe = package: "${package.outPath}/bin/${package.meta.mainProgram}";

@@ -1,4 +1,4 @@
-//! Listens to the events of one drive's run, and has others told of what they mean.
+//! Listens to the events of one drive's run, or of what is saved to files, and has others told of what they mean.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,9 @@ use super::lane::{Lane, Tell};
 use super::program;
 use super::request::request;
 use super::send::{Haste, address, send};
-use super::told::{MOST, Moment, Told, ended, happened};
+use super::told::{About, MOST, Moment, Told, ended, happened};
 use crate::event::{Event, Sink, Summary};
-use crate::model::{Alerts, Guid, Ping, PoolName};
+use crate::model::{Alerts, Ping};
 use crate::report::{Loudness, text};
 
 /// The longest that the end of a run waits for a monitor: a try that is under way, and the tries of the end.
@@ -24,12 +24,10 @@ const PROGRAMS: Duration = Duration::from_secs(3 * program::DEADLINE.as_secs() +
 /// Whom it is about, and who is to be told.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
-    /// The drive's name in the configuration.
-    pub drive: &'a str,
-    /// Its pool.
-    pub pool: &'a PoolName,
-    /// Its pool's guid.
-    pub guid: Guid,
+    /// The drive's or the stream's name in the configuration.
+    pub name: &'a str,
+    /// Which of both.
+    pub about: About,
     /// This machine's name.
     pub host: &'a str,
     /// Who is to be told.
@@ -104,12 +102,11 @@ impl<'a> Alarm<'a> {
 
     fn tell(&self, desk: &mut Desk, moment: Moment, message: String, last: bool) {
         let log = desk.log.iter().map(|line| format!("{line}\n")).collect();
-        let Subject { drive, pool, guid, host, .. } = self.subject.clone();
+        let Subject { name, about, host, .. } = self.subject.clone();
         let told = Told {
             moment,
-            drive: drive.to_owned(),
-            pool: pool.clone(),
-            guid,
+            name: name.to_owned(),
+            about,
             host: host.to_owned(),
             message,
             log,
@@ -133,8 +130,12 @@ impl<'a> Alarm<'a> {
             // Before that, the drive may turn out to be away, or another run to have it.
             Event::Found { .. } | Event::Imported { .. } if !desk.began => {
                 desk.began = true;
-                let message = format!("A run to {} has begun.", self.subject.drive);
+                let message = format!("A run to {} has begun.", self.subject.name);
                 self.tell(&mut desk, Moment::Start, message, false);
+            }
+            Event::StreamStarted { stream, .. } if !desk.began => {
+                desk.began = true;
+                self.tell(&mut desk, Moment::Start, format!("Saving {stream} has begun."), false);
             }
             Event::Lost { .. } => desk.lost = Some(event.clone()),
             // Nobody may look at the screen for as long as that takes. Once is enough: the end of the run tells the rest.
@@ -203,12 +204,12 @@ fn to_monitor(ping: Ping) -> Tell {
         let address = known.get_or_insert_with(|| match address(&ping) {
             Ok((address, dangerous)) => {
                 warnings.extend(
-                    dangerous.map(|why| format!("The address of the monitor of {}: {why}.", told.drive)),
+                    dangerous.map(|why| format!("The address of the monitor of {}: {why}.", told.name)),
                 );
                 Some(address)
             }
             Err(error) => {
-                warnings.push(format!("The monitor of {} is not told anything: {error}.", told.drive));
+                warnings.push(format!("The monitor of {} is not told anything: {error}.", told.name));
                 None
             }
         });
@@ -222,7 +223,7 @@ fn to_monitor(ping: Ping) -> Tell {
         let haste = if waited_for { Haste::Some } else { Haste::Little };
         if let Err(error) = send(address.host(), &request, haste, ending) {
             let word = told.moment.word();
-            warnings.push(format!("The monitor of {} was not told “{word}”: {error}.", told.drive));
+            warnings.push(format!("The monitor of {} was not told “{word}”: {error}.", told.name));
         }
         warnings
     })

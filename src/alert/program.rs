@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::told::{Moment, Told};
+use super::told::{About, Moment, Told};
 use crate::model::Alerts;
 use crate::process::{Exit, Program};
 
@@ -23,15 +23,25 @@ pub fn program(alerts: &Alerts, moment: Moment) -> Option<(&'static str, &[Strin
 
 /// What it finds in its environment. Documented in docs/how-to/alerts.md.
 pub fn variables(told: &Told) -> Vec<(&'static str, String)> {
-    vec![
+    let about = match &told.about {
+        About::Drive { pool, guid } => [
+            ("ZFERRY_DRIVE", told.name.clone()),
+            ("ZFERRY_POOL", pool.to_string()),
+            ("ZFERRY_POOL_GUID", guid.to_string()),
+        ],
+        About::Stream { source, directory } => [
+            ("ZFERRY_STREAM", told.name.clone()),
+            ("ZFERRY_SOURCE", source.to_string()),
+            ("ZFERRY_DIRECTORY", directory.to_string_lossy().into_owned()),
+        ],
+    };
+    let common = [
         ("ZFERRY_EVENT", told.moment.word().to_owned()),
-        ("ZFERRY_DRIVE", told.drive.clone()),
-        ("ZFERRY_POOL", told.pool.to_string()),
-        ("ZFERRY_POOL_GUID", told.guid.to_string()),
         ("ZFERRY_HOST", told.host.clone()),
         ("ZFERRY_MESSAGE", told.message.clone()),
         ("ZFERRY_SECONDS", told.took.as_secs().to_string()),
-    ]
+    ];
+    about.into_iter().chain(common).collect()
 }
 
 /// Runs it. What it prints is for the log; a warning is given back.
@@ -44,7 +54,7 @@ pub fn run(alerts: &Alerts, told: &Told) -> Option<String> {
     match outcome {
         Ok(output) => {
             for line in String::from_utf8_lossy(&output.stdout).lines().chain(output.stderr.lines()) {
-                log::debug!("{} {key}: {line}", told.drive);
+                log::debug!("{} {key}: {line}", told.name);
             }
             match output.exit {
                 Exit::Code(0) => None,

@@ -83,7 +83,8 @@ fn filled(url: &str, told: &Told) -> String {
     // The message last: what looks like a placeholder in it stays, since the others have had their turn.
     let values = [
         ("{event}", told.moment.word()),
-        ("{drive}", &told.drive),
+        ("{drive}", &told.name),
+        ("{stream}", &told.name),
         ("{host}", &told.host),
         ("{seconds}", &seconds),
         ("{message}", &told.message),

@@ -1,11 +1,12 @@
 //! What is told of a run, and whether at all. Pure.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::event::{Event, Fault, Summary, Unplug};
-use crate::model::{Guid, PoolName};
+use crate::model::{DatasetName, Guid, PoolName};
 use crate::report::summary;
 use crate::report::{Loudness, text};
 use crate::state::Outcome;
@@ -63,17 +64,34 @@ impl Moment {
     }
 }
 
+/// What has a name in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A drive.
+    Drive {
+        /// Its pool.
+        pool: PoolName,
+        /// Its pool's guid.
+        guid: Guid,
+    },
+    /// Something that is saved to files.
+    Stream {
+        /// The dataset.
+        source: DatasetName,
+        /// Where the files are.
+        directory: PathBuf,
+    },
+}
+
 /// One thing that is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// What it is about.
     pub moment: Moment,
-    /// The drive's name in the configuration.
-    pub drive: String,
-    /// Its pool.
-    pub pool: PoolName,
-    /// Its pool's guid.
-    pub guid: Guid,
+    /// The drive's or the stream's name in the configuration.
+    pub name: String,
+    /// Which of both.
+    pub about: About,
     /// This machine's name.
     pub host: String,
     /// In one line.
@@ -147,9 +165,8 @@ pub(super) mod tests {
     pub fn told(moment: Moment) -> Told {
         Told {
             moment,
-            drive: "t7".to_owned(),
-            pool: "backup".parse().unwrap(),
-            guid: Guid(7),
+            name: "t7".to_owned(),
+            about: About::Drive { pool: "backup".parse().unwrap(), guid: Guid(7) },
             host: "laptop".to_owned(),
             message: "t7: all is well & “good”.".to_owned(),
             log: "one\ntwo\n".to_owned(),

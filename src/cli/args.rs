@@ -5,18 +5,18 @@ mod drives;
 mod files;
 mod looking;
 mod restore;
+mod stream;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
-
-use crate::model::DatasetName;
 
 pub use backup::{Consent, HistoryArg, Plan, PruneArg, Replicate, Run, SendArg, Which};
 pub use drives::{Adopt, Check, Doctor, Eject, Init, Status};
 pub use files::{Close, Open, Pause};
 pub use looking::{Diff, List, Log, Rehearse, RescuePage, Verify};
 pub use restore::Restore;
+pub use stream::StreamCommand;
 
 /// Backs up encrypted ZFS pools to removable drives
 #[derive(Debug, Parser)]
@@ -144,8 +144,8 @@ pub enum Command {
         before_help = "Example: sudo zferry restore t7 home Documents/tax.pdf --from yesterday --to ~\n         sudo zferry restore t7 home --into rpool/nixos/home"
     )]
     Restore(Restore),
-    /// Look at streams in files, as `zfs send` writes them
-    #[command(before_help = "Example: zferry stream verify /mnt/files/diary-full.zfs")]
+    /// Save datasets to files as `zfs send` writes them, check those, and restore from them
+    #[command(before_help = "Example: sudo zferry stream save diary")]
     Stream {
         /// What to do with them.
         #[command(subcommand)]
@@ -188,40 +188,6 @@ pub enum ConfigCommand {
     /// Print a commented configuration to start from
     #[command(before_help = "Example: zferry config example | sudo tee /etc/zferry/config.toml")]
     Example,
-}
-
-/// `zferry stream …`
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum StreamCommand {
-    /// Read files to their end, and tell whether each is whole: no key and no ZFS is needed
-    #[command(
-        before_help = "Example: zferry stream verify /mnt/files/*.zfs\n         zfs send -w rpool/diary@a | tee diary.zfs | zferry stream verify -",
-        after_help = "Exit codes: 0 all are whole, 1 one is not; others as for every command"
-    )]
-    Verify {
-        /// Files; - is standard input
-        #[arg(value_name = "FILE", required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Make a new dataset of files: all of them are read and found whole before anything is received
-    #[command(
-        before_help = "Example: zferry stream restore rpool/diary-restored /mnt/files\n         zferry stream restore --at yesterday rpool/diary-restored full.zfs incremental.zfs",
-        after_help = "The same command goes on from where one was interrupted. Nothing is mounted.\n\nExit codes: 0 restored, 1 not; others as for every command"
-    )]
-    Restore {
-        /// The new dataset; nothing of that name may be there
-        #[arg(value_name = "NEWDATASET")]
-        into: DatasetName,
-        /// Files in any order, and directories with files
-        #[arg(value_name = "FILE|DIRECTORY", required = true)]
-        from: Vec<PathBuf>,
-        /// A snapshot, a day ("yesterday") or a time ("2026-11-01 14:00") [default: the newest]
-        #[arg(long, value_name = "WHEN")]
-        at: Option<String>,
-        /// Where there are streams of several datasets: this one, as the files call it
-        #[arg(long, value_name = "NAME")]
-        dataset: Option<String>,
-    },
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::report::{self, Line, Loudness, Output, Tone};
 
 /// Says it on standard output. Who is not root only reads.
 pub(super) fn run(typed: args::Check, call: &Call<'_>) -> Result<u8, Failure> {
-    let (settings, common) = call.configured(Root::NotNeeded)?;
+    let (settings, common) = call.configured_at_all(Root::NotNeeded)?;
     let request = request::status(&args::Status { drives: typed.drives }, settings, common)?;
     let alerting = if call.caller.is_root { Alerting::Yes } else { Alerting::No };
     let world = World::new(&request.common, interruptible()?);

@@ -22,12 +22,17 @@ pub fn answer_the_shell() {
 
 /// All commands, with what is configured as the values of their arguments.
 fn command() -> clap::Command {
-    Arguments::command().mut_subcommands(|command| {
-        command.mut_args(|argument| match argument.get_id().as_str() {
-            "drive" | "drives" => argument.add(ArgValueCandidates::new(drives)),
-            "backup" | "backups" => argument.add(ArgValueCandidates::new(backups)),
-            _ => argument,
-        })
+    Arguments::command().mut_subcommands(with_candidates)
+}
+
+/// Of a command and of those below it.
+fn with_candidates(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(with_candidates);
+    command.mut_args(|argument| match argument.get_id().as_str() {
+        "drive" | "drives" => argument.add(ArgValueCandidates::new(drives)),
+        "streams" | "places" => argument.add(ArgValueCandidates::new(streams)),
+        "backup" | "backups" => argument.add(ArgValueCandidates::new(backups)),
+        _ => argument,
     })
 }
 
@@ -41,6 +46,11 @@ fn settings() -> Option<Settings> {
 fn drives() -> Vec<CompletionCandidate> {
     let drives = settings().into_iter().flat_map(|settings| settings.drives);
     drives.map(|drive| CompletionCandidate::new(drive.name.to_string())).collect()
+}
+
+fn streams() -> Vec<CompletionCandidate> {
+    let streams = settings().into_iter().flat_map(|settings| settings.streams);
+    streams.map(|stream| CompletionCandidate::new(stream.name.to_string())).collect()
 }
 
 fn backups() -> Vec<CompletionCandidate> {

@@ -40,8 +40,8 @@ fn check(path: &Path, common: &Common) -> Result<(), Failure> {
         (Ok(settings), Format::Human) => print(&summary(settings)),
         (Ok(settings), Format::Json) => {
             let drives: Vec<_> = settings.drives.iter().map(|drive| drive.name.as_str()).collect();
-            let answer =
-                json!({"valid": true, "file": path, "drives": drives, "warnings": settings.warnings});
+            let streams: Vec<_> = settings.streams.iter().map(|stream| stream.name.as_str()).collect();
+            let answer = json!({"valid": true, "file": path, "drives": drives, "streams": streams, "warnings": settings.warnings});
             print(&format!("{answer}\n"));
         }
         (Err(ConfigError::Invalid { problems, .. }), Format::Json) => {
@@ -58,6 +58,14 @@ fn summary(settings: &Settings) -> String {
         lines.push(format!("{} (pool {}, guid {}):", drive.name, drive.pool, drive.guid));
         let pair = |backup: &config::Backup| format!("  {} → {}", backup.source, backup.target);
         lines.extend(drive.backups.iter().map(pair));
+    }
+    for stream in &settings.streams {
+        lines.push(format!(
+            "{}: files with {} in {}",
+            stream.name,
+            stream.policy.source,
+            stream.directory.display()
+        ));
     }
     lines.extend(settings.warnings.iter().map(|warning| format!("Warning: {warning}")));
     lines.join("\n") + "\n"

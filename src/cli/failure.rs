@@ -189,6 +189,9 @@ impl Failure {
                 vec![hint.clone()]
             }
             Self::Config(ConfigError::Read(error)) => config_hints(error),
+            Self::Config(ConfigError::Without { what, .. }) => {
+                vec![format!("add one: docs/configuration.md has all keys of [{what}s.NAME]")]
+            }
             Self::Config(ConfigError::Invalid { .. }) | Self::Interrupted { .. } => Vec::new(),
             Self::NotRoot { command } => vec![command.clone()],
             Self::NotPermitted(_) => vec!["the same command as root".to_owned()],

@@ -176,9 +176,27 @@ impl Call<'_> {
 
     /// The configuration, with what it gives every request.
     fn configured(&self, root: Root) -> Result<(Settings, Common), Failure> {
+        let (settings, common) = self.configured_at_all(root)?;
+        if settings.drives.is_empty() {
+            return Err(ConfigError::Without { file: settings.file, what: "drive" }.into());
+        }
+        Ok((settings, common))
+    }
+
+    /// The same where there need not be a drive in it.
+    fn configured_at_all(&self, root: Root) -> Result<(Settings, Common), Failure> {
         let settings = settings(&self.path, &self.host, root, &self.caller)?;
         let common = self.common(settings.warnings.clone());
         Ok((settings, common))
+    }
+
+    /// The configuration, for what needs no drive.
+    fn streams(&self) -> Result<Settings, Failure> {
+        let settings = settings(&self.path, &self.host, Root::NotNeeded, &self.caller)?;
+        if settings.streams.is_empty() {
+            return Err(ConfigError::Without { file: settings.file, what: "stream" }.into());
+        }
+        Ok(settings)
     }
 
     /// Work that needs the configuration and root. What was typed wrong is told before who may not type it.

@@ -4,7 +4,7 @@ use super::failure::{self, Failure};
 use super::work::{self, World};
 use super::{Call, Root, interruptible};
 use crate::alert::alarm::{Alarm, Subject};
-use crate::alert::told::Moment;
+use crate::alert::told::{About, Moment};
 use crate::config::request::{Export, RunRequest, Selection, Wait};
 use crate::config::{self, Despite};
 use crate::jobs;
@@ -36,7 +36,8 @@ fn tell(appeared: &Appeared, call: &Call<'_>, failure: &Failure) {
     let ending = Ending { code: failure.code(), error: vec![message.clone()], hints };
     jobs::triggered::left(env.locks, &run, &ending);
     if let Some(alerts) = alerts {
-        let subject = Subject { drive: name.as_str(), pool: &pool, guid, host: &call.host, alerts: &alerts };
+        let about = About::Drive { pool, guid };
+        let subject = Subject { name: name.as_str(), about, host: &call.host, alerts: &alerts };
         Alarm::of_drive(subject, env.sink).raise(Moment::Failure, &message);
     }
 }
@@ -46,7 +47,8 @@ pub(super) fn run(appeared: &Appeared, call: &Call<'_>) -> Result<u8, Failure> {
     if !call.path.exists() {
         return Ok(failure::DONE);
     }
-    let configured = call.configured(Root::Needed);
+    // One without a drive is fine: files are saved by it.
+    let configured = call.configured_at_all(Root::Needed);
     if let Err(failure) = &configured
         && call.caller.is_root
     {

@@ -7,11 +7,12 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::age::{AgeLimit, Length};
-use super::keys::{ALERTS, BACKUP, DRIVE, KEEP, SNAPSHOTS, TOP};
+use super::keys::{ALERTS, BACKUP, DRIVE, KEEP, SNAPSHOTS, STREAM, TOP};
 use super::name::{BackupName, DriveName};
 use super::problem::{Problems, place};
 use super::property;
 use super::reader::{Reader, Written};
+use super::streams::{StreamFile, read_stream};
 use crate::model::{DatasetName, Guid, HistoryMode, Keep, LuksUuid, Ping, PoolName, SendMode, glob_set};
 
 /// The whole file.
@@ -21,6 +22,8 @@ pub struct File {
     pub drives: Vec<DriveFile>,
     /// `[backups.NAME]`.
     pub backups: Vec<BackupFile>,
+    /// `[streams.NAME]`.
+    pub streams: Vec<StreamFile>,
 }
 
 /// One `[drives.NAME]`.
@@ -196,7 +199,8 @@ impl File {
         let mut top = Reader::new("", table, TOP, problems);
         let drives = top.sections("drives", DRIVE, read_drive);
         let backups = top.sections("backups", BACKUP, read_backup);
-        Self { drives, backups }
+        let streams = top.sections("streams", STREAM, read_stream);
+        Self { drives, backups, streams }
     }
 }
 
@@ -236,10 +240,7 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
         target: reader.text("target"),
         recursive: reader.flag("recursive"),
         exclude: read_globs(&mut reader, "exclude"),
-        snapshots: reader.nested("snapshots", SNAPSHOTS, |reader| SnapshotGlobs {
-            include: read_globs(reader, "include"),
-            exclude: read_globs(reader, "exclude").unwrap_or_default(),
-        }),
+        snapshots: read_snapshots(&mut reader),
         send: reader.choice("send", &[("raw", SendMode::Raw), ("plain", SendMode::Plain)], &[]),
         allow_plaintext: reader.flag("allow-plaintext"),
         history: reader.choice("history", &[("all", HistoryMode::All), ("newest", HistoryMode::Newest)], &[]),
@@ -257,16 +258,11 @@ fn read_backup(name: Spanned<BackupName>, mut reader: Reader<'_, '_>) -> BackupF
 }
 
 fn read_alerts(reader: &mut Reader<'_, '_>) -> AlertsFile {
-    let mut program = |name| {
-        let words: Vec<Spanned<String>> = reader.list(name).unwrap_or_default();
-        if let Some(first) = words.first().filter(|first| first.get_ref().is_empty()) {
-            let hint = "the first text is the program".to_owned();
-            reader.problem(first.span(), name, "names no program", Some(hint));
-        }
-        words.into_iter().map(Spanned::into_inner).collect()
-    };
-    let (on_start, on_success, on_failure) =
-        (program("on-start"), program("on-success"), program("on-failure"));
+    let (on_start, on_success, on_failure) = (
+        read_program(reader, "on-start"),
+        read_program(reader, "on-success"),
+        read_program(reader, "on-failure"),
+    );
     let ping = reader.parsed("ping").map(Spanned::into_inner);
     let metrics = reader.text("metrics").map(|text| (text.span(), PathBuf::from(text.into_inner())));
     if let Some((at, _)) = metrics.as_ref().filter(|(_, path)| !path.is_absolute()) {
@@ -276,12 +272,28 @@ fn read_alerts(reader: &mut Reader<'_, '_>) -> AlertsFile {
     AlertsFile { ping, on_start, on_success, on_failure, metrics, written: reader.take_written() }
 }
 
+pub(super) fn read_program(reader: &mut Reader<'_, '_>, name: &str) -> Vec<String> {
+    let words: Vec<Spanned<String>> = reader.list(name).unwrap_or_default();
+    if let Some(first) = words.first().filter(|first| first.get_ref().is_empty()) {
+        let hint = "the first text is the program".to_owned();
+        reader.problem(first.span(), name, "names no program", Some(hint));
+    }
+    words.into_iter().map(Spanned::into_inner).collect()
+}
+
+pub(super) fn read_snapshots(reader: &mut Reader<'_, '_>) -> Option<SnapshotGlobs> {
+    reader.nested("snapshots", SNAPSHOTS, |reader| SnapshotGlobs {
+        include: read_globs(reader, "include"),
+        exclude: read_globs(reader, "exclude").unwrap_or_default(),
+    })
+}
+
 const PRUNE: [(&str, PruneWord); 3] =
     [("mirror", PruneWord::Mirror), ("keep", PruneWord::Keep), ("never", PruneWord::Never)];
 const SNAPSHOT: [(&str, TakeSnapshot); 2] =
     [("before-run", TakeSnapshot::BeforeRun), ("never", TakeSnapshot::Never)];
 
-fn read_keep(reader: &mut Reader<'_, '_>, name: &str) -> Option<Keep> {
+pub(super) fn read_keep(reader: &mut Reader<'_, '_>, name: &str) -> Option<Keep> {
     reader.nested(name, KEEP, |reader| {
         let mut number = |name| reader.number(name).unwrap_or_default();
         Keep {
@@ -295,7 +307,7 @@ fn read_keep(reader: &mut Reader<'_, '_>, name: &str) -> Option<Keep> {
     })
 }
 
-fn read_globs(reader: &mut Reader<'_, '_>, name: &str) -> Option<Vec<Glob>> {
+pub(super) fn read_globs(reader: &mut Reader<'_, '_>, name: &str) -> Option<Vec<Glob>> {
     Some(reader.list(name)?.into_iter().map(Spanned::into_inner).collect())
 }
 

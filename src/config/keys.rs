@@ -2,10 +2,12 @@
 //! wrong types and the table in docs/configuration.md all come from here.
 
 mod alerts;
+mod streams;
 
 use std::fmt::Write as _;
 
 pub use alerts::ALERTS;
+pub use streams::STREAM;
 
 /// What a value has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +96,13 @@ pub const TOP: &[Key] = &[
         Described("no backup"),
         "What is backed up, each by a name of your choice.",
     ),
-    key("streams", Table, "", NotYet, "Backups to files."),
+    key(
+        "streams",
+        Table,
+        "[streams.diary]",
+        Described("nothing"),
+        "What `zferry stream save` writes to files, each by a name of your choice.",
+    ),
     key("elevate", Text, "", NotYet, "How the alias becomes root."),
 ];
 
@@ -328,12 +336,13 @@ pub const SNAPSHOTS: &[Key] = &[
 ];
 
 /// The sections with the keys in each, in the order of the documentation.
-const SECTIONS: [(&str, &[Key]); 5] = [
+const SECTIONS: [(&str, &[Key]); 6] = [
     ("[drives.NAME]", DRIVE),
     ("[drives.NAME.alerts]", ALERTS),
     ("[backups.NAME]", BACKUP),
-    ("snapshots = { … } of a backup", SNAPSHOTS),
-    ("keep = { … } and snapshot-keep = { … } of a backup", KEEP),
+    ("[streams.NAME]", STREAM),
+    ("snapshots = { … } of a backup or a stream", SNAPSHOTS),
+    ("keep = { … } and snapshot-keep = { … }", KEEP),
 ];
 
 /// All keys as Markdown tables, for docs/configuration.md.

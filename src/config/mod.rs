@@ -20,17 +20,19 @@ mod resolve;
 mod retention;
 mod settings;
 mod show;
+mod streams;
 
 use std::path::Path;
 
 pub use age::{AgeError, AgeLimit, parse_duration};
 pub use file::Glob;
-pub use name::{BackupName, DriveName, LabelError};
+pub use name::{BackupName, DriveName, LabelError, StreamName};
 pub use problem::{ConfigError, Problem, nearest};
 pub use read::{DEFAULT_PATH, ReadError};
 pub use retention::OWN as OWN_KEEP;
 pub use settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, TargetError};
 pub use show::{Origin, Row, Section, Shown};
+pub use streams::Stream;
 
 use crate::model::{Alerts, Appeared, Guid, PoolName};
 

@@ -1,4 +1,4 @@
-//! Names that the user gives to drives and backups. They become file names, unit names and words on a command line,
+//! Names that the user gives to drives, backups and streams. They become file names, unit names and words on a command line,
 //! so they are narrower than the names of ZFS.
 
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// Longest name; leaves room for the endings of the files that are named after a drive.
 const MAX_LEN: usize = 64;
 
-/// The text cannot be the name of a drive or backup.
+/// The text cannot be the name of a drive, a backup or a stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} cannot be such a name; use letters, digits and “-_.”, a letter or digit first, at most {MAX_LEN}"
@@ -63,6 +63,11 @@ label! {
 label! {
     /// The name of a backup, shared by all drives that carry it.
     BackupName
+}
+
+label! {
+    /// The name of what is saved to files.
+    StreamName
 }
 
 #[cfg(test)]

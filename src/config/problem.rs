@@ -57,6 +57,14 @@ pub enum ConfigError {
         /// What is wrong, in the order of the file; never empty.
         problems: Vec<Problem>,
     },
+    /// There is nothing wrong with it, and nothing in it of what was asked for.
+    #[error("the configuration {} has no {what}", file.display())]
+    Without {
+        /// The file.
+        file: PathBuf,
+        /// `drive` or `stream`.
+        what: &'static str,
+    },
 }
 
 fn count(problems: usize) -> String {

@@ -12,17 +12,20 @@ use super::problem::{Problems, Span, nearest};
 use super::reader::Written;
 use super::retention;
 use super::settings::{Backup, Drive, MIN_INTERVAL, PowerOff, REPLUG_WAIT, Settings, target_on};
+use super::streams::{check_overlap as check_streams, resolve_stream};
 use crate::model::{Alerts, DatasetFilter, DatasetName, Luks, PoolName, SnapshotFilter, glob_set};
 
 /// Puts the settings together. They are only good when nothing was noted in `problems`.
 pub fn resolve(file: &File, path: PathBuf, host: &str, problems: &mut Problems) -> Settings {
-    if file.drives.is_empty() && problems.is_empty() {
+    if file.drives.is_empty() && file.streams.is_empty() && problems.is_empty() {
         let hint = "`zferry config example` prints a configuration to start from".to_owned();
-        problems.push(0..0, "drives", "no drive is configured", Some(hint));
+        problems.push(0..0, "drives", "neither a drive nor a stream is configured", Some(hint));
     }
     check_guids(&file.drives, problems);
     let drives = file.drives.iter().filter_map(|drive| resolve_drive(file, drive, host, problems)).collect();
-    Settings { file: path, drives, warnings: unused(file) }
+    check_streams(&file.streams, problems);
+    let streams = file.streams.iter().filter_map(|stream| resolve_stream(stream, problems)).collect();
+    Settings { file: path, drives, streams, warnings: unused(file) }
 }
 
 /// The general part of a backup with what differs on this drive, for each backup that the drive carries.
@@ -119,7 +122,7 @@ fn resolve_luks(drive: &DriveFile, path: &str, problems: &mut Problems) -> Optio
 }
 
 /// Notes every key that has to be written and is not.
-fn require(written: &Written, keys: &[Key], path: &str, at: &Span, problems: &mut Problems) {
+pub(super) fn require(written: &Written, keys: &[Key], path: &str, at: &Span, problems: &mut Problems) {
     let required = keys.iter().filter(|key| key.absent == Absent::Refused);
     for key in required.filter(|key| !written.contains_key(key.name)) {
         let hint = format!("{} = {}. {}", key.name, key.example, key.meaning);
@@ -211,7 +214,7 @@ fn with_options(mut backup: Backup, file: &BackupFile) -> Result<Backup, globset
     Ok(backup)
 }
 
-fn texts(globs: &[Glob]) -> Vec<String> {
+pub(super) fn texts(globs: &[Glob]) -> Vec<String> {
     globs.iter().map(|glob| glob.0.clone()).collect()
 }
 

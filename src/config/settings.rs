@@ -10,6 +10,7 @@ use super::file::File;
 use super::name::DriveName;
 use super::rescued::rescued;
 use super::retention::OWN as OWN_KEEP;
+use super::streams::Stream;
 use crate::model::{
     Alerts, Appeared, Consents, DatasetFilter, DatasetName, Guid, HistoryMode, Keep, Luks, Policy, PoolName,
     Prune, SendMode, SnapshotFilter,
@@ -20,8 +21,10 @@ use crate::model::{
 pub struct Settings {
     /// The file that it comes from.
     pub file: PathBuf,
-    /// In the order of the file; at least one.
+    /// In the order of the file. None of them: there are streams.
     pub drives: Vec<Drive>,
+    /// What is saved to files, in the order of the file.
+    pub streams: Vec<Stream>,
     /// What is allowed but probably not meant; full sentences.
     pub warnings: Vec<String>,
 }

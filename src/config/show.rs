@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Spanned;
 
 use super::file::{BackupFile, File};
-use super::keys::{ALERTS, Absent, BACKUP, DRIVE, Key, Kind};
+use super::keys::{ALERTS, Absent, BACKUP, DRIVE, Key, Kind, STREAM};
 use super::problem::place;
 use super::reader::Written;
 
@@ -50,7 +50,7 @@ pub struct Section {
 /// The whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Shown {
-    /// Drives with what differs on them, then backups.
+    /// Drives with what differs on them, then backups, then streams.
     pub sections: Vec<Section>,
 }
 
@@ -70,6 +70,10 @@ pub fn show(file: &File, text: &str) -> Shown {
         );
     }
     sections.extend(file.backups.iter().map(|backup| section("backups", backup, text, Defaults::Shown)));
+    sections.extend(file.streams.iter().map(|stream| Section {
+        name: format!("streams.{}", stream.name.get_ref().as_key()),
+        rows: rows(STREAM, &stream.written, text, Defaults::Shown),
+    }));
     Shown { sections }
 }
 

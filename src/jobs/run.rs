@@ -1,7 +1,7 @@
 //! `run`: the whole job, drive after drive.
 
 use crate::alert::alarm::{Alarm, Subject};
-use crate::alert::told::Moment;
+use crate::alert::told::{About, Moment};
 use crate::config::request::{Export, RunRequest};
 use crate::config::{Drive, PowerOff};
 use crate::execute::chain;
@@ -68,8 +68,8 @@ pub fn run(request: &RunRequest, env: &Environment<'_>) -> Result<Vec<DriveResul
 
 /// Whom an alert about this drive is about, and who gets it.
 pub(super) fn subject<'a>(drive: &'a Drive, host: &'a str) -> Subject<'a> {
-    let (pool, guid, alerts) = (&drive.pool, drive.guid, &drive.alerts);
-    Subject { drive: drive.name.as_str(), pool, guid, host, alerts }
+    let about = About::Drive { pool: drive.pool.clone(), guid: drive.guid };
+    Subject { name: drive.name.as_str(), about, host, alerts: &drive.alerts }
 }
 
 /// What others are told of a run that had no last event.

@@ -14,6 +14,7 @@ mod luks;
 mod name;
 mod nvlist;
 mod policy;
+mod saving;
 mod snapshot;
 
 pub use alerts::{Address, AddressError, Alerts, FILE as PING_FILE, Ping, Service};
@@ -34,4 +35,5 @@ pub use nvlist::{NvValue, Nvlist, NvlistError};
 pub use policy::{
     Consents, DatasetFilter, HistoryMode, Keep, Policy, Prune, SendMode, SnapshotFilter, glob_set,
 };
+pub use saving::{BaseRule, Full, SavePolicy, Taking};
 pub use snapshot::{Base, Bookmark, History, HistoryError, Snapshot};

@@ -36,6 +36,7 @@ pub mod rescue;
 pub mod restore;
 mod rollback;
 mod room;
+pub mod saving;
 pub mod scrub;
 mod sends;
 mod step;

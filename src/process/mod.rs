@@ -19,6 +19,7 @@ mod child;
 mod complaint;
 mod program;
 mod pump;
+mod sending;
 mod supervisor;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,6 +28,7 @@ mod transfer;
 pub use cancel::{Cancel, Interruption};
 pub(crate) use complaint::{printable, quoted};
 pub use program::{Program, find_program};
+pub use sending::Sending;
 pub use supervisor::{Kept, System};
 
 /// The programs that zferry runs. Looked for in fixed system directories, never in the caller's PATH.

@@ -11,7 +11,9 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::child::{Child, DIRECTORIES, Wiring, kill, read_ready, wait, watched};
 use super::transfer::Transfer;
-use super::{Cancel, Exit, Interruption, Invocation, Output, PipeOutput, RunError, Runner, Tool, Watch};
+use super::{
+    Cancel, Exit, Interruption, Invocation, Output, PipeOutput, RunError, Runner, Sending, Tool, Watch,
+};
 
 /// More than this on standard output, in bytes, is not an answer. A listing of a million snapshots is a fifth of it.
 const LARGEST_OUTPUT: usize = 1 << 30;
@@ -87,6 +89,17 @@ impl System {
     ) -> Result<PipeOutput, RunError> {
         let receiver = self.start(receive, &Wiring::Sink)?;
         Transfer::of_file(from, receiver, watch).finish(&receive.to_string(), cancel)
+    }
+}
+
+impl System {
+    /// Starts a sender whose stream is read here.
+    ///
+    /// # Errors
+    /// When it is not installed, or cannot be started.
+    pub fn send(&self, send: &Invocation, cancel: &Cancel) -> Result<Sending, RunError> {
+        let child = self.start(send, &Wiring::Source)?;
+        Ok(Sending::new(child, send.to_string(), cancel.clone()))
     }
 }
 

@@ -93,7 +93,7 @@ impl Bars {
                 }
                 self.count();
             }
-            Event::Copying { what, copied: done, of } | Event::Checking { what, checked: done, of } => {
+            Event::Copying { what, copied: done, of } | Event::OnFile { what, done, of, .. } => {
                 self.copy(what, *done, *of);
             }
             Event::ScrubProgress { pool, done, total, .. } => {
@@ -250,7 +250,7 @@ impl Voice for Bars {
             Event::SendStarted { .. }
                 | Event::SendProgress { .. }
                 | Event::Copying { .. }
-                | Event::Checking { .. }
+                | Event::OnFile { .. }
         ) {
             return;
         }

@@ -53,7 +53,9 @@ impl Lines {
                 return self.streams.get_mut(target)?.progress(target, *sent, now);
             }
             Event::Copying { what, copied, of } => return self.read("Copying", what, *copied, *of, now),
-            Event::Checking { what, checked, of } => return self.read("Checking", what, *checked, *of, now),
+            Event::OnFile { work, what, done, of } => {
+                return self.read(work.word(), what, *done, *of, now);
+            }
             Event::ScrubProgress { pool, done, left, .. } => {
                 let (told, at) = *self.scrub.get_or_insert((*done, now));
                 let silence = now.saturating_duration_since(at);

@@ -32,6 +32,7 @@ mod pace;
 mod paper;
 pub mod plan;
 mod relay;
+pub mod shelves;
 pub mod status;
 pub mod stream;
 pub mod summary;

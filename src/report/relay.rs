@@ -56,7 +56,7 @@ impl Reporter {
 impl Sink for Reporter {
     fn event(&self, event: Event) {
         let is_progress =
-            matches!(event, Event::SendProgress { .. } | Event::Copying { .. } | Event::Checking { .. });
+            matches!(event, Event::SendProgress { .. } | Event::Copying { .. } | Event::OnFile { .. });
         if is_progress && self.waiting.load(Ordering::Relaxed) >= BACKLOG {
             return;
         }

@@ -6,13 +6,18 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{Line, Tone};
-use crate::jobs::stream::{Checked, Found, NotSound};
+use crate::jobs::stream::{Checked, Closely, Found, NotSound};
 use crate::model::Bytes;
 use crate::process::printable;
 use crate::stream::{Begin, Content, KINDS, Kind};
 
-/// What to do about those that are damaged.
-pub fn hint(all: &[Checked]) -> Option<Line> {
+/// What is missing, and what to do about those that are damaged.
+pub fn ending(all: &[Checked], lacks: &[String]) -> Vec<Line> {
+    let lacks = lacks.iter().map(|text| Line::new(Tone::Danger, &format!("MISSING  {text}")));
+    lacks.chain(hint(all)).collect()
+}
+
+fn hint(all: &[Checked]) -> Option<Line> {
     let is_damaged = all.iter().any(|one| one.found.as_ref().is_err_and(NotSound::is_damage));
     let text = "`zfs receive` takes nothing of a damaged stream, also not what is before the damage. Look for another copy of \
                 the file, or save it anew.";
@@ -20,10 +25,11 @@ pub fn hint(all: &[Checked]) -> Option<Line> {
 }
 
 /// A file.
-pub fn line(one: &Checked) -> Line {
+pub fn line(one: &Checked, closely: Closely) -> Line {
     let file = shown(&one.file);
+    let well = if closely == Closely::Whole { "whole   " } else { "there   " };
     match &one.found {
-        Ok(found) => Line::new(Tone::Plain, &format!("whole    {file}: {}", sentence(found))),
+        Ok(found) => Line::new(Tone::Plain, &format!("{well} {file}: {}", sentence(found))),
         Err(error) if !error.is_damage() => {
             Line::new(Tone::Danger, &format!("not read {file}: {}", words(error)))
         }
@@ -60,9 +66,10 @@ fn words(error: &NotSound) -> String {
 }
 
 /// The same for programs.
-pub fn json(all: &[Checked]) -> String {
+pub fn json(all: &[Checked], closely: Closely, lacks: &[String]) -> String {
     let files: Vec<Value> = all.iter().map(file).collect();
-    format!("{}\n", json!({ "v": 1, "files": files }))
+    let is_quick = closely == Closely::Quick;
+    format!("{}\n", json!({ "v": 1, "quick": is_quick, "files": files, "missing": lacks }))
 }
 
 fn file(one: &Checked) -> Value {
@@ -110,7 +117,8 @@ mod tests {
     use crate::stream::{Damage, Order, StreamError, Whole};
 
     fn text(all: &[Checked]) -> Vec<String> {
-        all.iter().map(line).chain(hint(all)).map(|line| line.text).collect()
+        let lines = all.iter().map(|one| line(one, Closely::Whole));
+        lines.chain(ending(all, &[])).map(|line| line.text).collect()
     }
 
     fn checked(file: &str, found: Result<Found, NotSound>) -> Checked {
@@ -147,7 +155,7 @@ mod tests {
         assert!(told[4].starts_with("`zfs receive` takes nothing of a damaged stream"));
         assert_eq!(text(&all[..3]).len(), 3);
 
-        let json: Value = serde_json::from_str(&json(&all)).unwrap();
+        let json: Value = serde_json::from_str(&json(&all, Closely::Whole, &[])).unwrap();
         assert_eq!(json["files"][0]["records"]["WRITE_EMBEDDED"], 1);
         assert_eq!(json["files"][1]["streams"], 2);
         assert_eq!(json["files"][2]["whole"], false);

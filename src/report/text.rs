@@ -31,6 +31,7 @@ fn is_trouble(event: &Event) -> bool {
             | Event::Failed { .. }
             | Event::Lost { .. }
             | Event::NotExported { .. }
+            | Event::NotSaved { .. }
     )
 }
 
@@ -38,10 +39,13 @@ fn sentences(event: &Event) -> Vec<Line> {
     match event {
         Event::SendProgress { .. }
         | Event::Copying { .. }
-        | Event::Checking { .. }
+        | Event::OnFile { .. }
         | Event::ScrubProgress { .. }
         | Event::DriveFinished(_) => Vec::new(),
         Event::Refused { source, target, finding, remedies } => refused(source, target, finding, remedies),
+        Event::NotSaved { dataset, why, remedies } => {
+            with_remedies(&format!("“{dataset}” was not saved: {}", why.trim_end()), remedies)
+        }
         Event::Failed { source, target, error } => Line::paragraph(
             Tone::Danger,
             &format!("“{source}” was not backed up to “{target}”: {}", error.trim_end()),
@@ -99,19 +103,23 @@ fn sentence(event: &Event) -> String {
             format!("Pruned {} of “{target}”: {}.", count(snapshots.len(), "snapshot"), names(snapshots))
         }
         Event::Done { target, what } => format!("“{target}”: {what}"),
+        Event::StreamStarted { stream, source, directory } => {
+            format!("{stream}: saving {source} to files in {}.", directory.display())
+        }
         Event::Note { text } => text.clone(),
         Event::Exported { pool } => format!("Exported “{pool}”."),
         Event::PoweredOff { drive } => format!("Powered off {drive}."),
         // Told in other ways, above.
         Event::SendProgress { .. }
         | Event::Copying { .. }
-        | Event::Checking { .. }
+        | Event::OnFile { .. }
         | Event::ScrubProgress { .. }
         | Event::Refused { .. }
         | Event::Failed { .. }
         | Event::Lost { .. }
         | Event::Warning { .. }
         | Event::NotExported { .. }
+        | Event::NotSaved { .. }
         | Event::DriveFinished(_) => String::new(),
     }
 }
@@ -134,7 +142,11 @@ fn imported(pool: &str, how: ImportHow) -> String {
 
 fn refused(source: &DatasetName, target: &DatasetName, finding: &str, remedies: &[String]) -> Vec<Line> {
     let head = format!("“{source}” was left alone, “{target}” is as it was: {}", finding.trim_end());
-    let mut lines = Line::paragraph(Tone::Danger, &head);
+    with_remedies(&head, remedies)
+}
+
+fn with_remedies(head: &str, remedies: &[String]) -> Vec<Line> {
+    let mut lines = Line::paragraph(Tone::Danger, head);
     for remedy in remedies {
         let remedy = Line::paragraph(Tone::Detail, remedy);
         lines.extend(remedy.into_iter().map(|line| Line { text: format!("    {}", line.text), ..line }));

@@ -12,12 +12,14 @@ mod check;
 mod error;
 mod fletcher;
 mod input;
+mod manifest;
 mod record;
 
 pub use chain::{NoChain, Piece, chain};
 pub use check::{Content, Whole, check, first};
 pub use error::{Damage, StreamError};
 pub use fletcher::Fletcher4;
+pub use manifest::{LARGEST as LARGEST_MANIFEST, Manifest, NoManifest};
 pub use record::{Begin, KINDS, Kind, Order};
 
 #[cfg(test)]

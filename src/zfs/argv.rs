@@ -22,7 +22,7 @@ pub use pools::{
     Access, ForeignHost, NewPool, clear, create_pool, damage, export, get_mounting, get_pools, import,
     list_devices, list_pools, pause_scrub, scrub, status, version,
 };
-pub use streams::{Making, PROPERTY_RESTORING, list_received, receive_file};
+pub use streams::{Making, PROPERTY_RESTORING, estimate, list_received, receive_file};
 
 /// For a request that costs the kernel little. A hung pool shows as this deadline.
 const SHORT: Duration = Duration::from_secs(120);
@@ -176,6 +176,11 @@ pub fn list_heads<'a>(targets: impl IntoIterator<Item = &'a DatasetName>) -> Inv
 /// Guid and IV set of snapshots that are named.
 pub fn list_named_snapshots<'a>(names: impl IntoIterator<Item = &'a SnapshotName>) -> Invocation {
     with(zfs(["list", "-Hp", "-t", "snapshot", "-o", "name,guid,ivsetguid"], LONG), names)
+}
+
+/// The same of snapshots that are named.
+pub fn list_taken<'a>(names: impl IntoIterator<Item = &'a SnapshotName>) -> Invocation {
+    with(zfs(["list", "-Hp", "-t", "snapshot", "-o", "name,guid,createtxg"], LONG), names)
 }
 
 /// The guids of all snapshots of whole pools.

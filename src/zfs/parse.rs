@@ -21,7 +21,7 @@ mod pools;
 mod received;
 mod scrub;
 
-pub use amounts::{amount, available};
+pub use amounts::{amount, available, estimated};
 pub use dated::{counts, dated};
 pub use delegated::{Delegation, delegations};
 pub use diff::changes;

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::*;
 use crate::event::{Fault, ImportHow, Unplug};
-use crate::model::Bytes;
+use crate::model::{Bytes, Guid};
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<Event>>);
@@ -54,8 +54,9 @@ fn summary(interrupted: bool) -> Summary {
 
 /// What a run with these events does. Placeholders in the address: no library has to read the requests.
 fn run(alerts: &Alerts, events: Vec<Event>) -> Vec<Event> {
-    let (heard, pool) = (Heard::default(), "backup".parse().unwrap());
-    let subject = Subject { drive: "t7", pool: &pool, guid: Guid(7), host: "laptop", alerts };
+    let heard = Heard::default();
+    let about = About::Drive { pool: "backup".parse().unwrap(), guid: Guid(7) };
+    let subject = Subject { name: "t7", about, host: "laptop", alerts };
     let alarm = Alarm::of_run(subject, &heard);
     events.into_iter().for_each(|event| alarm.event(event));
     drop(alarm);

@@ -1,15 +1,16 @@
 //! Which streams there are, by the first bytes of each file.
 
 use std::fs::File;
-use std::io::{self, Seek as _};
+use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 
 use super::RestoreError;
+use super::archive::Archive;
 use super::verify::{Found, NotSound, read_through};
-use crate::event::{Event, Sink};
+use crate::event::{Event, FileWork, Sink};
 use crate::model::Bytes;
 use crate::process::Cancel;
-use crate::stream::{Begin, Piece, first};
+use crate::stream::{Begin, Manifest, Piece, first};
 
 /// A file with a stream, or with several that go on from each other.
 #[derive(Debug)]
@@ -35,6 +36,21 @@ impl Candidate {
     }
 }
 
+/// What there is.
+#[derive(Debug)]
+pub(super) struct Available {
+    pub(super) candidates: Vec<Candidate>,
+    /// What manifests tell of, and no file has.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A file that is gone, or is no more what it was.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) path: PathBuf,
+    pub(super) manifest: Manifest,
+}
+
 /// Who is told, and who may stop it.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
@@ -45,40 +61,63 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     /// Reads a file to its end.
     pub(super) fn check(&self, path: &Path, file: &mut File, length: u64) -> Result<Found, RestoreError> {
-        let what = path.file_name().map(|name| crate::process::printable(&name.to_string_lossy()));
-        let what = what.unwrap_or_default();
-        let tell = |checked: u64| {
-            let (what, of) = (what.clone(), Bytes(length));
-            self.sink.event(Event::Checking { what, checked: Bytes(checked), of });
-        };
-        let found = read_through(file, self.cancel, &tell);
-        tell(length);
+        let found = self.told(path, length, |tell| read_through(file, self.cancel, tell));
         if self.cancel.is_requested() {
             return Err(RestoreError::Interrupted);
         }
         found.map_err(|source| RestoreError::NotSound { file: path.to_owned(), source })
     }
 
+    /// Reads, and tells how far it is.
+    pub(super) fn told<T>(&self, path: &Path, length: u64, read: impl FnOnce(&dyn Fn(u64)) -> T) -> T {
+        let what = path.file_name().map(|name| crate::process::printable(&name.to_string_lossy()));
+        let what = what.unwrap_or_default();
+        let tell = |checked: u64| {
+            let (what, of) = (what.clone(), Bytes(length));
+            self.sink.event(Event::OnFile { work: FileWork::Checking, what, done: Bytes(checked), of });
+        };
+        let found = read(&tell);
+        tell(length);
+        found
+    }
+
     fn left_out(&self, path: &Path, why: &str) {
-        let text = format!("{} is left out: {why}", crate::process::printable(&path.to_string_lossy()));
+        let text = format!("{} is left out: {why}", shown(path));
         self.sink.event(Event::Warning { text });
     }
 
     /// All that may be received, of files that were named and of directories. What is named has to be fit for it; what lies
     /// in a directory and is not is told and left out.
-    pub(super) fn candidates(&self, named: &[PathBuf]) -> Result<Vec<Candidate>, RestoreError> {
-        let mut found = Vec::new();
+    pub(super) fn candidates(&self, named: &[PathBuf]) -> Result<Available, RestoreError> {
+        let (mut found, mut lost) = (Vec::new(), Vec::new());
         for path in named {
             let unreadable = |source| RestoreError::Unreadable { path: path.clone(), source };
             if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
                 found.push(self.look(path, true)?);
                 continue;
             }
-            for path in files_in(path).map_err(unreadable)? {
+            let archive = Archive::read(path).map_err(unreadable)?;
+            archive.troubles.iter().for_each(|text| self.sink.event(Event::Warning { text: text.clone() }));
+            let known = archive.entries.into_iter().map(|entry| (entry.path, Some(entry.manifest)));
+            let others = archive.others.into_iter().map(|path| (path, None));
+            for (path, manifest) in known.chain(others) {
                 match self.look(&path, false) {
-                    Ok(candidate) => found.push(candidate),
+                    Ok(candidate) => {
+                        // By what is in it, it is used all the same: files were perhaps only given each other's names.
+                        if let Some(manifest) = manifest.filter(|manifest| manifest.guid != candidate.last.to)
+                        {
+                            let text =
+                                format!("{} is not the file that its manifest is about.", shown(&path));
+                            self.sink.event(Event::Warning { text });
+                            lost.push(Lost { path, manifest });
+                        }
+                        found.push(candidate);
+                    }
                     Err(RestoreError::Interrupted) => return Err(RestoreError::Interrupted),
-                    Err(error) => self.left_out(&path, &told(&error)),
+                    Err(error) => {
+                        self.left_out(&path, &told(&error));
+                        lost.extend(manifest.map(|manifest| Lost { path, manifest }));
+                    }
                 }
             }
         }
@@ -86,7 +125,7 @@ impl Reading<'_> {
             let directories = named.iter().map(|path| path.display().to_string()).collect();
             return Err(RestoreError::NoStreams { directories });
         }
-        Ok(found)
+        Ok(Available { candidates: found, lost })
     }
 
     fn look(&self, path: &Path, is_named: bool) -> Result<Candidate, RestoreError> {
@@ -133,16 +172,6 @@ fn told(error: &RestoreError) -> String {
     }
 }
 
-/// Regular files that are not hidden: what is written aside is.
-fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !is_hidden && std::fs::metadata(entry.path())?.is_file() {
-            files.push(entry.path());
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
+fn shown(path: &Path) -> String {
+    crate::process::printable(&path.to_string_lossy())
 }

@@ -2,18 +2,18 @@
 //! byte of any; what is there already is never received onto.
 
 use std::io::Seek as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::RestoreError;
-use super::find::{Candidate, Reading};
-use crate::event::{Event, Sink};
+use super::find::{Available, Candidate, Lost, Reading};
+use crate::event::{Event, FileWork, Sink};
 use crate::jobs::Environment;
 use crate::model::{Bytes, DatasetName, Guid};
 use crate::plan::files::{Dated, Wanted};
 use crate::process::{PipeOutput, RunError, System, Watch, printable, quoted};
-use crate::report::text::count;
-use crate::stream::{Begin, NoChain, Piece, chain};
+use crate::report::text::{self, count};
+use crate::stream::{Begin, Manifest, NoChain, Piece, chain};
 use crate::zfs::argv::{self, Making};
 use crate::zfs::parse::Received;
 use crate::zfs::{Client, ZfsError};
@@ -71,11 +71,12 @@ pub fn restore(request: &RestoreRequest, env: &Environment<'_>, system: &System)
 fn choose(
     request: &RestoreRequest,
     env: &Environment<'_>,
-    candidates: Vec<Candidate>,
+    available: Available,
     there: Option<&Received>,
 ) -> Result<Way, RestoreError> {
+    let Available { candidates, lost } = available;
     let dataset = dataset(request, &candidates)?;
-    let wanted = wanted(request, env, &candidates, &dataset)?;
+    let wanted = wanted(request, env, (&candidates, &lost), &dataset)?;
     let wanted = candidates[wanted].last.clone();
     let have = there.and_then(|there| there.snapshots.last().copied());
     let pieces: Vec<Piece> = candidates.iter().map(|candidate| candidate.piece.clone()).collect();
@@ -109,30 +110,44 @@ fn dataset(request: &RestoreRequest, candidates: &[Candidate]) -> Result<String,
     }
 }
 
-/// The file that has the state that is meant.
+/// The file that has the state that is meant. One that is lost is not silently taken an earlier one for.
 fn wanted(
     request: &RestoreRequest,
     env: &Environment<'_>,
-    candidates: &[Candidate],
+    (candidates, lost): (&[Candidate], &[Lost]),
     dataset: &str,
 ) -> Result<usize, RestoreError> {
     let snapped = |(index, candidate): (usize, &Candidate)| {
         let (of, name) = candidate.last.name.split_once('@')?;
         let at = i64::try_from(candidate.last.created).ok()?;
         let at = jiff::Timestamp::from_second(at).ok()?;
-        (of == dataset).then_some((index, Dated { name: name.parse().ok()?, at }))
+        (of == dataset).then_some((Ok(index), Dated { name: name.parse().ok()?, at }))
     };
-    let mut all: Vec<_> = candidates.iter().enumerate().filter_map(snapped).collect();
+    let is_elsewhere = |lost: &&Lost| candidates.iter().any(|other| other.last.to == lost.manifest.guid);
+    let gone = |lost: &'_ Lost| {
+        let Manifest { snapshot, created, .. } = &lost.manifest;
+        let of_this = lost.manifest.dataset == dataset && !is_elsewhere(&lost);
+        of_this.then_some(())?;
+        Some((Err(lost.path.clone()), Dated { name: snapshot.parse().ok()?, at: *created }))
+    };
+    let there = candidates.iter().enumerate().filter_map(snapped);
+    let mut all: Vec<_> = there.chain(lost.iter().filter_map(gone)).collect();
     // Times are told to the second. Of two within one, that is later which goes on from the other.
-    let before = |index: usize| ancestors(candidates, index);
-    all.sort_by_cached_key(|(index, dated)| (dated.at, before(*index)));
+    let before =
+        |which: &Result<usize, PathBuf>| which.as_ref().map_or(0, |index| ancestors(candidates, *index));
+    all.sort_by_cached_key(|(which, dated)| (dated.at, before(which)));
     let dated: Vec<Dated> = all.iter().map(|(_, dated)| dated.clone()).collect();
     let chosen = request.wanted.choose(dataset, &dated, &env.now())?;
     // The first one is the one to be tried.
     let chosen = chosen.first().and_then(|index| all.get(*index));
-    chosen
-        .map(|(index, _)| *index)
-        .ok_or_else(|| RestoreError::NoStreams { directories: vec![dataset.to_owned()] })
+    match chosen {
+        Some((Ok(index), _)) => Ok(*index),
+        Some((Err(path), dated)) => Err(RestoreError::Incomplete {
+            snapshot: format!("{dataset}@{}", dated.name),
+            why: format!("{} is gone, or is no more what it was", printable(&path.to_string_lossy())),
+        }),
+        None => Err(RestoreError::NoStreams { directories: vec![dataset.to_owned()] }),
+    }
 }
 
 /// How many files lead to this one, as far as they are there.
@@ -199,15 +214,10 @@ fn receive(
     let mut file = file.try_clone().map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     let (into, started) = (&request.into, Instant::now());
-    env.sink.event(Event::SendStarted {
-        source: last.dataset().parse().unwrap_or_else(|_| into.clone()),
-        target: into.clone(),
-        what: name_of(path),
-        estimate: Bytes(piece.bytes),
-    });
+    let name = printable(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());
     let command = argv::receive_file(into, making.as_ref());
     log::debug!("{command} < {}", path.display());
-    let mut watch = watch(env.sink, into);
+    let mut watch = watch(env.sink, &name, Bytes(piece.bytes));
     let not_received = |source| RestoreError::NotReceived { file: path.clone(), into: into.clone(), source };
     let output = match system.feed(file, &command, &mut watch, env.cancel) {
         Ok(output) => output,
@@ -219,19 +229,21 @@ fn receive(
         let output = crate::process::Output { exit: receive, stdout: Vec::new(), stderr };
         return Err(not_received(ZfsError::failed(command.to_string(), &output)));
     }
-    let (target, sent) = (into.clone(), Bytes(bytes));
-    env.sink.event(Event::SendFinished { target, sent, took: started.elapsed() });
+    let (done, took) = (Bytes(bytes), text::duration(started.elapsed()));
+    env.sink.event(Event::OnFile { work: FileWork::Receiving, what: name.clone(), done, of: done });
+    env.sink.event(Event::Note { text: format!("Received {} from {name} in {took}.", last.name) });
     Ok(())
 }
 
 /// Tells how far it is. A receive may be busy for long: nothing stops one but a person.
-fn watch<'a>(sink: &'a dyn Sink, into: &'a DatasetName) -> impl FnMut(u64) -> Watch + 'a {
+fn watch<'a>(sink: &'a dyn Sink, name: &'a str, of: Bytes) -> impl FnMut(u64) -> Watch + 'a {
     const TELL: Duration = Duration::from_millis(200);
     let mut told = Instant::now();
     move |bytes| {
-        if told.elapsed() > TELL {
+        if told.elapsed() > TELL && bytes < of.0 {
             told = Instant::now();
-            sink.event(Event::SendProgress { target: into.clone(), sent: Bytes(bytes) });
+            let (work, what) = (FileWork::Receiving, name.to_owned());
+            sink.event(Event::OnFile { work, what, done: Bytes(bytes), of });
         }
         Watch::Continue
     }
@@ -267,9 +279,4 @@ fn account(request: &RestoreRequest, way: &Way) -> String {
         text.push_str(&format!("\n  zfs mount {into}"));
     }
     text
-}
-
-fn name_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    format!("from {}", printable(&name.to_string_lossy()))
 }

@@ -3,19 +3,23 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
 
 use super::*;
+use crate::config::Stream;
 use crate::drive::Root;
 use crate::event::{Event, Sink};
 use crate::jobs::Environment;
+use crate::model::Keep;
 use crate::plan::files::Wanted;
 use crate::process::{Cancel, System};
 use crate::state::Store;
 use crate::stream::imitation::one;
+
+mod files;
 
 /// A `zfs` that takes what it is given, and knows of it what was given: the names of the files are in their bytes.
 const ANSWER: &str = r#"
@@ -69,9 +73,24 @@ impl Host {
     }
 
     fn restore(&self, from: &[&str], at: Option<&str>) -> Result<(), String> {
-        let system = System::with_directories(vec![self.directory.path().to_owned()]);
+        let request = RestoreRequest {
+            into: "rpool/new".parse().unwrap(),
+            from: from.iter().map(|name| self.at(name)).collect(),
+            wanted: at.map_or(Wanted::Newest, |at| Wanted::AsOf(at.to_owned())),
+            dataset: None,
+        };
+        let system = self.system();
+        self.with(|env| restore(&request, env, &system)).map_err(|error| crate::execute::chain(&error))
+    }
+
+    fn system(&self) -> System {
+        System::with_directories(vec![self.directory.path().to_owned()])
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Environment<'_>) -> T) -> T {
+        let system = self.system();
         let locks = self.directory.path().join("locks");
-        let env = Environment {
+        work(&Environment {
             runner: &system,
             cancel: &self.cancel,
             root: &Root::imitation(self.directory.path().join("root")),
@@ -83,14 +102,17 @@ impl Host {
             locks: &locks,
             ending: &|_| crate::live::Ending::default(),
             interactive: false,
-        };
-        let request = RestoreRequest {
-            into: "rpool/new".parse().unwrap(),
-            from: from.iter().map(|name| self.at(name)).collect(),
-            wanted: at.map_or(Wanted::Newest, |at| Wanted::AsOf(at.to_owned())),
-            dataset: None,
-        };
-        restore(&request, &env, &system).map_err(|error| crate::execute::chain(&error))
+        })
+    }
+
+    /// What saves to the directory with the files.
+    fn stream(&self, keep: Keep) -> Stream {
+        let directory = self.at("");
+        let text =
+            format!("[streams.diary]\nsource = \"pool/diary\"\ndirectory = \"{}\"\n", directory.display());
+        let mut stream = crate::config::parse(&text, Path::new("c"), "h").unwrap().streams.remove(0);
+        stream.policy.keep = Some(keep);
+        stream
     }
 
     /// The bytes that ZFS was given, of all files together.

@@ -9,8 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use super::archive::{beside, put_manifest, read_manifest};
+use super::write::hashed;
 use crate::process::Cancel;
-use crate::stream::{Begin, Damage, StreamError, Whole, check};
+use crate::stream::{Begin, Content, Damage, Manifest, NoManifest, Order, StreamError, Whole, check};
 
 /// More at a time gain nothing on one disk.
 const MOST: usize = 4;
@@ -53,21 +57,49 @@ pub enum NotSound {
     /// Several streams, of which there are none: sound, and of no use.
     #[error("it ends as it should, and there is no stream in it")]
     Nothing,
+    /// Sound, and not what its manifest is about.
+    #[error("it is whole, and not the file that its manifest is about: its {0} is another one")]
+    Another(&'static str),
+    /// What lies beside it, and should be its manifest.
+    #[error("its manifest cannot be used")]
+    Manifest(#[source] NoManifest),
+    /// Only the dataset takes it that has the beginning.
+    #[error(
+        "it is the rest of a stream that was interrupted, which only the dataset takes that has the beginning of it"
+    )]
+    Rest,
+    /// No manifest tells of that.
+    #[error(
+        "it holds several datasets, and a manifest is about one; `zfs receive -d -u POOL/NEW` makes them again"
+    )]
+    Several,
+    /// No manifest can name it.
+    #[error("its name is not UTF-8 text")]
+    Unnamed,
 }
 
 impl NotSound {
     /// Whether it was read, and is not as it should be.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Closed(_) => false,
+            Self::Closed(_) | Self::Manifest(_) | Self::Rest | Self::Several | Self::Unnamed => false,
             Self::Damaged(error) => !matches!(error.damage, Damage::Unreadable(_)),
-            Self::Nothing => true,
+            Self::Nothing | Self::Another(_) => true,
         }
     }
 }
 
+/// How closely files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closely {
+    /// To their ends.
+    Whole,
+    /// Their beginnings and their lengths.
+    Quick,
+}
+
 /// Reads all of them, several at a time, and tells of each as soon as those that were named before it are known.
-pub fn verify(files: &[PathBuf], told: &mut dyn FnMut(Checked)) {
+pub fn verify(files: &[PathBuf], closely: Closely, now: Timestamp, told: &mut dyn FnMut(Checked)) {
     let at_a_time = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST).min(files.len());
     let next = AtomicUsize::new(0);
     let (tell, hear) = mpsc::channel();
@@ -79,7 +111,7 @@ pub fn verify(files: &[PathBuf], told: &mut dyn FnMut(Checked)) {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(file) = files.get(at) else { break };
                     // It is heard to the end.
-                    let _ = tell.send((at, Checked { file: file.clone(), found: look(file) }));
+                    let _ = tell.send((at, Checked { file: file.clone(), found: look(file, closely, now) }));
                 }
             });
         }
@@ -96,13 +128,68 @@ pub fn verify(files: &[PathBuf], told: &mut dyn FnMut(Checked)) {
     });
 }
 
-fn look(file: &Path) -> Result<Found, NotSound> {
-    let mut from: Box<dyn Read> =
-        if file == Path::new(STDIN) { Box::new(io::stdin()) } else { Box::new(File::open(file)?) };
-    whole(&mut *from)
+fn look(file: &Path, closely: Closely, now: Timestamp) -> Result<Found, NotSound> {
+    if file == Path::new(STDIN) {
+        return whole(&mut io::stdin());
+    }
+    let mut open = File::open(file)?;
+    let beside = beside(file);
+    let manifest = match read_manifest(&beside) {
+        Err(NoManifest::Absent) => None,
+        read => Some(read.map_err(NotSound::Manifest)?),
+    };
+    if closely == Closely::Quick {
+        return glance(open, manifest.as_ref());
+    }
+    let Some(manifest) = manifest else { return whole(&mut open) };
+    let (found, blake3) = read_hashed(&mut open, &Cancel::new(), &|_| ())?;
+    compare(&found, &manifest)?;
+    if blake3 != manifest.blake3 {
+        return Err(NotSound::Another("BLAKE3"));
+    }
+    // Who may not write there has checked it all the same.
+    if let Err(error) = put_manifest(&Manifest { verified: now, ..manifest }, &beside) {
+        log::debug!("{} cannot be written: {error}", beside.display());
+    }
+    Ok(found)
 }
 
-fn whole(from: &mut dyn Read) -> Result<Found, NotSound> {
+/// Only its beginning and its length.
+fn glance(mut file: File, manifest: Option<&Manifest>) -> Result<Found, NotSound> {
+    let bytes = file.metadata()?.len();
+    let first = crate::stream::first(&mut file)?;
+    let (content, order) = (Content::Single, Order::Little);
+    let whole = Whole { content, bytes, records: [0; 11], order };
+    let found = Found { last: first.clone(), first, has_other: false, whole };
+    match manifest {
+        // What is in a package after its first stream is told only by reading it.
+        Some(manifest) if manifest.streams == 1 => compare(&found, manifest)?,
+        Some(manifest) if manifest.bytes != bytes => return Err(NotSound::Another("length")),
+        _ => {}
+    }
+    Ok(found)
+}
+
+fn compare(found: &Found, manifest: &Manifest) -> Result<(), NotSound> {
+    let pairs = [
+        ("length", found.whole.bytes == manifest.bytes),
+        ("snapshot", found.last.to == manifest.guid),
+        ("base", found.first.from == manifest.from),
+    ];
+    pairs.into_iter().find(|(_, same)| !same).map_or(Ok(()), |(what, _)| Err(NotSound::Another(what)))
+}
+
+/// Reads a file to its end, and gives its BLAKE3 too, which is computed beside. Tells how far it is.
+pub(super) fn read_hashed(
+    file: &mut File,
+    cancel: &Cancel,
+    tell: &dyn Fn(u64),
+) -> Result<(Found, String), NotSound> {
+    let mut told = Told { file, cancel, tell, read: 0, told: Instant::now() };
+    hashed(&mut told)
+}
+
+pub(super) fn whole(from: &mut dyn Read) -> Result<Found, NotSound> {
     let (mut first, mut last, mut has_other) = (None::<Begin>, None, false);
     let whole = check(from, &mut |begin| {
         let first = first.get_or_insert_with(|| begin.clone());

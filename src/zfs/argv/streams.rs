@@ -1,7 +1,7 @@
 //! Streams in files.
 
-use super::{LONG, SHORT, with, zfs};
-use crate::model::{DatasetName, Guid};
+use super::{From, LONG, SHORT, with, zfs};
+use crate::model::{DatasetName, Guid, SendMode, SnapshotName};
 use crate::process::Invocation;
 
 /// On a dataset that is made of files: the guid of the snapshot that will be its newest, until it is there.
@@ -31,6 +31,13 @@ pub struct Making {
     pub until: Guid,
     /// The stream may bring properties along.
     pub with_properties: bool,
+}
+
+/// How long the stream would be that [`super::send`] makes.
+pub fn estimate(mode: SendMode, from: &From, to: &SnapshotName) -> Invocation {
+    let mut send = super::send(mode, from, to);
+    send.args.insert(1, "-nP".to_owned());
+    send
 }
 
 /// A dataset and its snapshots, with what says that it is being made of files.

@@ -17,6 +17,17 @@ pub fn amount(output: &[u8]) -> Result<Bytes, Unreadable> {
     }
 }
 
+/// Output of [`crate::zfs::argv::estimate`]: of its lines the one that begins with `size`.
+///
+/// # Errors
+/// When there is none, or no number in it.
+pub fn estimated(output: &[u8]) -> Result<Bytes, Unreadable> {
+    let text = std::str::from_utf8(output).map_err(|_| unreadable(0, "it is not UTF-8 text"))?;
+    let size = text.lines().find_map(|line| line.strip_prefix("size\t"));
+    let size = size.ok_or_else(|| unreadable(0, "it tells no size"))?;
+    size.parse().map(Bytes).map_err(|_| unreadable(0, format!("{size:?} is no size")))
+}
+
 /// Output of [`crate::zfs::argv::get_available`].
 ///
 /// # Errors

@@ -99,6 +99,9 @@ const LOOKING: [&str; 8] =
 /// terminal. About 250 MB, most of it what Xvfb could draw in three dimensions with.
 const DESKTOP: [&str; 4] = ["dbus-user-session", "dunst", "xvfb", "xterm"];
 
+/// What carries files away, and what a person logs in with.
+const CARRYING: [&str; 2] = ["restic", "login"];
+
 /// Timers of the system that do things at times of their own.
 const TIMERS: [&str; 9] = [
     "apt-daily.timer",
@@ -130,7 +133,7 @@ pub const TRIXIE: Recipe = Recipe {
     name: "debian13",
     codename: "trixie",
     zfs_from: "trixie-backports",
-    packages: &joined::<33>(&[&BASE, &METRICS, &LOOKING, &DESKTOP]),
+    packages: &joined::<35>(&[&BASE, &METRICS, &LOOKING, &DESKTOP, &CARRYING]),
     build_packages: &["linux-headers-amd64", "zfs-dkms", "dkms", "gcc", "make", "libc6-dev"],
     masked: &joined::<15>(&[&TIMERS, &EXPORTER, &SLOW]),
     initramfs: &["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"],

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod alerted;
+mod archived;
 mod backup;
 pub(crate) mod boundaries;
 mod checkup;
@@ -163,6 +164,7 @@ pub fn all() -> Vec<Scenario> {
         notified::scenarios(),
         packaged::scenarios(),
         alerted::scenarios(),
+        archived::scenarios(),
         measured::scenarios(),
         mirrored::scenarios(),
         encased::scenarios(),

@@ -150,24 +150,23 @@ fn shown(lab: &mut Lab) -> Result<()> {
 fn with_run0(lab: &mut Lab) -> Result<()> {
     let (t7, _) = lab.setting("512M")?;
     install(lab)?;
-    lab.run(
-        "useradd --create-home --groups sudo ada && echo ada:lovelace | chpasswd && systemctl start polkit",
-    )?
-    .exits(0)?;
+    lab.run("useradd --create-home --shell /bin/bash --groups sudo ada && echo ada:lovelace | chpasswd && systemctl start polkit")?
+        .exits(0)?;
     much(lab)?;
-    let mut run = lab.on_terminal("setpriv --reuid=ada --regid=ada --init-groups run0 zferry run t7")?;
-    lab.until_says(&mut run, "assword:")?;
-    lab.type_into(&run, "lovelace\n")?;
-    lab.finish(run)?.exits(0)?.says("in total")?.says("Safe to unplug t7 (exported and powered off)")?;
+    as_ada(lab, "run0 zferry run t7", 0, "Safe to unplug t7 (exported and powered off)")?;
     lab.gone(&t7)?;
     arrived(lab, &t7)?;
     // A code that says more than yes or no is not lost on the way.
     lab.pull(&t7)?;
-    let mut run =
-        lab.on_terminal("setpriv --reuid=ada --regid=ada --init-groups run0 zferry run --wait=1s t7")?;
-    lab.until_says(&mut run, "assword:")?;
-    lab.type_into(&run, "lovelace\n")?;
-    lab.finish(run)?.exits(75)?.says("t7")?;
+    as_ada(lab, "run0 zferry run --wait=1s t7", 75, "t7")
+}
+
+/// Logs in, with a terminal and a session of its own, types a command and the password that it asks for.
+fn as_ada(lab: &mut Lab, command: &str, code: i32, words: &str) -> Result<()> {
+    let mut session = lab.on_terminal(&format!("su --pty --login ada --command '{command}'"))?;
+    lab.until_says(&mut session, "assword:")?;
+    lab.type_into(&session, "lovelace\n")?;
+    lab.finish(session)?.exits(code)?.says(words)?;
     Ok(())
 }
 
