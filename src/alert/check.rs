@@ -1,35 +1,34 @@
 //! What would keep anybody from being told, said before it matters.
 
-use crate::config::Drive;
+use crate::config::{Drive, Stream};
+use crate::model::Alerts;
 use crate::process::find_program;
 
 use super::send;
 
 /// Full sentences, for `config check`. What only root may read is left out when somebody else asks.
-pub fn problems(drives: &[Drive], is_root: bool) -> Vec<String> {
+pub fn problems(drives: &[Drive], streams: &[Stream], is_root: bool) -> Vec<String> {
+    let drives = drives.iter().map(|drive| (format!("drives.{}.alerts", drive.name), &drive.alerts));
+    let streams = streams.iter().map(|stream| (format!("streams.{}", stream.name), &stream.alerts));
+    drives.chain(streams).flat_map(|(path, alerts)| problems_of(&path, alerts, is_root)).collect()
+}
+
+fn problems_of(path: &str, alerts: &Alerts, is_root: bool) -> Vec<String> {
     let mut all = Vec::new();
-    for drive in drives {
-        for (key, words) in drive.alerts.programs() {
-            if let Some(name) = words.first()
-                && find_program(name).is_err()
-            {
-                all.push(format!(
-                    "The program of drives.{}.alerts.{key}, {name}, was not found.",
-                    drive.name
-                ));
-            }
+    for (key, words) in alerts.programs() {
+        if let Some(name) = words.first()
+            && find_program(name).is_err()
+        {
+            all.push(format!("The program of {path}.{key}, {name}, was not found."));
         }
-        if let Some(directory) = drive.alerts.metrics.as_ref().filter(|path| !path.is_dir()) {
-            let path = directory.display();
-            all.push(format!("drives.{}.alerts.metrics: {path} is no directory.", drive.name));
-        }
-        let Some(ping) = drive.alerts.ping.as_ref().filter(|_| is_root) else { continue };
-        match send::address(ping) {
-            Ok((_, dangerous)) => {
-                all.extend(dangerous.map(|why| format!("drives.{}.alerts.ping: {why}.", drive.name)));
-            }
-            Err(error) => all.push(format!("drives.{}.alerts.ping: {error}.", drive.name)),
-        }
+    }
+    if let Some(directory) = alerts.metrics.as_ref().filter(|path| !path.is_dir()) {
+        all.push(format!("{path}.metrics: {} is no directory.", directory.display()));
+    }
+    let Some(ping) = alerts.ping.as_ref().filter(|_| is_root) else { return all };
+    match send::address(ping) {
+        Ok((_, dangerous)) => all.extend(dangerous.map(|why| format!("{path}.ping: {why}."))),
+        Err(error) => all.push(format!("{path}.ping: {error}.")),
     }
     all
 }
@@ -48,7 +47,7 @@ mod tests {
         };
         let problems = |alerts: &str, is_root| {
             let settings = crate::config::parse(&config(alerts), Path::new("c"), "h").unwrap();
-            super::problems(&settings.drives, is_root)
+            super::problems(&settings.drives, &settings.streams, is_root)
         };
         let alerts = "ping = \"file:/nonexistent/ping\"\non-start = [\"sh\", \"-c\", \"x\"]\non-failure = [\"/nonexistent/x\"]\nmetrics = \"/nonexistent\"";
         assert_eq!(
@@ -60,6 +59,11 @@ mod tests {
             ]
         );
         assert_eq!(problems(alerts, false).len(), 2);
+        let alerts =
+            "[streams.diary]\nsource = \"r/d\"\ndirectory = \"/srv\"\nping = \"file:/nonexistent/ping\"";
+        assert!(
+            problems(alerts, true)[0].starts_with("streams.diary.ping: /nonexistent/ping cannot be read")
+        );
         assert!(problems("ping = \"https://hc-ping.com/x\"", true).is_empty());
     }
 }

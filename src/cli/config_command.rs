@@ -34,7 +34,7 @@ fn check(path: &Path, common: &Common) -> Result<(), Failure> {
     let mut checked = config::load(path, &common.host);
     if let Ok(settings) = &mut checked {
         let is_root = rustix::process::geteuid().is_root();
-        settings.warnings.extend(alert::check::problems(&settings.drives, is_root));
+        settings.warnings.extend(alert::check::problems(&settings.drives, &settings.streams, is_root));
     }
     match (&checked, common.format) {
         (Ok(settings), Format::Human) => print(&summary(settings)),

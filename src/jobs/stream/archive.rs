@@ -162,14 +162,19 @@ pub(super) fn put_manifest(manifest: &Manifest, path: &Path) -> io::Result<()> {
 }
 
 fn manifest_aside(manifest: &Manifest, path: &Path) -> io::Result<NamedTempFile> {
-    let mut file = aside(path.parent().unwrap_or(Path::new("/")), true)?;
+    let mut file = aside(directory_of(path), true)?;
     file.write_all(manifest.to_text().as_bytes())?;
     file.as_file().sync_all()?;
     Ok(file)
 }
 
 fn sync_directory(of: &Path) -> io::Result<()> {
-    File::open(of.parent().unwrap_or(Path::new("/")))?.sync_all()
+    File::open(directory_of(of))?.sync_all()
+}
+
+/// The directory that a file is in: of a bare name, the one where we are.
+pub(super) fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A name that nothing has: by the time of the snapshot, and where that is taken with a number behind it.

@@ -146,11 +146,7 @@ fn write(
 ) -> Result<(Bytes, Instant), NotSaved> {
     let started = Instant::now();
     let estimate = sender.estimate(order)?;
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let (aside, manifest) = sender.send(order, directory, estimate)?;
+    let (aside, manifest) = sender.send(order, archive::directory_of(file), estimate)?;
     let unwritable = |source| NotSaved::File { path: file.to_owned(), source };
     let name = file.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| unwritable(std::io::Error::other("its name is not UTF-8 text")))?;

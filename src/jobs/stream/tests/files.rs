@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::Host;
-use crate::jobs::stream::archive::{Archive, aside, beside, clean, free_name, put};
+use crate::jobs::stream::archive::{Archive, aside, beside, clean, directory_of, free_name, put};
 use crate::jobs::stream::write::{NotWritten, write};
 use crate::jobs::stream::{Closely, State, adopt, prune_all, shelves, verify};
 use crate::model::Keep;
@@ -66,6 +66,7 @@ fn names_are_those_of_the_day_and_nothing_is_replaced() {
         first.ends_with("1970-01-02T000000Z-full.zfs") && second.ends_with("1970-01-03T000000Z-incr.zfs")
     );
     assert!(saved(&host, 0, 1).ends_with("1970-01-02T000000Z-full-2.zfs"));
+    assert_eq!(directory_of(Path::new("b.zfs")), Path::new("."));
     assert!(
         beside(Path::new("/a/b.zfs")).ends_with("b.json") && beside(Path::new("/a/b")).ends_with("b.json")
     );

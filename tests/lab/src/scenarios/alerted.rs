@@ -54,6 +54,14 @@ const SECRET: &str = "5c7b9e4f-secret";
 
 /// The server runs, and the drive's alerts are these lines.
 fn alerts(lab: &mut Lab, lines: &str) -> Result<()> {
+    listen(lab)?;
+    lab.write("/run/lab/alerts", format!("\n[drives.t7.alerts]\n{lines}\n"))?;
+    lab.run("cat /run/lab/alerts >> /etc/zferry/config.toml")?.exits(0)?;
+    Ok(())
+}
+
+/// The server runs, and there is a program that writes down what it is told.
+pub(super) fn listen(lab: &mut Lab) -> Result<()> {
     lab.write("/run/lab/server", SERVER)?;
     lab.run(
         "systemctl is-active -q monitor || systemd-run -q --unit=monitor --collect perl /run/lab/server; \
@@ -67,13 +75,11 @@ fn alerts(lab: &mut Lab, lines: &str) -> Result<()> {
     )?;
     lab.run("chmod +x /usr/local/bin/tell-me; mkdir -p /etc/zferry; rm -f /run/lab/asked /run/lab/programs")?
         .exits(0)?;
-    lab.write("/run/lab/alerts", format!("\n[drives.t7.alerts]\n{lines}\n"))?;
-    lab.run("cat /run/lab/alerts >> /etc/zferry/config.toml")?.exits(0)?;
     Ok(())
 }
 
 /// The monitor's address is that of this kind, in a file that only root may read.
-fn monitor(lab: &mut Lab, prefix: &str, kind: &str) -> Result<()> {
+pub(super) fn monitor(lab: &mut Lab, prefix: &str, kind: &str) -> Result<()> {
     let line = format!("{prefix}http://127.0.0.1:8089/{kind}/{SECRET}");
     lab.write("/etc/zferry/ping", line)?;
     lab.run("chmod 600 /etc/zferry/ping; rm -f /run/lab/asked")?.exits(0)?;
@@ -81,7 +87,7 @@ fn monitor(lab: &mut Lab, prefix: &str, kind: &str) -> Result<()> {
 }
 
 /// What the server was asked since the last time.
-fn asked(lab: &mut Lab) -> Result<Vec<String>> {
+pub(super) fn asked(lab: &mut Lab) -> Result<Vec<String>> {
     let lines = lab.run("cat /run/lab/asked 2>/dev/null; rm -f /run/lab/asked")?.stdout();
     Ok(lines.lines().map(str::to_owned).collect())
 }
