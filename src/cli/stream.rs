@@ -11,7 +11,7 @@ use super::work::{self, World};
 use super::{Call, args, interruptible, print, request};
 use crate::config::request::Format;
 use crate::jobs;
-use crate::jobs::stream::{Closely, ExportRequest, RestoreError, RestoreRequest};
+use crate::jobs::stream::{Closely, ExportError, ExportRequest, RestoreError, RestoreRequest};
 use crate::model::SendMode;
 use crate::plan::files::Wanted;
 use crate::process::Cancel;
@@ -119,8 +119,13 @@ fn export(request: &ExportRequest, call: &Call<'_>, cancel: &Cancel) -> Result<u
         if error.is_interruption() {
             return Failure::Interrupted { signal: cancel.signal().unwrap_or_default() };
         }
-        let (kind, hints) = (error.kind(), error.hints());
-        failed(anyhow::Error::new(error), kind, hints, call)
+        match error {
+            ExportError::Zfs(error) => saving::told(error, call, cancel),
+            error => {
+                let (kind, hints) = (error.kind(), error.hints());
+                failed(anyhow::Error::new(error), kind, hints, call)
+            }
+        }
     })
 }
 

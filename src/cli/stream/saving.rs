@@ -92,7 +92,7 @@ fn code_of(error: &SaveError, cancel: &Cancel) -> u8 {
     }
 }
 
-fn told(error: SaveError, call: &Call<'_>, cancel: &Cancel) -> Failure {
+pub(super) fn told(error: SaveError, call: &Call<'_>, cancel: &Cancel) -> Failure {
     let hints = error.hints();
     let kind = match &error {
         SaveError::Interrupted => {
@@ -101,6 +101,10 @@ fn told(error: SaveError, call: &Call<'_>, cancel: &Cancel) -> Failure {
         SaveError::Busy(_) => {
             let hint = hints.into_iter().next().unwrap_or_default();
             return Failure::NotNow { cause: anyhow::Error::new(error), hint };
+        }
+        SaveError::UnsafeZfs(_) => {
+            let hint = hints.into_iter().next().unwrap_or_default();
+            return Failure::ZfsUnsafe { cause: anyhow::Error::new(error), hint };
         }
         SaveError::Zfs { source, .. } => source.kind(),
         _ => Kind::Other,

@@ -108,6 +108,7 @@ pub fn export(request: &ExportRequest, env: &Environment<'_>, system: &System) -
     if let Some(there) = [file, &beside].into_iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(ExportError::Exists(there.clone()));
     }
+    let sender = Sender::new(env, system, request.mode)?;
     let (dataset, listed) = look(snapshot, env)?;
     if dataset.encryption.is_none() && request.mode == SendMode::Raw {
         return Err(ExportError::Plaintext(snapshot.clone()));
@@ -129,9 +130,12 @@ pub fn export(request: &ExportRequest, env: &Environment<'_>, system: &System) -
         snapshot: snapshot.clone(),
         from,
         mode: request.mode,
+        ivset: sender.ivsets([snapshot]).remove(snapshot),
     };
-    let (bytes, started) = write(&order, file, &beside, Sender { env, system }).map_err(|source| {
-        ExportError::NotSaved { snapshot: snapshot.clone(), file: file.clone(), source: Box::new(source) }
+    let (bytes, started) = write(&order, file, &beside, &sender).map_err(|source| ExportError::NotSaved {
+        snapshot: snapshot.clone(),
+        file: file.clone(),
+        source: Box::new(source),
     })?;
     let text = format!("Saved {snapshot} as {}: {bytes} in {}.", file.display(), duration(started.elapsed()));
     env.sink.event(Event::Note { text });
@@ -142,7 +146,7 @@ fn write(
     order: &Order<'_>,
     file: &Path,
     beside: &Path,
-    sender: Sender<'_>,
+    sender: &Sender<'_>,
 ) -> Result<(Bytes, Instant), NotSaved> {
     let started = Instant::now();
     let estimate = sender.estimate(order)?;

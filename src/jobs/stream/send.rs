@@ -1,5 +1,6 @@
 //! A stream of one snapshot becomes a file beside the one that it will be: whole, checked, and on the disk.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,14 +8,16 @@ use tempfile::NamedTempFile;
 
 use super::NotSound;
 use super::archive;
+use super::save::SaveError;
 use super::write::{NotWritten, Written, write};
 use crate::event::{Event, FileWork};
 use crate::jobs::Environment;
-use crate::model::{Bytes, Dataset, Guid, SendMode, SnapshotName};
-use crate::process::{Invocation, RunError, System};
+use crate::model::{Bytes, Dataset, Guid, IvsetGuid, SendMode, SnapshotName};
+use crate::process::{Invocation, RunError, System, Tool};
 use crate::stream::Manifest;
 use crate::zfs::ZfsError;
 use crate::zfs::argv::{self, From};
+use crate::zfs::version;
 
 /// Why one dataset was not saved.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,8 @@ pub(super) struct Order<'a> {
     /// As an argument, and as it is known.
     pub(super) from: Option<(String, Guid)>,
     pub(super) mode: SendMode,
+    /// Of an encrypted snapshot.
+    pub(super) ivset: Option<IvsetGuid>,
 }
 
 impl Order<'_> {
@@ -74,13 +79,48 @@ impl Order<'_> {
 }
 
 /// Where it comes from.
-#[derive(Clone, Copy)]
 pub(super) struct Sender<'a> {
-    pub(super) env: &'a Environment<'a>,
-    pub(super) system: &'a System,
+    env: &'a Environment<'a>,
+    system: &'a System,
+    /// Which ZFS sends, for the manifests.
+    zfs: String,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    /// Of this host, unless its ZFS loses data. What else is known of that is told.
+    pub(super) fn new(
+        env: &'a Environment<'a>,
+        system: &'a System,
+        mode: SendMode,
+    ) -> Result<Self, SaveError> {
+        let versions = env.client().check_tool(Tool::Zfs);
+        let versions = versions.map_err(SaveError::zfs("which ZFS this is is not known"))?;
+        if let Some(refusal) = version::refusal(&versions) {
+            return Err(SaveError::UnsafeZfs(refusal));
+        }
+        for text in version::advice(&versions, mode == SendMode::Plain) {
+            env.sink.event(Event::Warning { text });
+        }
+        let zfs = versions.module.or(versions.tools).unwrap_or_default();
+        Ok(Self { env, system, zfs })
+    }
+
+    /// The IV sets of these, for their manifests: nothing depends on them.
+    pub(super) fn ivsets<'n>(
+        &self,
+        snapshots: impl IntoIterator<Item = &'n SnapshotName>,
+    ) -> HashMap<SnapshotName, IvsetGuid> {
+        let mut snapshots = snapshots.into_iter().peekable();
+        if snapshots.peek().is_none() {
+            return HashMap::new();
+        }
+        let named = self.env.client().named_snapshots(snapshots).unwrap_or_else(|error| {
+            log::debug!("{error}");
+            HashMap::new()
+        });
+        named.into_iter().filter_map(|(name, (_, ivset))| Some((name, ivset?))).collect()
+    }
+
     /// About how long it will be.
     pub(super) fn estimate(&self, order: &Order<'_>) -> Result<Bytes, NotSaved> {
         let command = argv::estimate(order.mode, &order.base(), &order.snapshot);
@@ -149,7 +189,12 @@ impl Sender<'_> {
         if !is_meant || manifest.raw != order.stays_encrypted() {
             return Err(NotSaved::Other);
         }
-        Ok(Manifest { dataset_guid: Some(order.dataset.guid), ..manifest })
+        Ok(Manifest {
+            dataset_guid: Some(order.dataset.guid),
+            ivset: order.ivset.map(|ivset| Guid(ivset.0)),
+            zfs: Some(self.zfs.clone()),
+            ..manifest
+        })
     }
 }
 

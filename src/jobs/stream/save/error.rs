@@ -7,6 +7,7 @@ use crate::model::DatasetName;
 use crate::plan::saving::directory_of;
 use crate::process::{RunError, quoted};
 use crate::zfs::ZfsError;
+use crate::zfs::version::Refusal;
 
 /// Nothing of a stream's datasets was saved, or what was is complete.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum SaveError {
         /// The other.
         second: DatasetName,
     },
+    /// This ZFS loses data.
+    #[error("{}", .0.finding)]
+    UnsafeZfs(Refusal),
     /// ZFS does not answer a question, or does not do what is needed.
     #[error("{what}")]
     Zfs {
@@ -77,6 +81,7 @@ impl SaveError {
             Self::Collision { .. } => {
                 vec!["leave one of them out (`exclude`), and save it by a [streams.NAME] with another directory".to_owned()]
             }
+            Self::UnsafeZfs(refusal) => vec![refusal.remedy.clone()],
             Self::Directory { .. } | Self::Zfs { .. } | Self::Interrupted => Vec::new(),
         }
     }

@@ -20,7 +20,7 @@ pub use error::SaveError;
 use self::one::Saver;
 use super::archive::{self, Archive};
 use super::prune;
-use super::send::NotSaved;
+use super::send::{NotSaved, Sender};
 use crate::config::Stream;
 use crate::event::Event;
 use crate::jobs::Environment;
@@ -83,6 +83,7 @@ pub fn save(stream: &Stream, env: &Environment<'_>, system: &System) -> Result<S
         source: stream.policy.source.clone(),
         directory: stream.directory.clone(),
     });
+    let sender = Sender::new(env, system, stream.policy.send)?;
     let source = look(stream, env)?;
     let meant = datasets(&stream.policy, &source);
     if meant.is_empty() {
@@ -95,7 +96,7 @@ pub fn save(stream: &Stream, env: &Environment<'_>, system: &System) -> Result<S
     let mut subjects =
         meant.into_iter().map(|dataset| subject(stream, dataset, env)).collect::<Result<Vec<_>, _>>()?;
     let taken = take(stream, &subjects, env)?;
-    let summary = write_all(stream, env, system, &mut subjects, &taken);
+    let summary = write_all(&Saver { stream, env, sender }, &mut subjects, &taken);
     // Also what was done before somebody asked to stop.
     tidy::tidy(stream, &subjects, &taken, env);
     if env.cancel.is_requested() {
@@ -205,26 +206,34 @@ fn take(
 }
 
 fn write_all(
-    stream: &Stream,
-    env: &Environment<'_>,
-    system: &System,
+    saver: &Saver<'_>,
     subjects: &mut [Subject<'_>],
     taken: &HashMap<DatasetName, Snapshot>,
 ) -> SaveSummary {
+    let Saver { stream, env, .. } = *saver;
+    let verdict = |subject: &Subject<'_>| {
+        let new = taken.get(&subject.dataset.name).cloned();
+        decide(&stream.policy, subject.dataset, new, &subject.archive.saved(), &env.now())
+    };
+    let verdicts: Vec<Verdict> = subjects.iter().map(verdict).collect();
+    let named = |(subject, verdict): (&Subject<'_>, &Verdict)| match verdict {
+        Verdict::Save(saving) => subject.dataset.name.snapshot(&saving.snapshot.name).ok(),
+        _ => None,
+    };
+    let names: Vec<SnapshotName> = subjects.iter().zip(&verdicts).filter_map(named).collect();
+    let ivsets = saver.sender.ivsets(&names);
     let mut summary = SaveSummary::default();
-    let saver = Saver { stream, env, system };
-    for subject in subjects {
+    for (subject, verdict) in subjects.iter_mut().zip(&verdicts) {
         if env.cancel.is_requested() {
             break;
         }
-        let new = taken.get(&subject.dataset.name).cloned();
-        match decide(&stream.policy, subject.dataset, new, &subject.archive.saved(), &env.now()) {
+        match verdict {
             Verdict::UpToDate => summary.up_to_date += 1,
             Verdict::Refused(why) => {
                 summary.failed += 1;
-                tell(env, &subject.dataset.name, why.to_string(), remedies(stream, subject.dataset, why));
+                tell(env, &subject.dataset.name, why.to_string(), remedies(stream, subject.dataset, *why));
             }
-            Verdict::Save(saving) => match saver.save(subject, &saving) {
+            Verdict::Save(saving) => match saver.save(subject, saving, &ivsets) {
                 Ok(entry) => {
                     summary.saved += 1;
                     summary.bytes += entry.manifest.bytes;

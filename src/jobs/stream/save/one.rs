@@ -1,5 +1,6 @@
 //! One stream is written to one file of a directory.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -9,31 +10,36 @@ use super::Subject;
 use crate::config::Stream;
 use crate::event::Event;
 use crate::jobs::Environment;
-use crate::model::{Base, Bytes, SnapshotName};
+use crate::model::{Base, Bytes, IvsetGuid, SnapshotName};
 use crate::plan::saving::Saving;
-use crate::process::System;
 use crate::report::text::duration;
 use crate::stream::Manifest;
 
 pub(super) struct Saver<'a> {
     pub(super) stream: &'a Stream,
     pub(super) env: &'a Environment<'a>,
-    pub(super) system: &'a System,
+    pub(super) sender: Sender<'a>,
 }
 
 impl Saver<'_> {
     /// Writes it, and gives it its name once it is whole.
-    pub(super) fn save(&self, subject: &Subject<'_>, saving: &Saving) -> Result<Entry, NotSaved> {
+    pub(super) fn save(
+        &self,
+        subject: &Subject<'_>,
+        saving: &Saving,
+        ivsets: &HashMap<SnapshotName, IvsetGuid>,
+    ) -> Result<Entry, NotSaved> {
         let snapshot = subject.dataset.name.snapshot(&saving.snapshot.name);
+        let snapshot = snapshot.map_err(|_| NotSaved::Other)?;
         let order = Order {
+            ivset: ivsets.get(&snapshot).copied(),
             dataset: subject.dataset,
-            snapshot: snapshot.map_err(|_| NotSaved::Other)?,
+            snapshot,
             guid: saving.snapshot.guid,
             from: saving.from.as_ref().map(|base| (base.argument(), base.guid())),
             mode: self.stream.policy.send,
         };
-        let sender = Sender { env: self.env, system: self.system };
-        let estimate = sender.estimate(&order)?;
+        let estimate = self.sender.estimate(&order)?;
         let directory = &subject.directory;
         let unwritable = |path: &Path| {
             let path = path.to_owned();
@@ -42,7 +48,7 @@ impl Saver<'_> {
         std::fs::create_dir_all(directory).map_err(unwritable(directory))?;
         self.announce(&order.snapshot, saving, estimate);
         let started = Instant::now();
-        let (file, manifest) = sender.send(&order, directory, estimate)?;
+        let (file, manifest) = self.sender.send(&order, directory, estimate)?;
         let path = archive::free_name(directory, &manifest);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let manifest = Manifest { file: name, ..manifest };

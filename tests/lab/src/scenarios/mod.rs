@@ -45,6 +45,7 @@ mod stopped;
 mod story;
 mod streams;
 mod structure;
+mod timed;
 mod unfit;
 pub(crate) mod unplugged;
 mod verified;
@@ -138,6 +139,7 @@ pub fn all() -> Vec<Scenario> {
         streams::scenarios(),
         stopped::scenarios(),
         story::scenarios(),
+        timed::scenarios(),
         unfit::scenarios(),
         reading::scenarios(),
         increments::scenarios(),

@@ -14,6 +14,10 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::core("streams of each kind are found whole, and damaged ones are not", each_kind)
             .also_on_the_oldest(),
         Scenario::core("files become a dataset again, or nothing does", restored).also_on_the_oldest(),
+        Scenario::full(
+            "many small records and the largest ones are saved and checked in little memory",
+            sizes,
+        ),
     ]
 }
 
@@ -183,6 +187,32 @@ fn with_properties(lab: &mut Lab) -> Result<()> {
     lab.run("zferry -v stream restore rpool/q /srv/p/home")?.exits(0)?.says("-x mountpoint")?;
     lab.run("zfs get -H -o value type rpool/p; zfs get -H -o value,source mountpoint rpool/q")?
         .prints("volume\nnone\tinherited from rpool")?;
+    Ok(())
+}
+
+/// With what they start, and with what they read ahead, in 64 MiB.
+const IN_LITTLE_MEMORY: &str =
+    "systemd-run --quiet --pipe --wait -p MemoryMax=64M -p MemorySwapMax=0 /usr/local/bin/zferry";
+
+fn sizes(lab: &mut Lab) -> Result<()> {
+    lab.encrypted_source("rpool")?;
+    lab.run(&format!(
+        "set -e; zfs create -o recordsize=16M -o compression=off {HOME}/large; zfs create {HOME}/small; mkdir /srv/files; \
+         head -c 100663296 /dev/urandom > /home/large/file; cd /home/small; seq 10000 | split -l 1 -a 4 -; zpool sync rpool"
+    ))?
+    .exits(0)?;
+    let config =
+        format!("[streams.home]\nsource = \"{HOME}\"\ndirectory = \"/srv/files\"\nexclude = [\"anna\"]\n");
+    lab.write("/etc/zferry/config.toml", config)?;
+    lab.run(&format!("{IN_LITTLE_MEMORY} stream save"))?.exits(0)?.says("home: saved 3 datasets")?;
+    lab.run(&format!("{IN_LITTLE_MEMORY} stream verify"))?.exits(0)?;
+    for (dataset, least) in [("large", "WRITE"), ("small", "OBJECT")] {
+        let count = format!("sed -n 's/.*\"{least}\": \\([0-9]*\\).*/\\1/p' /srv/files/*_{dataset}/*.json");
+        let records = lab.run(&count)?.number()?;
+        let is_so = if dataset == "large" { (6..100).contains(&records) } else { records >= 10_000 };
+        ensure!(is_so, "{records} records of {least} in {dataset}");
+        lab.run(&format!("zferry stream restore rpool/{dataset} /srv/files/*_{dataset}"))?.exits(0)?;
+    }
     Ok(())
 }
 
