@@ -1,10 +1,12 @@
 //! Fletcher-4 over 32-bit words, as `module/zcommon/zfs_fletcher.c` defines it: four running sums of 64 bits, each the sum
 //! of the one before it.
 //!
-//! Four words at a time go into four sets of sums that do not depend on each other, so that the processor adds them side
-//! by side; what they come to together is put together at the end of a chunk.
+//! Words in this processor's order, which is that of nearly all streams, go through [`side_by_side`]. Of the others, and of
+//! what is short, four words at a time go into four sets of sums that do not depend on each other; what they come to
+//! together is put together at the end of a chunk.
 
 use super::record::Order;
+use super::side_by_side;
 
 /// So many words at a time, so that the factors below stay exact.
 const CHUNK: usize = 1 << 18;
@@ -34,7 +36,18 @@ impl Fletcher4 {
     /// Goes on with these bytes, whose number is a multiple of four; what is more is left out.
     pub fn add(&mut self, bytes: &[u8], order: Order) {
         match order {
-            Order::Little => self.add_words(bytes, u32::from_le_bytes),
+            Order::Little => {
+                let mut rest = bytes;
+                loop {
+                    let (taken, behind) = side_by_side::sums(rest);
+                    if taken == 0 {
+                        break;
+                    }
+                    self.join(behind, (taken / WORD) as u64);
+                    rest = &rest[taken..];
+                }
+                self.add_words(rest, u32::from_le_bytes);
+            }
             Order::Big => self.add_words(bytes, u32::from_be_bytes),
         }
     }

@@ -14,6 +14,7 @@ mod fletcher;
 mod input;
 mod manifest;
 mod record;
+mod side_by_side;
 
 pub use chain::{NoChain, Piece, chain};
 pub use check::{Content, Whole, check, first};

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::Scenario;
 use super::session::{arrived, much};
@@ -24,6 +24,8 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::full("a run that goes on is shown on another terminal, and can be stopped there", shown)
             .packaged(),
         Scenario::full("who may become root types the alias with run0", with_run0).packaged(),
+        Scenario::full("a drive that is paused or calls itself something hostile starts nothing", held_back)
+            .packaged(),
     ]
 }
 
@@ -167,6 +169,64 @@ fn as_ada(lab: &mut Lab, command: &str, code: i32, words: &str) -> Result<()> {
     lab.until_says(&mut session, "assword:")?;
     lab.type_into(&session, "lovelace\n")?;
     lab.finish(session)?.exits(code)?.says(words)?;
+    Ok(())
+}
+
+/// Nobody said that it is to be backed up to now; nobody may say so by what stands in a label.
+fn held_back(lab: &mut Lab) -> Result<()> {
+    let (t7, guid) = lab.setting("512M")?;
+    lab.pull(&t7)?;
+    install(lab)?;
+    lab.run("zferry pause t7")?.exits(0)?;
+    lab.plug(&t7)?;
+    until_told(lab, guid, 1, "t7 is paused since")?;
+    lab.not_imported("backup")?;
+    lab.run("cat /run/zferry/status.json")?.says("\"state\":\"not-now\"")?.says("paused since")?;
+    lab.pull(&t7)?;
+    lab.run("zferry resume t7")?.exits(0)?;
+
+    // Udev and blkid read the label without its checksum; ZFS does not.
+    let other = lab.drive("other", "128M")?;
+    let stranger = lab.prepare_drive(&other, "stranger")?;
+    rename_in_labels(lab, &other, "stranger", "`id>/x`;")?;
+    lab.run(&format!("sgdisk -c '1:$(touch /owned);`reboot`' {} && udevadm settle", other.device()))?
+        .exits(0)?;
+    lab.pull(&other)?;
+    lab.plug(&other)?;
+    lab.run(&format!("udevadm info -q property {}", other.partition()))?.says("ID_FS_UUID=")?.says("id")?;
+    let ended = format!("test \"$(systemctl show -P ExecMainExitTimestamp zferry@{stranger})\" != ''");
+    lab.wait_until("the unit of a pool that is nobody's has ended", RUN, &ended)?;
+    lab.run(&format!("systemctl show -P Result zferry@{stranger}"))?.prints("success")?;
+    // The same of a drive that is ours, by its guid.
+    lab.plug(&t7)?;
+    until_told(lab, guid, 1, "Safe to unplug t7 (exported and powered off)")?;
+    lab.gone(&t7)?;
+    lab.run("sed -i '/^pool-guid/a min-interval = \"0s\"' /etc/zferry/config.toml; zferry pause t7")?
+        .exits(0)?;
+    lab.plug(&t7)?;
+    rename_in_labels(lab, &t7, "backup", "`id`>x")?;
+    lab.pull(&t7)?;
+    lab.run("zferry resume t7")?.exits(0)?;
+    lab.plug(&t7)?;
+    let failed = format!("test $(systemctl show -P ActiveState zferry@{guid}) = failed");
+    lab.wait_until("the run has failed", RUN, &failed)?;
+    lab.run(&format!("journalctl -q -o cat -p err -u zferry@{guid}"))?.says("zferry: error: ")?;
+    lab.run("ls /x /owned /root/x / | grep -x -e x -e owned")?.exits(1)?;
+    lab.not_imported("backup")
+}
+
+/// In all labels of a drive's partition, which lie at its beginning and at its end.
+fn rename_in_labels(lab: &mut Lab, drive: &Drive, from: &str, to: &str) -> Result<()> {
+    ensure!(from.len() == to.len(), "the labels would not fit");
+    let script = format!(
+        "use strict; open my $d, '+<', $ARGV[0] or die $!; my $end = sysseek $d, 0, 2; \
+         for my $at (0, $end - ($end % 262144) - 524288) {{ sysseek $d, $at, 0; sysread $d, my $b, 524288; \
+         $b =~ s{{{from}}}{{{to}}}g or die 'no label'; sysseek $d, $at, 0; syswrite $d, $b }}"
+    );
+    lab.write("/run/lab/rename", script)?;
+    let partition = drive.partition();
+    lab.run(&format!("perl /run/lab/rename {partition} && sync && blockdev --flushbufs {partition}"))?
+        .exits(0)?;
     Ok(())
 }
 
