@@ -181,7 +181,7 @@ fn held_back(lab: &mut Lab) -> Result<()> {
     lab.plug(&t7)?;
     until_told(lab, guid, 1, "t7 is paused since")?;
     lab.not_imported("backup")?;
-    lab.run("cat /run/zferry/status.json")?.says("\"state\":\"not-now\"")?.says("paused since")?;
+    lab.run("zferry status")?.exits(0)?.says("t7 is paused, since")?;
     lab.pull(&t7)?;
     lab.run("zferry resume t7")?.exits(0)?;
 
