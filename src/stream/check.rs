@@ -9,7 +9,7 @@ use crate::model::Guid;
 
 use super::error::{Damage, StreamError};
 use super::fletcher::Fletcher4;
-use super::input::Input;
+use super::input::{Along, Input};
 use super::record::{Begin, CHECKED, Features, HEADER, Header, Kind, Order, may_begin};
 
 /// What a whole stream holds.
@@ -41,7 +41,19 @@ pub struct Whole {
 /// # Errors
 /// With the first thing that is wrong; what follows it was not looked at.
 pub fn check(from: &mut dyn Read, seen: &mut dyn FnMut(&Begin)) -> Result<Whole, StreamError> {
-    let mut reader = Reader::new(from);
+    check_along(from, &mut |_| Ok(()), seen)
+}
+
+/// The same, and gives everything that is read to somebody else too, before it is looked at.
+///
+/// # Errors
+/// With the first thing that is wrong, of which what the other one failed with is one.
+pub fn check_along<'a>(
+    from: &'a mut dyn Read,
+    along: &'a mut Along<'a>,
+    seen: &mut dyn FnMut(&Begin),
+) -> Result<Whole, StreamError> {
+    let mut reader = Reader::new(from, along);
     reader.whole(seen).map_err(|damage| reader.located(damage))
 }
 
@@ -51,7 +63,8 @@ pub fn check(from: &mut dyn Read, seen: &mut dyn FnMut(&Begin)) -> Result<Whole,
 /// # Errors
 /// With the first thing that is wrong.
 pub fn first(from: &mut dyn Read) -> Result<Begin, StreamError> {
-    let mut reader = Reader::new(from);
+    let mut nobody = |_| Ok(());
+    let mut reader = Reader::new(from, &mut nobody);
     reader.first().map_err(|damage| reader.located(damage))
 }
 
@@ -78,9 +91,9 @@ struct Record {
 }
 
 impl<'a> Reader<'a> {
-    fn new(from: &'a mut dyn Read) -> Self {
+    fn new(from: &'a mut dyn Read, along: &'a mut Along<'a>) -> Self {
         Self {
-            input: Input::new(from),
+            input: Input::new(from, along),
             sums: Fletcher4::default(),
             good: 0,
             order: Order::Little,

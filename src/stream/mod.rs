@@ -17,9 +17,10 @@ mod record;
 mod side_by_side;
 
 pub use chain::{NoChain, Piece, chain};
-pub use check::{Content, Whole, check, first};
+pub use check::{Content, Whole, check, check_along, first};
 pub use error::{Damage, StreamError};
 pub use fletcher::Fletcher4;
+pub use input::{Along, Chunk};
 pub use manifest::{LARGEST as LARGEST_MANIFEST, Manifest, NoManifest};
 pub use record::{Begin, KINDS, Kind, Order};
 

@@ -1,12 +1,11 @@
 //! Fletcher-4 with the widest additions that the processor has, found at run time.
 //!
-//! A vector of `n` numbers of 64 bits is read twice: as it is, where the lower half of each number is a word of even place,
-//! and four bytes later, where it is the word of odd place behind that. So there are `2 n` lanes, each with sums of its own.
+//! Of a vector of `n` numbers of 64 bits, the lower half of each is a word of even place. Turned by one word, it is the word
+//! of odd place behind that. So there are `2 n` lanes, each with sums of its own.
 
 use bytemuck::Zeroable as _;
 use pulp::{Arch, Simd, WithSimd};
 
-const WORD: usize = 4;
 /// The widest vector that there may be, in bytes.
 const WIDEST: usize = 64;
 /// Less is not worth it, in bytes.
@@ -16,15 +15,14 @@ const CHUNK: usize = 1 << 20;
 
 /// The sums of the first bytes of these from zero, and how many bytes that is: a multiple of a word, and perhaps none.
 pub(super) fn sums(bytes: &[u8]) -> (usize, [u64; 4]) {
-    let taken = bytes.len().saturating_sub(WORD).min(CHUNK) / WIDEST * WIDEST;
+    let taken = bytes.len().min(CHUNK) / WIDEST * WIDEST;
     if taken < LEAST || cfg!(target_endian = "big") {
         return (0, [0; 4]);
     }
-    // The odd words of the last vector are read with the word behind it.
-    (taken, Arch::new().dispatch(Lanes(&bytes[..taken + WORD])))
+    (taken, Arch::new().dispatch(Lanes(&bytes[..taken])))
 }
 
-/// Bytes of whole vectors, and a word behind them.
+/// Bytes of whole vectors.
 struct Lanes<'a>(&'a [u8]);
 
 impl WithSimd for Lanes<'_> {
@@ -34,18 +32,20 @@ impl WithSimd for Lanes<'_> {
     fn with_simd<S: Simd>(self, simd: S) -> [u64; 4] {
         let size = size_of::<S::u64s>();
         let low = simd.splat_u64s(u64::from(u32::MAX));
-        let add = |sums: &mut [S::u64s; 4], vector: &[u8]| {
-            let mut more = simd.and_u64s(bytemuck::pod_read_unaligned(vector), low);
+        let add = |sums: &mut [S::u64s; 4], vector: S::u64s| {
+            let mut more = simd.and_u64s(vector, low);
             for sum in sums {
                 *sum = simd.add_u64s(*sum, more);
                 more = *sum;
             }
         };
+        let turned =
+            |vector: S::u64s| -> S::u64s { bytemuck::cast(simd.rotate_left_u32s(bytemuck::cast(vector), 1)) };
         let (mut even, mut odd) = ([S::u64s::zeroed(); 4], [S::u64s::zeroed(); 4]);
-        let (here, behind) = (&self.0[..self.0.len() - WORD], &self.0[WORD..]);
-        for (here, behind) in here.chunks_exact(size).zip(behind.chunks_exact(size)) {
-            add(&mut even, here);
-            add(&mut odd, behind);
+        for bytes in self.0.chunks_exact(size) {
+            let vector = bytemuck::pod_read_unaligned(bytes);
+            add(&mut even, vector);
+            add(&mut odd, turned(vector));
         }
         let mut whole = [0; 4];
         for (place, sums) in [even, odd].iter().enumerate() {

@@ -9,6 +9,7 @@ use super::archive::{beside, put_manifest};
 use super::find::Reading;
 use super::shelf::shelves;
 use super::verify::{NotSound, read_hashed};
+use super::write::AHEAD;
 use crate::event::Event;
 use crate::jobs::Environment;
 use crate::model::Bytes;
@@ -83,7 +84,8 @@ fn manifest(file: &Path, env: &Environment<'_>) -> Result<Manifest, NotSound> {
     let mut open = File::open(file)?;
     let reading = Reading { sink: env.sink, cancel: env.cancel };
     let length = open.metadata()?.len();
-    let (found, blake3) = reading.told(file, length, |tell| read_hashed(&mut open, env.cancel, tell))?;
+    let (found, blake3) =
+        reading.told(file, length, |tell| read_hashed(&mut open, AHEAD, env.cancel, tell))?;
     if found.first.is_rest() {
         return Err(NotSound::Rest);
     }

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::archive::{beside, put_manifest, read_manifest};
-use super::write::hashed;
+use super::write::{AHEAD, hashed};
 use crate::process::Cancel;
-use crate::stream::{Begin, Content, Damage, Manifest, NoManifest, Order, StreamError, Whole, check};
+use crate::stream::{
+    Along, Begin, Content, Damage, Manifest, NoManifest, Order, StreamError, Whole, check_along,
+};
 
 /// More at a time gain nothing on one disk.
 const MOST: usize = 4;
@@ -111,7 +113,10 @@ pub fn verify(files: &[PathBuf], closely: Closely, now: Timestamp, told: &mut dy
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(file) = files.get(at) else { break };
                     // It is heard to the end.
-                    let _ = tell.send((at, Checked { file: file.clone(), found: look(file, closely, now) }));
+                    let _ = tell.send((
+                        at,
+                        Checked { file: file.clone(), found: look(file, closely, now, AHEAD / at_a_time) },
+                    ));
                 }
             });
         }
@@ -128,7 +133,7 @@ pub fn verify(files: &[PathBuf], closely: Closely, now: Timestamp, told: &mut dy
     });
 }
 
-fn look(file: &Path, closely: Closely, now: Timestamp) -> Result<Found, NotSound> {
+fn look(file: &Path, closely: Closely, now: Timestamp, ahead: usize) -> Result<Found, NotSound> {
     if file == Path::new(STDIN) {
         return whole(&mut io::stdin());
     }
@@ -142,7 +147,7 @@ fn look(file: &Path, closely: Closely, now: Timestamp) -> Result<Found, NotSound
         return glance(open, manifest.as_ref());
     }
     let Some(manifest) = manifest else { return whole(&mut open) };
-    let (found, blake3) = read_hashed(&mut open, &Cancel::new(), &|_| ())?;
+    let (found, blake3) = read_hashed(&mut open, ahead, &Cancel::new(), &|_| ())?;
     compare(&found, &manifest)?;
     if blake3 != manifest.blake3 {
         return Err(NotSound::Another("BLAKE3"));
@@ -182,16 +187,22 @@ fn compare(found: &Found, manifest: &Manifest) -> Result<(), NotSound> {
 /// Reads a file to its end, and gives its BLAKE3 too, which is computed beside. Tells how far it is.
 pub(super) fn read_hashed(
     file: &mut File,
+    ahead: usize,
     cancel: &Cancel,
     tell: &dyn Fn(u64),
 ) -> Result<(Found, String), NotSound> {
     let mut told = Told { file, cancel, tell, read: 0, told: Instant::now() };
-    hashed(&mut told)
+    hashed(&mut told, ahead)
 }
 
 pub(super) fn whole(from: &mut dyn Read) -> Result<Found, NotSound> {
+    whole_along(from, &mut |_| Ok(()))
+}
+
+/// The same, and gives what it reads to somebody else too.
+pub(super) fn whole_along<'a>(from: &'a mut dyn Read, along: &'a mut Along<'a>) -> Result<Found, NotSound> {
     let (mut first, mut last, mut has_other) = (None::<Begin>, None, false);
-    let whole = check(from, &mut |begin| {
+    let whole = check_along(from, along, &mut |begin| {
         let first = first.get_or_insert_with(|| begin.clone());
         has_other |= first.dataset() != begin.dataset();
         last = Some(begin.clone());

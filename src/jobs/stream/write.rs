@@ -1,16 +1,17 @@
 //! A stream becomes a file: read once, and while it is read checked, hashed and written. Each of the three has a thread of
-//! its own, so that none waits for another one longer than it has to.
+//! its own, so that none waits for another one longer than it has to, and all of them look at the same bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::verify::{Found, NotSound, whole};
+use super::verify::{Found, NotSound, whole_along};
+use crate::stream::Chunk;
 
-/// How many pieces may wait for a thread: with pieces of at most a mebibyte, that is the memory that it takes.
-const WAITING: usize = 8;
+/// How many chunks may be read ahead of whoever is slowest, for all files that are looked at side by side. They have a
+/// mebibyte at most: that is the memory that it takes. Fewer, and who reads and who hashes wait for each other in turns.
+pub(super) const AHEAD: usize = 32;
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -40,14 +41,12 @@ pub(super) fn write(
     file: &File,
     tell: &mut dyn FnMut(u64),
 ) -> Result<Written, NotWritten> {
-    let (to_disk, for_disk) = sync_channel(WAITING);
-    let (to_hash, for_hash) = sync_channel(WAITING);
+    let (to_disk, for_disk) = sync_channel(AHEAD / 2);
+    let (to_hash, for_hash) = sync_channel(AHEAD / 2);
     std::thread::scope(|scope| {
         let disk = scope.spawn(move || store(&for_disk, file));
         let hash = scope.spawn(move || digest(&for_hash));
-        let lanes = vec![to_disk, to_hash];
-        let found = whole(&mut Tee { from, lanes, read: 0, tell, told: Instant::now() });
-        // The lanes are closed with it: both end.
+        let found = looked_at(from, [to_disk, to_hash], tell);
         let gone = |_| io::Error::other("the thread that did it ended early");
         disk.join().map_err(gone).and_then(|stored| stored).map_err(NotWritten::Disk)?;
         let blake3 = hash.join().map_err(gone).map_err(NotWritten::Disk)?;
@@ -58,51 +57,43 @@ pub(super) fn write(
 }
 
 /// Reads all of it, and gives its BLAKE3 in hexadecimal digits too.
-pub(super) fn hashed(from: &mut dyn Read) -> Result<(Found, String), NotSound> {
-    let (to_hash, for_hash) = sync_channel(WAITING);
+pub(super) fn hashed(from: &mut dyn Read, ahead: usize) -> Result<(Found, String), NotSound> {
+    let (to_hash, for_hash) = sync_channel(ahead);
     std::thread::scope(|scope| {
         let hash = scope.spawn(move || digest(&for_hash));
-        let found =
-            whole(&mut Tee { from, lanes: vec![to_hash], read: 0, tell: &mut |_| (), told: Instant::now() });
+        let found = looked_at(from, [to_hash], &mut |_| ());
         let blake3 = hash.join().map_err(|_| io::Error::other("the thread that hashed it ended early"))?;
         Ok((found?, blake3))
     })
 }
 
-fn store(pieces: &Receiver<Arc<[u8]>>, mut file: &File) -> io::Result<()> {
-    pieces.iter().try_for_each(|piece| file.write_all(&piece))
+/// Looks at all of it, and gives it to the others, who end with it.
+fn looked_at<const OTHERS: usize>(
+    from: &mut dyn Read,
+    others: [SyncSender<Chunk>; OTHERS],
+    tell: &mut dyn FnMut(u64),
+) -> Result<Found, NotSound> {
+    let (mut read, mut told) = (0, Instant::now());
+    whole_along(from, &mut move |chunk| {
+        read += chunk.len() as u64;
+        if told.elapsed() > TELL {
+            told = Instant::now();
+            tell(read);
+        }
+        // Whoever does not take it any more says why itself.
+        let gone = |_| io::Error::other("nobody takes it any more");
+        others.iter().try_for_each(|other| other.send(chunk.clone()).map_err(gone))
+    })
 }
 
-fn digest(pieces: &Receiver<Arc<[u8]>>) -> String {
+fn store(chunks: &Receiver<Chunk>, mut file: &File) -> io::Result<()> {
+    chunks.iter().try_for_each(|chunk| file.write_all(&chunk))
+}
+
+fn digest(chunks: &Receiver<Chunk>) -> String {
     let mut hasher = blake3::Hasher::new();
-    pieces.iter().for_each(|piece| {
-        hasher.update(&piece);
+    chunks.iter().for_each(|chunk| {
+        hasher.update(&chunk);
     });
     hasher.finalize().to_hex().to_string()
-}
-
-/// Gives what is read to others, too.
-struct Tee<'a> {
-    from: &'a mut dyn Read,
-    lanes: Vec<SyncSender<Arc<[u8]>>>,
-    read: u64,
-    tell: &'a mut dyn FnMut(u64),
-    told: Instant,
-}
-
-impl Read for Tee<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        let piece: Arc<[u8]> = buffer[..count].into();
-        for lane in &self.lanes {
-            // Whoever does not take it any more says why itself.
-            lane.send(Arc::clone(&piece)).map_err(|_| io::Error::other("nobody takes it any more"))?;
-        }
-        self.read += count as u64;
-        if self.told.elapsed() > TELL {
-            self.told = Instant::now();
-            (self.tell)(self.read);
-        }
-        Ok(count)
-    }
 }
