@@ -44,7 +44,7 @@ impl Trial {
 
 /// The system of a scenario that failed, by the name of what it left.
 pub fn system_of(slug: &str) -> &'static Recipe {
-    let other = recipe::ALL.iter().copied().find(|system| slug.ends_with(&format!("-{}", system.name)));
+    let other = recipe::NAMED.iter().copied().find(|system| slug.ends_with(&format!("-{}", system.name)));
     other.unwrap_or(&TRIXIE)
 }
 
@@ -94,7 +94,7 @@ impl Selection {
     pub fn systems(&self) -> Vec<&'static Recipe> {
         let needed =
             |system: &&'static Recipe| self.chosen.iter().any(|trial| trial.system.name == system.name);
-        recipe::ALL.iter().copied().filter(needed).collect()
+        recipe::NAMED.iter().copied().filter(needed).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Case, Fact, Series};
+use super::{Case, Fact, Measured, Series};
 use crate::command::Command;
 use crate::lab::Lab;
 
@@ -24,8 +24,6 @@ const ZFERRY: &str = "zferry -q replicate --recursive --prune mirror rpool/data 
 const SYNCOID: &str = "syncoid --recursive --quiet --sendoptions=w --compress=none --no-sync-snap --no-rollback \
     --no-privilege-elevation --create-bookmark --delete-target-snapshots rpool/data syncoid/data";
 
-type Measured = (Vec<Case>, Vec<Fact>, String);
-
 /// Everything, in an order in which each case leaves what the next one needs.
 pub fn all(lab: &mut Lab, rounds: usize) -> Result<Measured> {
     prepare(lab)?;
@@ -35,7 +33,8 @@ pub fn all(lab: &mut Lab, rounds: usize) -> Result<Measured> {
     let memory = memory(lab)?;
     let about =
         lab.run("zfs version | tr '\\n' ' '; uname -r; syncoid --version | head -1")?.exits(0)?.stdout();
-    Ok((vec![nothing, increment, full], vec![memory], about.split_whitespace().collect::<Vec<_>>().join(" ")))
+    let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok(Measured { cases: vec![nothing, increment, full], facts: vec![memory], about })
 }
 
 /// A source of many small datasets, and three drives that have all of it. Each tool gets to know its own.
@@ -129,7 +128,7 @@ fn one_gigabyte(lab: &mut Lab, rounds: usize) -> Result<Case> {
     let took = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["took"].as_f64();
     let seconds: Vec<f64> = told.lines().filter_map(took).collect();
     ensure!(seconds.len() == rounds, "{} streams ended in {rounds} rounds", seconds.len());
-    series.push(Series { tool: "zferry, its send and receive alone", seconds });
+    series.push(Series { tool: "zferry, its send and receive alone".to_owned(), seconds });
     Ok(Case { name: "One stream of 1 GiB".to_owned(), series })
 }
 
@@ -150,14 +149,14 @@ fn memory(lab: &mut Lab) -> Result<Fact> {
 }
 
 /// Runs the tools one after the other, round after round, each in another order than in the round before.
-fn in_turns(
+pub(super) fn in_turns(
     lab: &mut Lab,
     rounds: usize,
-    tools: &[(&'static str, &str)],
+    tools: &[(&str, &str)],
     mut before: impl FnMut(&mut Lab, usize) -> Result<()>,
 ) -> Result<Vec<Series>> {
     let mut series: Vec<Series> =
-        tools.iter().map(|(tool, _)| Series { tool, seconds: Vec::new() }).collect();
+        tools.iter().map(|(tool, _)| Series { tool: (*tool).to_owned(), seconds: Vec::new() }).collect();
     for round in 0..rounds {
         before(lab, round)?;
         for turn in 0..tools.len() {
@@ -182,7 +181,7 @@ fn timed(lab: &mut Lab, line: &str) -> Result<f64> {
     Ok(nanoseconds / 1e9)
 }
 
-fn patiently(lab: &mut Lab, line: &str) -> Result<()> {
+pub(super) fn patiently(lab: &mut Lab, line: &str) -> Result<()> {
     lab.execute(Command::shell(line).within(PATIENCE))?.exits(0)?;
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! `cargo lab bench`: the same work by zferry, by syncoid and by the bare commands, in turns, in one guest. Only the
 //! ratios mean anything in an emulated guest, never the times; both are written to docs/benchmarks.md.
+//!
+//! It is measured in parts, each of which can be measured alone: what came of the others is kept in the cache.
 
 mod cases;
 mod report;
+mod streams;
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 
 use crate::host::cargo::Share;
 use crate::image::saved::Saved;
@@ -15,10 +19,10 @@ use crate::machine::Console;
 use crate::paths;
 
 /// What one tool took in each round, in seconds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Series {
     /// The tool, as the table names it.
-    pub tool: &'static str,
+    pub tool: String,
     /// Seconds, in the order of the rounds.
     pub seconds: Vec<f64>,
 }
@@ -39,7 +43,7 @@ impl Series {
 }
 
 /// One kind of work, done by several tools. The first is what the others are compared with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Case {
     /// What was done.
     pub name: String,
@@ -48,7 +52,7 @@ pub struct Case {
 }
 
 /// A number that is not a comparison of times.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Fact {
     /// What was measured.
     pub name: String,
@@ -56,13 +60,57 @@ pub struct Fact {
     pub value: String,
 }
 
-/// Measures everything and writes the page.
-pub fn measure(saved: &Saved, share: &Share, rounds: usize) -> Result<()> {
+/// What came of one part.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Measured {
+    cases: Vec<Case>,
+    facts: Vec<Fact>,
+    /// The versions of what was measured.
+    about: String,
+}
+
+/// A part: its name, and how it is measured in a guest.
+type Part = (&'static str, fn(&mut Lab, usize) -> Result<Measured>);
+
+const PARTS: [Part; 2] = [("replication", cases::all), ("streams", streams::all)];
+
+/// Measures the parts whose name contains this, and writes the page when all were measured.
+pub fn measure(saved: &Saved, share: &Share, rounds: usize, filter: &str) -> Result<()> {
+    let chosen: Vec<&Part> = PARTS.iter().filter(|(name, _)| name.contains(filter)).collect();
+    if chosen.is_empty() {
+        bail!("there is no such part; there are: {}", PARTS.map(|(name, _)| name).join(", "));
+    }
+    for (name, cases) in chosen {
+        let measured = in_a_guest(saved, share, |lab| cases(lab, rounds))?;
+        std::fs::write(kept(name)?, serde_json::to_vec_pretty(&measured)?)
+            .with_context(|| format!("what came of {name} could not be kept"))?;
+    }
+    let mut parts = Vec::new();
+    for (name, _) in PARTS {
+        let Ok(text) = std::fs::read(kept(name)?) else {
+            eprintln!("bench: docs/benchmarks.md is left as it is: {name} was not measured here yet");
+            return Ok(());
+        };
+        parts.push(serde_json::from_slice(&text)?);
+    }
+    let page = report::page(&parts);
+    print!("{page}");
+    let path = paths::repository()?.join("docs/benchmarks.md");
+    std::fs::write(&path, &page).with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// Where what came of a part is kept.
+fn kept(part: &str) -> Result<PathBuf> {
+    let directory = paths::cache()?.join("bench");
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory.join(format!("{part}.json")))
+}
+
+fn in_a_guest<T>(saved: &Saved, share: &Share, body: impl FnOnce(&mut Lab) -> Result<T>) -> Result<T> {
     let directory = paths::cache()?.join("runs").join(format!("{}-bench", std::process::id()));
     let console = Console::File(directory.join("console"));
     let mut lab = Lab::start(saved, share.path(), &directory, console)?;
-    let result = cases::all(&mut lab, rounds);
-    let (cases, facts, about) = match result {
+    let measured = match body(&mut lab) {
         Ok(measured) => measured,
         Err(error) => {
             let kept = lab.keep("bench")?;
@@ -71,13 +119,7 @@ pub fn measure(saved: &Saved, share: &Share, rounds: usize) -> Result<()> {
     };
     drop(lab);
     std::fs::remove_dir_all(&directory).context("the guest's files could not be removed")?;
-    let page = report::page(&cases, &facts, &about, rounds);
-    print!("{page}");
-    write(&paths::repository()?.join("docs/benchmarks.md"), &page)
-}
-
-fn write(path: &Path, page: &str) -> Result<()> {
-    std::fs::write(path, page).with_context(|| format!("{} could not be written", path.display()))
+    Ok(measured)
 }
 
 #[cfg(test)]
@@ -86,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_median_does_not_see_one_bad_round() {
-        let series = Series { tool: "x", seconds: vec![1.0, 9.0, 1.2] };
+        let series = Series { tool: "x".into(), seconds: vec![1.0, 9.0, 1.2] };
         assert!((series.median() - 1.2).abs() < 1e-9);
         assert!((series.spread().1 - 9.0).abs() < 1e-9);
     }

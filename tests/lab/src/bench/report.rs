@@ -2,24 +2,25 @@
 
 use std::fmt::Write as _;
 
-use super::{Case, Fact};
+use super::{Case, Measured};
 
 /// docs/benchmarks.md.
-pub fn page(cases: &[Case], facts: &[Fact], about: &str, rounds: usize) -> String {
-    let mut page = format!(
-        "# Benchmarks\n\n\
-         Written by `cargo lab bench`. The tools did the same work in turns ({rounds} rounds), in one emulated guest \
-         with one processor,\neach with a USB drive of its own; the pools were imported before. **Only the ratios mean \
-         anything**: the times are those\nof an emulated machine, some twenty times slower than a real one, on which \
-         nothing that runs side by side is faster.\n\n\
-         Versions: {about}\n"
-    );
-    for case in cases {
+pub fn page(parts: &[Measured]) -> String {
+    let mut page = "# Benchmarks\n\n\
+         Written by `cargo lab bench`. The tools did the same work in turns, in one emulated guest with one processor, each \
+         with a USB\ndrive of its own; the pools were imported before. **Only the ratios mean anything**: the times are those \
+         of an emulated\nmachine, some twenty times slower than a real one, on which nothing that runs side by side is \
+         faster.\n"
+        .to_owned();
+    for part in parts {
         // Writing to a String cannot fail.
-        let _ = write!(page, "\n## {}\n\n{}", case.name, table(case));
+        for case in &part.cases {
+            let _ = write!(page, "\n## {}\n\n{}", case.name, table(case));
+        }
+        let _ = write!(page, "\nVersions: {}\n", part.about);
     }
     page.push_str("\n## Other\n\n| what | measured |\n|---|---|\n");
-    for fact in facts {
+    for fact in parts.iter().flat_map(|part| &part.facts) {
         let _ = writeln!(page, "| {} | {} |", fact.name, fact.value);
     }
     page
@@ -27,14 +28,16 @@ pub fn page(cases: &[Case], facts: &[Fact], about: &str, rounds: usize) -> Strin
 
 fn table(case: &Case) -> String {
     let base = case.series.first().map_or(f64::NAN, super::Series::median);
-    let mut table = "| tool | median | least … greatest | ratio |\n|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| tool | median | least … greatest | rounds | ratio |\n|---|---|---|---|---|\n".to_owned();
     for series in &case.series {
         let (least, greatest) = series.spread();
         let median = series.median();
         let _ = writeln!(
             table,
-            "| {} | {median:.1} s | {least:.1} … {greatest:.1} s | {:.2} |",
+            "| {} | {median:.1} s | {least:.1} … {greatest:.1} s | {} | {:.2} |",
             series.tool,
+            series.seconds.len(),
             median / base
         );
     }
@@ -51,11 +54,11 @@ mod tests {
         let case = Case {
             name: "x".to_owned(),
             series: vec![
-                Series { tool: "bare", seconds: vec![2.0, 2.0, 2.0] },
-                Series { tool: "zferry", seconds: vec![3.0, 2.9, 9.0] },
+                Series { tool: "bare".into(), seconds: vec![2.0, 2.0, 2.0] },
+                Series { tool: "zferry".into(), seconds: vec![3.0, 2.9, 9.0] },
             ],
         };
         let table = table(&case);
-        assert!(table.contains("| zferry | 3.0 s | 2.9 … 9.0 s | 1.50 |"), "{table}");
+        assert!(table.contains("| zferry | 3.0 s | 2.9 … 9.0 s | 3 | 1.50 |"), "{table}");
     }
 }

@@ -76,6 +76,9 @@ enum Task {
     },
     /// Measure zferry against syncoid and the bare commands, and write docs/benchmarks.md
     Bench {
+        /// Only the parts whose name contains this; what came of the others before is kept
+        #[arg(default_value = "")]
+        filter: String,
         /// How often each of them does each kind of work
         #[arg(long, default_value_t = 5)]
         rounds: usize,
@@ -142,9 +145,9 @@ fn perform(task: Task) -> Result<()> {
             let path = paths::repository()?.join("docs/run.svg");
             demo::show(&saved, &share, record.then_some(path.as_path()))
         }
-        Task::Bench { rounds } => {
+        Task::Bench { rounds, filter } => {
             let (saved, share) = prepare_one(Programs::Shipped, &TRIXIE)?;
-            bench::measure(&saved, &share, rounds)
+            bench::measure(&saved, &share, rounds, &filter)
         }
         Task::Soak { rounds, seed } => {
             let (saved, share) = prepare_one(Programs::Zferry, &TRIXIE)?;

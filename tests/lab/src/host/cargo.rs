@@ -220,14 +220,19 @@ fn build_with(mut cargo: Command, arguments: &[&str], binary: &str) -> Result<Pa
     if !status.success() {
         bail!("cargo build {} failed", arguments.join(" "));
     }
-    // This program lies in <target directory>/<profile>/.
-    let own = std::env::current_exe()?;
-    let target = own.ancestors().nth(2).context("the lab was not built by cargo")?;
+    let target = target_directory()?;
     let built = target.join(binary);
     if !built.is_file() {
         bail!("cargo built {binary}, but not into {}", target.display());
     }
     Ok(built)
+}
+
+/// Where cargo puts what it makes.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    // This program lies in <target directory>/<profile>/.
+    let own = std::env::current_exe()?;
+    Ok(own.ancestors().nth(2).context("the lab was not built by cargo")?.to_owned())
 }
 
 pub(crate) fn cargo() -> Result<Command> {

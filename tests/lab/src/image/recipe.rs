@@ -150,6 +150,15 @@ pub const BOOKWORM: Recipe = Recipe {
     ..TRIXIE
 };
 
+/// Debian 13 with its own ZFS 2.3, for what the newest one does not survive: a receive whose drive is pulled out. No scenario
+/// is run on it unless `--on` says so.
+pub const TRIXIE_STOCK: Recipe = Recipe {
+    name: "debian13-stock",
+    zfs_from: "trixie",
+    packages: &joined::<28>(&[&BASE, &LOOKING]),
+    ..TRIXIE
+};
+
 /// The lists as one. They are joined while this is compiled: a wrong length does not compile.
 const fn joined<const ALL: usize>(lists: &[&[&'static str]]) -> [&'static str; ALL] {
     let mut all = [""; ALL];
@@ -167,13 +176,15 @@ const fn joined<const ALL: usize>(lists: &[&[&'static str]]) -> [&'static str; A
     all
 }
 
-/// All systems; the first is the one that everything is tried on.
+/// Those that scenarios are run on; the first is the one that everything is tried on.
 pub const ALL: &[&Recipe] = &[&TRIXIE, &BOOKWORM];
+/// Those that `--on` knows.
+pub const NAMED: &[&Recipe] = &[&TRIXIE, &BOOKWORM, &TRIXIE_STOCK];
 
 /// The system of this name.
 pub fn named(name: &str) -> Result<&'static Recipe> {
-    let known = || ALL.iter().map(|recipe| recipe.name).collect::<Vec<_>>().join(", ");
-    let found = ALL.iter().copied().find(|recipe| recipe.name == name);
+    let known = || NAMED.iter().map(|recipe| recipe.name).collect::<Vec<_>>().join(", ");
+    let found = NAMED.iter().copied().find(|recipe| recipe.name == name);
     found.with_context(|| format!("there is no system {name}; there are: {}", known()))
 }
 

@@ -54,6 +54,11 @@ impl Lab {
         Self::start_with(saved, share, directory, console, Machine::start)
     }
 
+    /// The directory with the image that the guest was made of.
+    pub fn image(&self) -> &Path {
+        &self.saved.image
+    }
+
     /// Another computer, with a name and a host number of its own. This one stands still for as long as it is there,
     /// so that not more guests run than may.
     pub fn elsewhere<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
