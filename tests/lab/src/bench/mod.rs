@@ -4,6 +4,7 @@
 //! It is measured in parts, each of which can be measured alone: what came of the others is kept in the cache.
 
 mod cases;
+mod planner;
 mod report;
 mod streams;
 
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::host::cargo::Share;
+use crate::host::cargo::{self, Share};
 use crate::image::saved::Saved;
 use crate::lab::Lab;
 use crate::machine::Console;
@@ -69,19 +70,32 @@ pub struct Measured {
     about: String,
 }
 
-/// A part: its name, and how it is measured in a guest.
-type Part = (&'static str, fn(&mut Lab, usize) -> Result<Measured>);
+/// How a part is measured.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    /// In a guest, in so many rounds.
+    InAGuest(fn(&mut Lab, usize) -> Result<Measured>),
+    /// On this machine.
+    Here(fn() -> Result<Measured>),
+}
 
-const PARTS: [Part; 2] = [("replication", cases::all), ("streams", streams::all)];
+const PARTS: [(&str, How); 3] = [
+    ("replication", How::InAGuest(cases::all)),
+    ("streams", How::InAGuest(streams::all)),
+    ("planner", How::Here(planner::all)),
+];
 
 /// Measures the parts whose name contains this, and writes the page when all were measured.
 pub fn measure(saved: &Saved, share: &Share, rounds: usize, filter: &str) -> Result<()> {
-    let chosen: Vec<&Part> = PARTS.iter().filter(|(name, _)| name.contains(filter)).collect();
+    let chosen: Vec<_> = PARTS.iter().filter(|(name, _)| name.contains(filter)).collect();
     if chosen.is_empty() {
         bail!("there is no such part; there are: {}", PARTS.map(|(name, _)| name).join(", "));
     }
-    for (name, cases) in chosen {
-        let measured = in_a_guest(saved, share, |lab| cases(lab, rounds))?;
+    for (name, how) in chosen {
+        let measured = match how {
+            How::InAGuest(cases) => in_a_guest(saved, share, |lab| cases(lab, rounds))?,
+            How::Here(facts) => facts()?,
+        };
         std::fs::write(kept(name)?, serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("what came of {name} could not be kept"))?;
     }
@@ -104,6 +118,14 @@ fn kept(part: &str) -> Result<PathBuf> {
     let directory = paths::cache()?.join("bench");
     std::fs::create_dir_all(&directory)?;
     Ok(directory.join(format!("{part}.json")))
+}
+
+/// The median of one of cargo's benchmarks, in nanoseconds.
+fn median(name: &str) -> Result<f64> {
+    let path = cargo::target_directory()?.join("criterion").join(name).join("new/estimates.json");
+    let text = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let estimates: serde_json::Value = serde_json::from_slice(&text)?;
+    estimates["median"]["point_estimate"].as_f64().context("criterion told no median")
 }
 
 fn in_a_guest<T>(saved: &Saved, share: &Share, body: impl FnOnce(&mut Lab) -> Result<T>) -> Result<T> {

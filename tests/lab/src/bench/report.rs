@@ -17,7 +17,9 @@ pub fn page(parts: &[Measured]) -> String {
         for case in &part.cases {
             let _ = write!(page, "\n## {}\n\n{}", case.name, table(case));
         }
-        let _ = write!(page, "\nVersions: {}\n", part.about);
+        if !part.about.is_empty() {
+            let _ = write!(page, "\nVersions: {}\n", part.about);
+        }
     }
     page.push_str("\n## Other\n\n| what | measured |\n|---|---|\n");
     for fact in parts.iter().flat_map(|part| &part.facts) {

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::cases::{in_turns, patiently};
-use super::{Case, Fact, Measured, Series};
+use super::{Case, Fact, Measured, Series, median};
 use crate::host::cargo;
 use crate::lab::Lab;
 
@@ -61,17 +61,11 @@ fn on_this_machine(image: &Path) -> Result<Vec<Fact>> {
     let mut bench = cargo::cargo()?;
     bench.args(["bench", "--quiet", "--bench", "streams"]).env("ZSTREAM", zstream(image, programs.path())?);
     ensure!(bench.status().context("cannot start cargo")?.success(), "cargo bench failed");
-    let target = cargo::target_directory()?.join("criterion/streams");
-    let median = |name: &str| -> Result<f64> {
-        let path = target.join(name).join("new/estimates.json");
-        let text = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let estimates: serde_json::Value = serde_json::from_slice(&text)?;
-        estimates["median"]["point_estimate"].as_f64().context("criterion told no median")
-    };
     // 256 MiB, in nanoseconds.
     let rate = |nanoseconds: f64| f64::from(256 << 20) / nanoseconds;
     let fact = |(name, other, beside): &(&str, &str, &str)| -> Result<Fact> {
-        let (ours, theirs) = (median(name)?, median(other)?);
+        let of = |name: &str| median(&format!("streams/{name}"));
+        let (ours, theirs) = (of(name)?, of(other)?);
         let value =
             format!("{:.2} × {beside} ({:.1} and {:.1} GB/s)", theirs / ours, rate(ours), rate(theirs));
         Ok(Fact { name: format!("The rate of: {name} (256 MiB, outside of a guest)"), value })
