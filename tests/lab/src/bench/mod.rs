@@ -1,14 +1,15 @@
 //! `cargo lab bench`: the same work by zferry, by syncoid and by the bare commands, in turns, in one guest. Only the
 //! ratios mean anything in an emulated guest, never the times; both are written to docs/benchmarks.md.
 //!
-//! It is measured in parts, each of which can be measured alone: what came of the others is kept in the cache.
+//! It is measured in parts, each of which can be measured alone. What came of each lies in docs/benchmarks, and the page is
+//! made of that.
 
 mod cases;
 mod planner;
 mod report;
 mod streams;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -85,39 +86,37 @@ const PARTS: [(&str, How); 3] = [
     ("planner", How::Here(planner::all)),
 ];
 
-/// Measures the parts whose name contains this, and writes the page when all were measured.
+/// Measures the parts whose name contains this, and puts what came of them into the page.
 pub fn measure(saved: &Saved, share: &Share, rounds: usize, filter: &str) -> Result<()> {
     let chosen: Vec<_> = PARTS.iter().filter(|(name, _)| name.contains(filter)).collect();
     if chosen.is_empty() {
         bail!("there is no such part; there are: {}", PARTS.map(|(name, _)| name).join(", "));
     }
+    let directory = paths::repository()?.join("docs/benchmarks");
+    std::fs::create_dir_all(&directory)?;
     for (name, how) in chosen {
         let measured = match how {
             How::InAGuest(cases) => in_a_guest(saved, share, |lab| cases(lab, rounds))?,
             How::Here(facts) => facts()?,
         };
-        std::fs::write(kept(name)?, serde_json::to_vec_pretty(&measured)?)
+        std::fs::write(directory.join(format!("{name}.json")), serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("what came of {name} could not be kept"))?;
     }
-    let mut parts = Vec::new();
-    for (name, _) in PARTS {
-        let Ok(text) = std::fs::read(kept(name)?) else {
-            eprintln!("bench: docs/benchmarks.md is left as it is: {name} was not measured here yet");
-            return Ok(());
-        };
-        parts.push(serde_json::from_slice(&text)?);
-    }
-    let page = report::page(&parts);
-    print!("{page}");
-    let path = paths::repository()?.join("docs/benchmarks.md");
-    std::fs::write(&path, &page).with_context(|| format!("{} could not be written", path.display()))
+    write(&directory)
 }
 
-/// Where what came of a part is kept.
-fn kept(part: &str) -> Result<PathBuf> {
-    let directory = paths::cache()?.join("bench");
-    std::fs::create_dir_all(&directory)?;
-    Ok(directory.join(format!("{part}.json")))
+/// The page, from everything that was ever kept.
+fn write(directory: &Path) -> Result<()> {
+    let path = directory.with_extension("md");
+    let mut page = std::fs::read_to_string(&path).unwrap_or_default();
+    for (name, _) in PARTS {
+        // What was not kept stays as it is in the page.
+        if let Ok(text) = std::fs::read(directory.join(format!("{name}.json"))) {
+            page = report::with(&page, name, &report::section(name, &serde_json::from_slice(&text)?));
+        }
+    }
+    print!("{page}");
+    std::fs::write(&path, &page).with_context(|| format!("{} could not be written", path.display()))
 }
 
 /// The median of one of cargo's benchmarks, in nanoseconds.

@@ -25,7 +25,10 @@ pub fn all() -> Result<Measured> {
         let seconds = SIZES.iter().map(seconds).collect::<Result<Vec<f64>>>()?;
         let times = SIZES.iter().zip(&seconds).map(|(size, seconds)| format!("{size}: {seconds:.3} s"));
         let value = times.collect::<Vec<_>>().join("; ");
-        facts.push(Fact { name: format!("To {work}, by snapshots on each side"), value });
+        facts.push(Fact {
+            name: format!("To {work}, by snapshots on each side (outside of a guest, one core)"),
+            value,
+        });
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let memory = text.lines().find_map(|line| line.strip_prefix("planner/greatest resident memory: "));
