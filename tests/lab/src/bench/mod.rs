@@ -10,6 +10,7 @@ mod report;
 mod streams;
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -117,6 +118,14 @@ fn write(directory: &Path) -> Result<()> {
     }
     print!("{page}");
     std::fs::write(&path, &page).with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// The command that runs one of zferry's own benchmarks.
+fn cargo_bench(name: &str) -> Result<Command> {
+    eprintln!("bench: cargo bench --bench {name}");
+    let mut command = cargo::cargo()?;
+    command.args(["bench", "--quiet", "--bench", name]);
+    Ok(command)
 }
 
 /// The median of one of cargo's benchmarks, in nanoseconds.

@@ -4,8 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Fact, Measured, median};
-use crate::host::cargo;
+use super::{Fact, Measured, cargo_bench, median};
 
 /// Snapshots of a side, as benches/planner.rs has them.
 const SIZES: [u64; 4] = [10_000, 100_000, 300_000, 1_000_000];
@@ -14,9 +13,7 @@ const WORK: [&str; 2] = ["read both listings", "plan and check"];
 
 /// Runs `cargo bench --bench planner`, and tells of its medians.
 pub fn all() -> Result<Measured> {
-    eprintln!("bench: cargo bench --bench planner");
-    let mut bench = cargo::cargo()?;
-    let child = bench.args(["bench", "--quiet", "--bench", "planner"]).stdout(Stdio::piped()).spawn();
+    let child = cargo_bench("planner")?.stdout(Stdio::piped()).spawn();
     let output = child.context("cannot start cargo")?.wait_with_output()?;
     ensure!(output.status.success(), "cargo bench failed");
     let mut facts = Vec::new();

@@ -7,8 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::cases::{in_turns, patiently};
-use super::{Case, Fact, Measured, Series, median};
-use crate::host::cargo;
+use super::{Case, Fact, Measured, Series, cargo_bench, median};
 use crate::lab::Lab;
 
 /// What is measured on this machine, beside what, and how that is told.
@@ -56,10 +55,9 @@ fn fill(lab: &mut Lab, name: &str, size: &str) -> Result<()> {
 
 /// Runs `cargo bench --bench streams`, and tells of its medians.
 fn on_this_machine(image: &Path) -> Result<Vec<Fact>> {
-    eprintln!("bench: cargo bench --bench streams");
     let programs = tempfile::tempdir()?;
-    let mut bench = cargo::cargo()?;
-    bench.args(["bench", "--quiet", "--bench", "streams"]).env("ZSTREAM", zstream(image, programs.path())?);
+    let mut bench = cargo_bench("streams")?;
+    bench.env("ZSTREAM", zstream(image, programs.path())?);
     ensure!(bench.status().context("cannot start cargo")?.success(), "cargo bench failed");
     // 256 MiB, in nanoseconds.
     let rate = |nanoseconds: f64| f64::from(256 << 20) / nanoseconds;
